@@ -1,0 +1,56 @@
+import { MikroORM } from '@mikro-orm/postgresql';
+import { Migrator } from '@mikro-orm/migrations';
+import type { Pool, QueryResultRow } from 'pg';
+import { entities } from './entities/all.ts';
+
+export type Role = 'tiu_owner' | 'tiu_engine' | 'tiu_api';
+
+/** A statement with a name is prepared once per connection. */
+export type Statement = { name: string; text: string; values: readonly unknown[] };
+
+export type Orm = Awaited<ReturnType<typeof openOrm>>;
+
+/** One pool, shared by MikroORM (ordinary rows) and prepared SQL (hot paths). */
+export type Database = {
+  orm: Orm;
+  pool: Pool;
+  url: string;
+  /** Rows of one autocommitted statement. */
+  rows: <R extends QueryResultRow>(statement: Statement) => Promise<R[]>;
+  close: () => Promise<void>;
+};
+
+/**
+ * Startup options of every connection: `reset all`, which MikroORM sends, does not erase them as it erases SET.
+ * The role is assumed for the whole session; the login role must be a member of it.
+ */
+export const startupOptions = (role: Role): string =>
+  ['statement_timeout=5s', 'lock_timeout=2s', 'idle_in_transaction_session_timeout=5s', ...(role === 'tiu_owner' ? [] : [`role=${role}`])]
+    .map((option) => `-c ${option}`)
+    .join(' ');
+
+export function openOrm(url: string, role: Role, max: number) {
+  return MikroORM.init({
+    clientUrl: url,
+    entities,
+    extensions: [Migrator],
+    migrations: { path: 'migrations', pathTs: 'migrations', snapshot: false, emit: 'ts', transactional: true, allOrNothing: false },
+    pool: { min: 0, max },
+    driverOptions: { options: startupOptions(role) },
+    ensureDatabase: false,
+  });
+}
+
+/** @param max upper bound of the pool, connections */
+export async function openDatabase(options: { url: string; role: Role; max: number }): Promise<Database> {
+  const orm = await openOrm(options.url, options.role, options.max);
+  const pool = await orm.em.getConnection().getNativeClient();
+  return {
+    orm,
+    pool,
+    url: options.url,
+    rows: async <R extends QueryResultRow>(statement: Statement) =>
+      (await pool.query<R>({ name: statement.name, text: statement.text, values: [...statement.values] })).rows,
+    close: () => orm.close(),
+  };
+}

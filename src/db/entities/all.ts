@@ -1,0 +1,3 @@
+import { Workspace } from './workspace.entity.ts';
+
+export const entities = [Workspace];

@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './freePort.ts';
+import { stopProcess, type Stoppable } from './process.ts';
+
+export type Temporal = Stoppable & { address: string; ui: string };
+
+/** One default alone, history.transferProcessorMaxPollRPS, limits a chain of activities to 25 steps a second. */
+const DYNAMIC_CONFIG = {
+  'system.enableActivityEagerExecution': true,
+  'system.enableEagerWorkflowStart': true,
+  'matching.numTaskqueueReadPartitions': 1,
+  'matching.numTaskqueueWritePartitions': 1,
+  'limit.maxIDLength': 255,
+  'history.transferProcessorMaxPollRPS': 2000,
+};
+
+/** Starts the development server on loopback with a file database. @throws Error with the end of its log */
+export async function startTemporal(options: { binary: string; database: string; port?: number; uiPort?: number | false; dynamicConfig?: Record<string, unknown> }): Promise<Temporal> {
+  const port = options.port ?? (await freePort());
+  const uiPort = options.uiPort === false ? undefined : (options.uiPort ?? (await freePort()));
+  const dynamic = { ...DYNAMIC_CONFIG, ...options.dynamicConfig };
+  const child = spawn(
+    options.binary,
+    [
+      ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--db-filename', options.database],
+      ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort), '--ui-disable-news-fetch']),
+      ...['--log-level', 'error', '--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=full'],
+      ...Object.entries(dynamic).flatMap(([name, value]) => ['--dynamic-config-value', `${name}=${JSON.stringify(value)}`]),
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TEMPORAL_CLI_CHECK_UPDATES: 'false' } },
+  );
+  let log = '';
+  const ended = new AbortController();
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text: Buffer) => {
+      log = (log + text.toString()).slice(-4000);
+    });
+  const exited = once(child, 'exit').then(() => {
+    ended.abort();
+  });
+  const address = `127.0.0.1:${port}`;
+  for (const until = Date.now() + 30_000; !(await isServing(address)); await sleep(25))
+    if (ended.signal.aborted || Date.now() > until) throw new Error(`Temporal did not come up:\n${log}`);
+  return { address, ui: uiPort === undefined ? '' : `http://127.0.0.1:${uiPort}`, pid: child.pid ?? 0, exited, stop: () => stopProcess(child, 'SIGINT') };
+}
+
+/** gRPC health check (grpc.health.v1) with nothing but node:http2. */
+function isServing(address: string): Promise<boolean> {
+  return new Promise((done) => {
+    const session = http2.connect(`http://${address}`);
+    const end = (ok: boolean) => {
+      session.destroy();
+      done(ok);
+    };
+    session.on('error', () => {
+      end(false);
+    });
+    const name = Buffer.from('temporal.api.workflowservice.v1.WorkflowService');
+    const message = Buffer.concat([Buffer.from([0x0a, name.length]), name]);
+    const frame = Buffer.alloc(5);
+    frame.writeUInt32BE(message.length, 1);
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/grpc.health.v1.Health/Check',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    let body = Buffer.alloc(0);
+    stream.on('data', (part: Buffer) => {
+      body = Buffer.concat([body, part]);
+    });
+    stream.on('error', () => {
+      end(false);
+    });
+    stream.on('end', () => {
+      end(body.length >= 7 && body[5] === 0x08 && body[6] === 1);
+    });
+    stream.setTimeout(1000, () => {
+      end(false);
+    });
+    stream.end(Buffer.concat([frame, message]));
+  });
+}

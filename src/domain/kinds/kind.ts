@@ -1,0 +1,37 @@
+import type { JsonObject, JsonSchema } from '../json.ts';
+import type { TaskClass } from '../plan/plan.ts';
+
+/**
+ * How a field of `with` is written: `template` may hold `${…}` anywhere in its value; `literal` may not (it is read by
+ * the compiler); `condition` is one expression that gives true or false, written with or without `${ }`.
+ */
+export type FieldForm = 'template' | 'literal' | 'condition';
+
+export type Field = {
+  description: string;
+  /** Of the value after evaluation. */
+  schema: JsonSchema;
+  form: FieldForm;
+  required?: boolean;
+  default?: JsonObject[string];
+  /** May hold `${secrets.name}`. */
+  secret?: boolean;
+};
+
+/** What a task of this kind is, for compiler, checks, docs and editors. How it executes is in `activities/kinds`. */
+export type Kind = {
+  name: string;
+  class: TaskClass;
+  summary: string;
+  with: { [field: string]: Field };
+  output: JsonSchema;
+  /** Codes of `PROBLEMS` that its attempts may end with; `retryable` = worth a retry unless the task says otherwise. */
+  failures: { [code: string]: { retryable: boolean; when: string } };
+  /** Of one attempt, ms; effects only. */
+  defaultTimeoutMs?: number;
+  /** Runs in a worker thread, several ms of CPU each. */
+  heavy?: boolean;
+  example: JsonObject;
+};
+
+export const defineKind = <const K extends Kind>(kind: K): K => kind;

@@ -1,0 +1,92 @@
+import type { Json, JsonObject, JsonSchema } from '../json.ts';
+
+/** inline: pure and short · effect: touches the outside · control: waits */
+export type TaskClass = 'inline' | 'effect' | 'control';
+export const INLINE = 0;
+export const EFFECT = 1;
+export const CONTROL = 2;
+
+/**
+ * `[dependency, mask, branches?]`: the edge is satisfied when bit `outcome` of the mask is set; a completed switch
+ * satisfies it only if the branch it took is listed (see Graph).
+ */
+export type Edge = readonly [dependency: number, mask: number, branches?: readonly number[]];
+
+/**
+ * The part of a plan that order depends on, as parallel arrays indexed by task. Small, and free of user data beyond
+ * task ids and kinds, because it crosses into the workflow's history.
+ */
+export type Graph = {
+  names: string[];
+  kinds: string[];
+  /** INLINE | EFFECT | CONTROL; a mapped effect is CONTROL, since its items are run by slices. */
+  classes: number[];
+  deps: Edge[][];
+  /** How many edges must be satisfied; 0 = all of them. */
+  need: number[];
+  /** 1 = `onError: continue`. */
+  tolerant: (0 | 1)[];
+  failFast: 0 | 1;
+};
+
+export type RetryPolicy = {
+  /** Tries after the first. */
+  limit: number;
+  delayMs: number;
+  backoff: number;
+  maxDelayMs: number;
+  /** Share of the delay that is random, 0 to 1. */
+  jitter: number;
+  /** Failure codes worth a retry; undefined = those the kind declares. */
+  codes?: string[];
+  except?: string[];
+};
+
+/** A JSON value in which strings may hold `${…}`: source text, compiled when first needed (`domain/expression`). */
+export type Template = Json;
+
+export type MapPlan = {
+  items: Template | { matrix: Record<string, Template> };
+  as: string;
+  maxConcurrency: number;
+  /** How many failed items leave the task completed. */
+  tolerate?: { count: number } | { percent: number };
+  if?: string;
+};
+
+export type PlanTask = {
+  id: string;
+  kind: string;
+  if?: string;
+  with: { [field: string]: Template };
+  map?: MapPlan;
+  retry?: RetryPolicy;
+  /** One attempt, effects only. */
+  timeoutMs?: number;
+  /** The whole task with its retries and waiting. */
+  deadlineMs?: number;
+  outputSchema?: JsonSchema;
+  /** Indexes of the tasks its expressions name, ascending: what has to be read before it can run. */
+  reads: number[];
+  title?: string;
+};
+
+/** The compiled, checked, integer-indexed form of a definition. Content-addressed: the same definition gives the same plan. */
+export type Plan = {
+  format: 1;
+  /** Version of the expression engine; a stored plan keeps meaning what it meant. */
+  expressions: string;
+  name: string;
+  version?: string;
+  title?: string;
+  graph: Graph;
+  tasks: PlanTask[];
+  inputSchema?: JsonSchema;
+  /** Names of top-level input fields with `format: artifact`. */
+  artifactInputs: string[];
+  /** Duration from acceptance, ms. */
+  deadlineMs?: number;
+  priority: Template;
+  labels: JsonObject;
+  output?: { value: Template; reads: number[] };
+};

@@ -1,0 +1,109 @@
+import type { Json } from './json.ts';
+
+type Row = { status: number; title: string; retryable: boolean };
+
+/**
+ * Every problem the product reports, by code. `status` is the HTTP status (RFC 9110) when a request meets it;
+ * `retryable` says whether the same attempt may succeed later, and is what a task's default retry policy goes by.
+ */
+export const PROBLEMS = {
+  // requests
+  malformed_body: { status: 400, title: 'The request body cannot be read', retryable: false },
+  malformed_request: { status: 400, title: 'The request is malformed', retryable: false },
+  unauthenticated: { status: 401, title: 'Authentication is required', retryable: false },
+  forbidden: { status: 403, title: 'Not allowed', retryable: false },
+  not_found: { status: 404, title: 'Not found', retryable: false },
+  method_not_allowed: { status: 405, title: 'Method not allowed', retryable: false },
+  not_acceptable: { status: 406, title: 'No representation that the request accepts', retryable: false },
+  request_timeout: { status: 408, title: 'The request took too long to arrive', retryable: true },
+  idempotency_in_progress: { status: 409, title: 'A request with this idempotency key is still running', retryable: true },
+  state_conflict: { status: 409, title: 'The resource is not in a state that allows this', retryable: false },
+  run_already_closed: { status: 409, title: 'The run is closed', retryable: false },
+  run_not_finished: { status: 409, title: 'The run has not finished', retryable: true },
+  precondition_failed: { status: 412, title: 'The resource has changed', retryable: false },
+  payload_too_large: { status: 413, title: 'The request body is too large', retryable: false },
+  uri_too_long: { status: 414, title: 'The request target is too long', retryable: false },
+  unsupported_media_type: { status: 415, title: 'Media type not supported', retryable: false },
+  invalid_request: { status: 422, title: 'The request is not valid', retryable: false },
+  invalid_definition: { status: 422, title: 'The definition is not valid', retryable: false },
+  invalid_run_input: { status: 422, title: 'The input does not match the schema of the definition', retryable: false },
+  idempotency_mismatch: { status: 422, title: 'The idempotency key was used with another request', retryable: false },
+  idempotency_key_required: { status: 428, title: 'An Idempotency-Key header is required', retryable: false },
+  rate_limited: { status: 429, title: 'Too many requests', retryable: true },
+  headers_too_large: { status: 431, title: 'The request header is too large', retryable: false },
+  internal: { status: 500, title: 'Internal error', retryable: true },
+  unavailable: { status: 503, title: 'Temporarily unavailable', retryable: true },
+  // expressions
+  expression_syntax: { status: 422, title: 'The expression cannot be parsed', retryable: false },
+  expression_failed: { status: 422, title: 'The expression failed', retryable: false },
+  expression_too_costly: { status: 422, title: 'The expression exceeded its step budget', retryable: false },
+  number_out_of_range: { status: 422, title: 'An integer beyond 2^53 would be rounded', retryable: false },
+  output_too_large: { status: 422, title: 'An expression may not read this much task output', retryable: false },
+  // tasks
+  assertion_failed: { status: 422, title: 'The assertion does not hold', retryable: false },
+  invalid_task_input: { status: 422, title: 'The input of the task does not match its kind', retryable: false },
+  invalid_task_output: { status: 422, title: 'The output does not match the declared schema', retryable: false },
+  too_many_items: { status: 422, title: 'The map has too many items', retryable: false },
+  items_failed: { status: 422, title: 'More items failed than are tolerated', retryable: false },
+  task_timed_out: { status: 504, title: 'The attempt timed out', retryable: true },
+  deadline_exceeded: { status: 504, title: 'The deadline has passed', retryable: false },
+  task_cancelled: { status: 409, title: 'The task was cancelled', retryable: false },
+  task_crashed_worker: { status: 500, title: 'The task ended its worker process each time', retryable: false },
+  engine_fault: { status: 500, title: 'The engine could not continue the run', retryable: false },
+  // kinds
+  render_failed: { status: 422, title: 'The template cannot be rendered', retryable: false },
+  unsupported_language: { status: 422, title: 'No parser for this language', retryable: false },
+  source_too_large: { status: 422, title: 'The source is too large to be validated', retryable: false },
+  validation_timed_out: { status: 504, title: 'The validation took too long', retryable: false },
+  artifact_not_found: { status: 404, title: 'The artifact does not exist', retryable: false },
+  artifact_entry_not_found: { status: 404, title: 'The artifact has no such entry', retryable: false },
+  artifact_too_large: { status: 413, title: 'The artifact is too large', retryable: false },
+  invalid_archive: { status: 422, title: 'The archive cannot be read', retryable: false },
+  http_status: { status: 502, title: 'Unexpected HTTP status', retryable: true },
+  http_failed: { status: 502, title: 'The HTTP request failed', retryable: true },
+  http_address_refused: { status: 422, title: 'The address is not allowed', retryable: false },
+  http_response_too_large: { status: 502, title: 'The HTTP response is too large', retryable: false },
+  http_response_invalid: { status: 502, title: 'The HTTP response cannot be read', retryable: false },
+} as const satisfies Record<string, Row>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** One fault of many in a document. `pointer` is a JSON Pointer (RFC 6901); line and column are 1-based. */
+export type Issue = { pointer: string; line?: number; column?: number; code: string; message: string; hint?: string };
+
+/** What a failed task, item or run records. Holds no stack and no internals. */
+export type Failure = { code: string; message: string; data?: Json };
+
+export type ProblemOptions = { detail?: string; issues?: Issue[]; data?: Json; retryAfterMs?: number; cause?: unknown };
+
+/** The one error the product throws on purpose. `detail` is for people, `data` for programs; neither may hold a secret. */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly detail: string | undefined;
+  readonly issues: Issue[] | undefined;
+  readonly data: Json | undefined;
+  /** When the other side said how long to wait before the next try, in ms. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ProblemCode, options: ProblemOptions = {}) {
+    super(options.detail ?? PROBLEMS[code].title, { cause: options.cause });
+    this.name = 'Problem';
+    this.code = code;
+    this.detail = options.detail;
+    this.issues = options.issues;
+    this.data = options.data;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+
+  get status(): number {
+    return PROBLEMS[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return PROBLEMS[this.code].retryable;
+  }
+
+  toFailure(): Failure {
+    return { code: this.code, message: this.message, ...(this.data === undefined ? {} : { data: this.data }) };
+  }
+}

@@ -1,0 +1,28 @@
+import type { Json } from '../json.ts';
+import type { ClosedStatus, TaskStatus } from '../plan/outcome.ts';
+
+/**
+ * A run's log. `seq` counts 1..n without a hole, in commit order. `task` is a task's id, `item` an element of a mapped
+ * task. Types of tasks are `task.<status>`; of runs, `run.<what happened>`.
+ */
+export type RunEventType =
+  | 'run.accepted'
+  | 'run.started'
+  | 'run.waiting'
+  | `run.${ClosedStatus}`
+  | 'task.started'
+  | `task.${Exclude<TaskStatus, 'pending' | 'running'>}`
+  | 'command.cancel';
+
+export type RunEvent = {
+  seq: number;
+  type: RunEventType;
+  /** UTC ISO 8601 with milliseconds. */
+  at: string;
+  runId: string;
+  task?: string;
+  item?: number;
+  attempt?: number;
+  /** `{ code, message }` of a failure, `{ until }` of a wait, `{ reason, by }` of a command … */
+  data?: Json;
+};

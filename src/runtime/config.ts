@@ -1,0 +1,38 @@
+import { z } from 'zod';
+
+const size = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
+
+/** Every setting, read once at start. Sizes in bytes, times in ms. The docstring of a setting is its documentation. */
+const schema = z.object({
+  DATABASE_URL: z.string().describe('PostgreSQL 15 or newer'),
+  TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233').describe('host:port of the Temporal frontend'),
+  TEMPORAL_NAMESPACE: z.string().default('default'),
+  TIU_TASK_QUEUE: z.string().default('tiu'),
+  TIU_TEMPORAL_UI: z.string().default('http://127.0.0.1:8233').describe('Base address of the Temporal UI, for links'),
+  TIU_HOST: z.string().default('127.0.0.1').describe('Address that the API listens on'),
+  TIU_PORT: z.coerce.number().int().min(0).max(65_535).default(8080).describe('0 = any free port'),
+  TIU_PUBLIC_URL: z.string().optional().describe('Address of the API as clients see it, for links'),
+  TIU_OBJECTS: z.string().default('.tiu/objects').describe('Folder of the object store'),
+  TIU_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  TIU_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional().describe('Port of the worker for GET /metrics; unset = none'),
+  TIU_API_CONNECTIONS: size(8),
+  TIU_WORKER_CONNECTIONS: size(6),
+  TIU_MAX_BODY: size(8 * 2 ** 20).describe('Request bodies other than uploads'),
+  TIU_MAX_UPLOAD: size(256 * 2 ** 20).describe('One uploaded artifact'),
+  TIU_MAX_INPUT: size(1 * 2 ** 20).describe('Input of a run, as JSON'),
+  TIU_HTTP_ALLOW: z.string().default('').describe('Private addresses that http tasks may call, as CIDR list or host:port list'),
+  TIU_HTTP_MAX_BODY: size(8 * 2 ** 20),
+  TIU_MAX_UNFINISHED_STARTS: size(16).describe('Runs a worker has started whose first workflow task has not ended'),
+  TIU_WORKFLOW_TASK_TIMEOUT: size(2_000).describe('Of first starts: how soon a killed worker is noticed'),
+  TIU_MAX_CACHED_WORKFLOWS: size(500),
+  TIU_SHUTDOWN_GRACE: size(8_000),
+});
+
+export type Config = Readonly<z.infer<typeof schema>>;
+
+/** @throws Error that names every setting that is wrong */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const parsed = schema.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== '')));
+  if (!parsed.success) throw new Error(`configuration: ${parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`).join('; ')}`);
+  return Object.freeze(parsed.data);
+}
