@@ -21,6 +21,8 @@ export type Journal = {
   push: (record: JournalRecord) => Promise<Committed>;
   /** Undefined when there is room; else resolves when there is. */
   room: () => Promise<void> | undefined;
+  /** Says that something was committed to a run by other means than `push`. */
+  notify: (runId: string) => void;
   /** Runs that this process's commits closed. */
   onClosed: (listener: (runId: string, status: ClosedStatus) => void) => void;
   readonly stats: Readonly<Stats> & { readonly queued: number };
@@ -67,6 +69,9 @@ export function createJournal(deps: { url: string; log?: Log }): Journal {
   return {
     push: (record) => push(writer, record),
     room: () => (hasRoom(writer) ? undefined : new Promise((resolve) => writer.waiting.push(resolve))),
+    notify: (runId) => {
+      notices.run(runId);
+    },
     onClosed: (listener) => void listeners.push(listener),
     get stats() {
       return { ...writer.stats, queued: writer.size };
