@@ -102,7 +102,7 @@ function push(writer: Writer, record: JournalRecord): Promise<Committed> {
       reject(new Unknown('the journal is closed'));
       return;
     }
-    const bytes = 'output' in record ? (record.output?.length ?? 0) : 0;
+    const bytes = record.type === 'applied' ? 0 : (record.output?.length ?? 0);
     writer.queue.push({ record, bytes, skips: 0, since: undefined, resolve, reject });
     writer.size += 1;
     writer.bytes += bytes;
@@ -180,7 +180,16 @@ const WARM = commitStatement(
       rows: new Map([
         [
           '',
-          { type: 'task', task: 0, item: -1, generation: 0, attempt: 0, token: '00000000-0000-0000-0000-000000000000', status: 'running', deadlineMs: 0 },
+          {
+            type: 'task',
+            task: 0,
+            item: -1,
+            generation: 0,
+            attempt: 0,
+            token: '00000000-0000-0000-0000-000000000000',
+            status: 'running',
+            deadlineMs: 0,
+          },
         ],
       ]),
     },
