@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { readFacts, readPlan, type RunFacts } from '../db/execution.ts';
-import { compileCondition, compileTemplate } from '../domain/expression/compile.ts';
+import { compileCondition } from '../domain/expression/compileCondition.ts';
+import { compileTemplate } from '../domain/expression/compileTemplate.ts';
 import type { Compiled, Scope } from '../domain/expression/expression.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Field, Kind } from '../domain/kinds/kind.ts';

@@ -59,9 +59,9 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
   async function submit(plan: Plan, input: Json = {}): Promise<string> {
     const body = canonicalJson(plan);
     const submitted = await submits.submitRun({
-      ...{ workspace, principal: 'test', requestHash: sha256(randomUUID()), definition: plan.name, total: plan.tasks.length },
+      ...{ workspace, principal: 'test', requestHash: sha256(randomUUID()), definition: plan.name, tasks: plan.tasks.length, artifacts: [] },
       ...{ plan: { hash: sha256(body), body }, input: JSON.stringify(input), priority: 0, labels: {}, createdBy: 'test' },
-    } as Parameters<typeof submits.submitRun>[0]);
+    });
     return submitted.runId;
   }
 
