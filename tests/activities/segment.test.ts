@@ -85,7 +85,7 @@ test('more failed items than tolerated fail the map', async () => {
 });
 
 test('a matrix maps over every combination', async () => {
-  const each = { type: 'transform', map: { items: { matrix: { os: ['a', 'b'], node: [1, 2] } }, as: 'm' }, with: { value: '${m.os + string(m.node)}' } };
+  const each = { type: 'transform', map: { matrix: { os: ['a', 'b'], node: [1, 2] }, as: 'm' }, with: { value: '${m.os + string(m.node)}' } };
   const runId = await engine.run(define({ each }, { output: { value: '${tasks.each.output}' } }));
   expect(await engine.output(runId)).toEqual(['a1', 'a2', 'b1', 'b2']);
 });
