@@ -11,7 +11,9 @@ export type Stale = { stale: true };
 /** What every answer of the engine carries: why to stop, and the time to the next wait or deadline, ms. */
 export type News = { intent: Intent | null; due: number | null };
 
-export type LoadedRun = (News & { epoch: number; cursor: number; rows: TaskRow[] }) | { closed: ClosedStatus | 'unknown'; reason: string | null; failure: Failure | null };
+export type LoadedRun =
+  | (News & { epoch: number; cursor: number; rows: TaskRow[] })
+  | { closed: ClosedStatus | 'unknown'; reason: string | null; failure: Failure | null };
 export type LoadedOwner = (News & { seq: number; careful: boolean; rows: TaskRow[] }) | Stale;
 export type Claim =
   | Stale
@@ -29,7 +31,7 @@ export type RunFacts = {
   workspace: string;
   planHash: string;
   input: Json;
-  createdAt: string;
+  startedAt: string;
 };
 
 export type OutputRow = {
@@ -79,14 +81,20 @@ export const finishSliceRow = (
 export async function readFacts(db: Database, run: string): Promise<RunFacts | undefined> {
   const [row] = await db.rows<RunFacts>({
     name: 'run_facts',
-    text: `select id as run, workspace, encode(plan, 'hex') as "planHash", input, to_char(created at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt" from run where id = $1`,
+    text: `select r.id as run, r.workspace, encode(r.plan, 'hex') as "planHash", r.input,
+      to_char(coalesce(s.started, r.created) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "startedAt"
+      from run r join run_state s on s.run = r.id where r.id = $1`,
     values: [run],
   });
   return row;
 }
 
 export async function readPlan(db: Database, hash: string): Promise<Plan | undefined> {
-  const [row] = await db.rows<{ body: Plan }>({ name: 'plan_body', text: `select body from plan where hash = decode($1, 'hex')`, values: [hash] });
+  const [row] = await db.rows<{ body: Plan }>({
+    name: 'plan_body',
+    text: `select body from plan where hash = decode($1, 'hex')`,
+    values: [hash],
+  });
   return row?.body;
 }
 
@@ -97,7 +105,7 @@ export const readOutputs = (db: Database, query: { run: string; tasks: number[];
   db.rows<OutputRow>({
     name: query.items ? 'outputs_items' : 'outputs',
     text: `select ${OUTPUT} from task t where run = $1 and task = any($2) and ${query.items ? 'item >= 0' : 'item = -1'}
-      and generation = (select max(g.generation) from task g where g.run = $1 and g.task = t.task and g.item = -1)
+      and generation = coalesce((select max(g.generation) from task g where g.run = $1 and g.task = t.task and g.item = -1), 0)
       order by task, item`,
     values: [query.run, query.tasks],
   });
@@ -121,7 +129,13 @@ export async function holdsTask(db: Database, key: TaskKey, token: string): Prom
   return row ?? { held: false, intent: null };
 }
 
-export type RunStanding = { status: ClosedStatus | 'open'; epoch: number; intent: Intent | null; reason: string | null; failure: Failure | null };
+export type RunStanding = {
+  status: ClosedStatus | 'open';
+  epoch: number;
+  intent: Intent | null;
+  reason: string | null;
+  failure: Failure | null;
+};
 
 export async function readStanding(db: Database, run: string): Promise<RunStanding | undefined> {
   const [row] = await db.rows<RunStanding>({
