@@ -26,7 +26,10 @@ export function checkTaskExpressions(tasks: Tasks, ids: ReadonlySet<string>, rep
         report({ pointer: '/tasks', code: 'too_large', message: `at most ${LIMITS.expressions} expressions in a definition` });
       const bounded = count <= LIMITS.taskExpressions && total <= LIMITS.expressions;
       const kind = KINDS[task.type];
-      return [id, kind === undefined || !bounded ? [] : expressionsOf(task, kind).flatMap((each) => used(at + each.at, each.compile(ids), report))];
+      return [
+        id,
+        kind === undefined || !bounded ? [] : expressionsOf(task, kind).flatMap((each) => used(at + each.at, each.compile(ids), report)),
+      ];
     }),
   );
 }

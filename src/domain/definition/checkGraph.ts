@@ -81,7 +81,11 @@ function reportOwn(id: string, used: readonly Used[], report: Report): void {
 }
 
 /** A task that needs all its dependencies must be able to have them, with the outputs it reads. */
-function checkNeeds(id: string, edges: readonly NamedEdge[], { tasks, used, report }: { tasks: Tasks; used: readonly Used[]; report: Report }): void {
+function checkNeeds(
+  id: string,
+  edges: readonly NamedEdge[],
+  { tasks, used, report }: { tasks: Tasks; used: readonly Used[]; report: Report },
+): void {
   if (tasks[id]?.join !== 'all') return;
   for (const { task, when } of edges) {
     if (when.includes(COMPLETED)) continue;
@@ -98,7 +102,8 @@ function checkNeeds(id: string, edges: readonly NamedEdge[], { tasks, used, repo
   for (const { task, branches = [] } of chosen)
     for (const other of edges) {
       const theirs = edgesOfSwitch(tasks, task, other.task);
-      const apart = theirs.length > 0 && other.when.length === 1 && other.when[0] === COMPLETED && !theirs.some((branch) => branches.includes(branch));
+      const apart =
+        theirs.length > 0 && other.when.length === 1 && other.when[0] === COMPLETED && !theirs.some((branch) => branches.includes(branch));
       if (apart && other.task !== task)
         report({
           pointer: child('/tasks', id),

@@ -22,7 +22,11 @@ export function kindOf(read: ReadTask, at: string, report: Report): Kind | undef
 }
 
 /** What a task says against what its kind can do. `runDeadlineMs` bounds its own. */
-export function checkTask(read: ReadTask, kind: Kind, { at, report, runDeadlineMs }: { at: string; report: Report; runDeadlineMs?: number }): void {
+export function checkTask(
+  read: ReadTask,
+  kind: Kind,
+  { at, report, runDeadlineMs }: { at: string; report: Report; runDeadlineMs?: number },
+): void {
   checkFields(read.with ?? {}, kind, { at: child(at, 'with'), report });
   checkTimes(read, kind, { at, report, ...(runDeadlineMs === undefined ? {} : { runDeadlineMs }) });
   if (read.map !== undefined) checkMap(read.map, kind, { at: child(at, 'map'), report });
@@ -71,12 +75,14 @@ function checkTimes(read: ReadTask, kind: Kind, { at, report, runDeadlineMs }: P
 
 function checkMap(map: NonNullable<ReadTask['map']>, kind: Kind, { at, report }: Place): void {
   const { items, matrix } = map;
-  if (kind.class === 'control' || kind.name === 'switch') report({ pointer: at, code: 'not_applicable', message: `${kind.name} cannot be mapped` });
+  if (kind.class === 'control' || kind.name === 'switch')
+    report({ pointer: at, code: 'not_applicable', message: `${kind.name} cannot be mapped` });
   if ((items === undefined) === (matrix === undefined))
     report({ pointer: at, code: 'invalid_value', message: 'must have either `items` or `matrix`' });
   if (items !== undefined) checkList(items, { at: child(at, 'items'), report });
   if (isObject(matrix)) {
-    if (Object.keys(matrix).length === 0) report({ pointer: child(at, 'matrix'), code: 'invalid_value', message: 'must have at least one list' });
+    if (Object.keys(matrix).length === 0)
+      report({ pointer: child(at, 'matrix'), code: 'invalid_value', message: 'must have at least one list' });
     for (const [name, values] of Object.entries(matrix)) checkList(values, { at: child(child(at, 'matrix'), name), report });
     const size = Object.values(matrix).reduce<number>((product, values) => product * (Array.isArray(values) ? values.length : 1), 1);
     if (size > LIMITS.values) report({ pointer: child(at, 'matrix'), code: 'too_large', message: `makes ${size} items` });

@@ -1,5 +1,6 @@
-import { compileTemplate } from '../expression/compile.ts';
 import type { Reference } from '../expression/expression.ts';
+import { plainReference } from '../expression/reference.ts';
+import { splitTemplate } from '../expression/segments.ts';
 import { isObject, type Json, type JsonSchema } from '../json.ts';
 import { KINDS } from '../kinds/kinds.ts';
 import type { Issue } from '../problem.ts';
@@ -70,18 +71,21 @@ function checkNames(value: Json, place: Place): void {
   else if (typeof value === 'object') checkNested(value, true, place);
 }
 
+/** One plain reference gives what it names; text with expressions in it gives text; what another expression gives is not known. */
 function checkText(value: string, schema: JsonSchema, place: Place): void {
+  const segments = splitTemplate(value);
+  if (!Array.isArray(segments)) return;
+  const [only] = segments;
   const allowed = typesOf(schema);
-  if (!value.startsWith('${')) {
-    if (allowed !== undefined && !allowed.includes('string') && value.replaceAll('$${', '').includes('${')) mismatch('string', allowed, place);
+  if (segments.length > 1 || only === undefined || 'text' in only) {
+    if (allowed !== undefined && !allowed.includes('string')) mismatch('string', allowed, place);
     return;
   }
-  const names = ['input', 'tasks', 'run', 'index', ...(place.task.map === undefined ? [] : [place.task.map.as])];
-  const result = compileTemplate(value, { names });
-  if (!('compiled' in result) || result.compiled.whole === undefined) return;
-  const found = typeOf(result.compiled.whole, place);
+  const reference = plainReference(only.expression);
+  const found = reference === undefined ? undefined : typeOf(reference, place);
   const given = found === undefined ? undefined : typesOf(found);
-  if (given !== undefined && allowed !== undefined && !given.some((type) => fits(type, allowed))) mismatch(given.join(' or '), allowed, place);
+  if (given !== undefined && allowed !== undefined && !given.some((type) => fits(type, allowed)))
+    mismatch(given.join(' or '), allowed, place);
 }
 
 const mismatch = (given: string, allowed: readonly string[], { at, report }: Place): void => {
@@ -123,7 +127,12 @@ function follow(schema: JsonSchema, path: readonly string[], { place, what }: { 
     const next = propertyOf(here, step);
     if (next === undefined && isClosed(here)) {
       const known = isObject(here.properties) ? Object.keys(here.properties) : [];
-      place.report({ pointer: place.at, code: 'unknown_field', message: `${where} declares no field "${step}"`, ...didYouMean(step, known) });
+      place.report({
+        pointer: place.at,
+        code: 'unknown_field',
+        message: `${where} declares no field "${step}"`,
+        ...didYouMean(step, known),
+      });
     }
     here = next;
   }
@@ -140,7 +149,9 @@ function propertyOf(schema: { [key: string]: Json }, name: string): Json | undef
 const isClosed = (schema: { [key: string]: Json }): boolean =>
   isObject(schema.properties) &&
   (schema.additionalProperties === undefined || schema.additionalProperties === false) &&
-  ['patternProperties', 'allOf', 'anyOf', 'oneOf', 'if', 'dependentSchemas', 'unevaluatedProperties'].every((key) => schema[key] === undefined);
+  ['patternProperties', 'allOf', 'anyOf', 'oneOf', 'if', 'dependentSchemas', 'unevaluatedProperties'].every(
+    (key) => schema[key] === undefined,
+  );
 
 /** The JSON types a schema allows, or undefined when it does not say. */
 function typesOf(schema: JsonSchema): string[] | undefined {

@@ -1,4 +1,5 @@
-import { compileCondition, compileTemplate } from '../expression/compile.ts';
+import { compileCondition } from '../expression/compileCondition.ts';
+import { compileTemplate } from '../expression/compileTemplate.ts';
 import type { CompileResult, Reference, Scope } from '../expression/expression.ts';
 import { isObject, type Json } from '../json.ts';
 import type { Kind } from '../kinds/kind.ts';
@@ -27,7 +28,9 @@ export function expressionsOf(task: DefinitionTask, kind: Kind): TaskExpression[
 export function switchConditions(cases: Json | undefined): { at: string; text: string }[] {
   if (!Array.isArray(cases)) return [];
   return cases.flatMap((entry, i) =>
-    isObject(entry) && (typeof entry.if === 'string' || typeof entry.if === 'boolean') ? [{ at: `/with/cases/${i}/if`, text: String(entry.if) }] : [],
+    isObject(entry) && (typeof entry.if === 'string' || typeof entry.if === 'boolean')
+      ? [{ at: `/with/cases/${i}/if`, text: String(entry.if) }]
+      : [],
   );
 }
 

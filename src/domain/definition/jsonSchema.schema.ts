@@ -7,10 +7,34 @@ import { canonicalJson } from './canonical.ts';
 import { LIMITS } from './limits.ts';
 import { child } from './pointer.ts';
 
-const FORMATS = ['date-time', 'date', 'time', 'duration', 'uri', 'uri-reference', 'email', 'hostname', 'ipv4', 'ipv6', 'uuid', 'json-pointer'] as const;
+const FORMATS = [
+  'date-time',
+  'date',
+  'time',
+  'duration',
+  'uri',
+  'uri-reference',
+  'email',
+  'hostname',
+  'ipv4',
+  'ipv6',
+  'uuid',
+  'json-pointer',
+] as const;
 
 /** Keywords whose value is a schema, a list of schemas or schemas by name. */
-const ONE = ['items', 'contains', 'additionalProperties', 'unevaluatedProperties', 'unevaluatedItems', 'propertyNames', 'not', 'if', 'then', 'else'];
+const ONE = [
+  'items',
+  'contains',
+  'additionalProperties',
+  'unevaluatedProperties',
+  'unevaluatedItems',
+  'propertyNames',
+  'not',
+  'if',
+  'then',
+  'else',
+];
 const MANY = ['allOf', 'anyOf', 'oneOf', 'prefixItems'];
 const NAMED = ['properties', 'patternProperties', 'dependentSchemas', '$defs', 'definitions'];
 const STEP = 'x-tiu-step';
@@ -35,12 +59,26 @@ const regExp = Object.assign(
 );
 
 function createAjv(useDefaults: boolean): Ajv2020 {
-  const ajv = new Ajv2020({ strict: false, logger: false, allErrors: true, addUsedSchema: false, validateSchema: false, useDefaults, code: { regExp } });
+  const ajv = new Ajv2020({
+    strict: false,
+    logger: false,
+    allErrors: true,
+    addUsedSchema: false,
+    validateSchema: false,
+    useDefaults,
+    code: { regExp },
+  });
   formats.default(ajv, { formats: [...FORMATS] });
   // The artifact must also be there; that is for who accepts the run.
   ajv.addFormat('artifact', /^(sha256:)?[0-9a-f]{64}$/);
   ajv.removeKeyword('uniqueItems');
-  ajv.addKeyword({ keyword: 'uniqueItems', type: 'array', schemaType: 'boolean', validate: isUnique, error: { message: 'must have no equal entries' } });
+  ajv.addKeyword({
+    keyword: 'uniqueItems',
+    type: 'array',
+    schemaType: 'boolean',
+    validate: isUnique,
+    error: { message: 'must have no equal entries' },
+  });
   ajv.addKeyword({ keyword: STEP, schemaType: 'boolean', validate: countStep });
   return ajv;
 }
@@ -72,7 +110,8 @@ function withSteps(schema: Json): JsonSchema {
   const entries = Object.entries(schema).map(([key, value]): [string, Json] => {
     if (ONE.includes(key)) return [key, withSteps(value)];
     if (MANY.includes(key) && Array.isArray(value)) return [key, value.map(withSteps)];
-    if (NAMED.includes(key) && isObject(value)) return [key, Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withSteps(inner)]))];
+    if (NAMED.includes(key) && isObject(value))
+      return [key, Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withSteps(inner)]))];
     return [key, value];
   });
   const refers = schema.$ref !== undefined || schema.$dynamicRef !== undefined;
@@ -106,7 +145,8 @@ export function checkInput(schema: JsonSchema | undefined, input: Json | undefin
 export function schemaFaults(schema: JsonSchema): Issue[] {
   if (!isObject(schema)) return [];
   const size = canonicalJson(schema).length;
-  if (size > LIMITS.schemaBytes) return [{ pointer: '', code: 'too_large', message: `takes ${size} characters, at most ${LIMITS.schemaBytes}` }];
+  if (size > LIMITS.schemaBytes)
+    return [{ pointer: '', code: 'too_large', message: `takes ${size} characters, at most ${LIMITS.schemaBytes}` }];
   if (!meta.validateSchema(schema)) return issuesOf(meta.errors ?? []).map((issue) => ({ ...issue, code: 'invalid_schema' }));
   try {
     validatorOf(schema, 'matching');
@@ -141,7 +181,10 @@ function wordsOf({ keyword, params, message = 'is not valid' }: ErrorObject): st
   if (keyword === 'required') return `\`${String(given.missingProperty)}\` is required`;
   if (keyword === 'additionalProperties') return `unknown key \`${String(given.additionalProperty).slice(0, 80)}\``;
   if (keyword === 'enum' && Array.isArray(given.allowedValues))
-    return `must be one of ${given.allowedValues.slice(0, 20).map((value) => JSON.stringify(value)).join(', ')}`;
+    return `must be one of ${given.allowedValues
+      .slice(0, 20)
+      .map((value) => JSON.stringify(value))
+      .join(', ')}`;
   if (keyword === 'anyOf' || keyword === 'oneOf') return 'has none of the allowed forms';
   return message;
 }

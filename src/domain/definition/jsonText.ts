@@ -16,7 +16,8 @@ class Refused extends Error {
 
 type State = { text: string; at: number; issues: { issue: Issue; offset: number }[]; places: Map<string, number> };
 
-const TOKEN = /[ \t\r\n]*(?:([{}[\],:])|("[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|(true|false|null))/y;
+const TOKEN =
+  /[ \t\r\n]*(?:([{}[\],:])|("[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|(true|false|null))/y;
 
 /** Reads JSON (RFC 8259) and tells what `JSON.parse` hides: keys that are there twice, numbers that would be rounded, and where each value stands. Never throws. */
 export function parseJson(text: string): ParsedText {
@@ -25,7 +26,8 @@ export function parseJson(text: string): ParsedText {
   try {
     const value = readValue(state, '', 0);
     if (state.text.slice(state.at).trim() !== '') refuse(state, 'there is something after the value');
-    if (state.issues.length > 0) return { issues: state.issues.slice(0, LIMITS.issues).map(({ issue, offset }) => ({ ...issue, ...place(offset) })) };
+    if (state.issues.length > 0)
+      return { issues: state.issues.slice(0, LIMITS.issues).map(({ issue, offset }) => ({ ...issue, ...place(offset) })) };
     return { value, locate: (pointer) => place(offsetOf(state.places, pointer)) };
   } catch (error) {
     if (error instanceof Refused) return { issues: [{ ...error.issue, ...place(error.offset) }] };

@@ -33,7 +33,9 @@ export function toJson(parsed: unknown): { value: Json } | { issues: Issue[] } {
   };
   const value = convert(parsed, '', 0);
   if (values > LIMITS.values || bytes > LIMITS.textBytes)
-    return { issues: [{ pointer: '', code: 'too_large', message: `holds more than ${LIMITS.values} values or ${LIMITS.textBytes} characters` }] };
+    return {
+      issues: [{ pointer: '', code: 'too_large', message: `holds more than ${LIMITS.values} values or ${LIMITS.textBytes} characters` }],
+    };
   return issues.length > 0 ? { issues: issues.slice(0, LIMITS.issues) } : { value };
 }
 

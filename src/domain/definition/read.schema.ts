@@ -16,7 +16,9 @@ export type ReadResult = { definition: Definition; issues: [] } | { issues: Issu
  */
 export function readDefinition(text: string, mediaType: 'json' | 'yaml'): ReadResult {
   if (text.length > LIMITS.textBytes)
-    return { issues: [{ pointer: '', code: 'too_large', message: `at most ${LIMITS.textBytes} bytes, has ${text.length} characters or more` }] };
+    return {
+      issues: [{ pointer: '', code: 'too_large', message: `at most ${LIMITS.textBytes} bytes, has ${text.length} characters or more` }],
+    };
   const parsed: ParsedText = mediaType === 'json' ? parseJson(text) : parseYaml(text);
   if ('issues' in parsed) return { issues: parsed.issues };
   const { issues, ...rest } = readDefinitionValue(parsed.value as Json);

@@ -21,7 +21,8 @@ export function parseYaml(text: string): ParsedText {
       logLevel: 'silent',
     });
     const [document] = documents;
-    if (!Array.isArray(documents) || document === undefined) return { issues: [{ pointer: '', code: 'syntax', message: 'the text is empty' }] };
+    if (!Array.isArray(documents) || document === undefined)
+      return { issues: [{ pointer: '', code: 'syntax', message: 'the text is empty' }] };
     const faults = documents.flatMap(({ errors, warnings }) => [...errors, ...warnings]);
     if (documents.length > 1)
       return { issues: [{ pointer: '', ...at(lines, documents[1]?.range?.[0] ?? 0), code: 'syntax', message: 'must be one document' }] };
@@ -44,7 +45,8 @@ export function parseYaml(text: string): ParsedText {
 /** The parser recurses, and says so by exhausting the stack; it refuses too many aliases by a ReferenceError. */
 function thrown(error: unknown): Issue {
   if (error instanceof RangeError) return { pointer: '', code: 'too_deep', message: 'is nested too deeply' };
-  if (error instanceof ReferenceError) return { pointer: '', code: 'too_large', message: `follows aliases more than ${LIMITS.aliases} times` };
+  if (error instanceof ReferenceError)
+    return { pointer: '', code: 'too_large', message: `follows aliases more than ${LIMITS.aliases} times` };
   return { pointer: '', code: 'syntax', message: error instanceof Error ? error.message.slice(0, 300) : 'cannot be read' };
 }
 

@@ -22,7 +22,8 @@ export function branchesOf(task: Pick<DefinitionTask, 'type' | 'with'>): string[
 export function edgesOf(tasks: ReadonlyMap<string, EdgeSource>): Map<string, NamedEdge[]> {
   const edges = new Map<string, Map<string, NamedEdge>>([...tasks.keys()].map((id) => [id, new Map()]));
   for (const [id, task] of tasks) {
-    for (const { task: dependency, when } of merged(task.dependsOn)) edges.get(id)?.set(dependency, { task: dependency, when, from: 'dependsOn' });
+    for (const { task: dependency, when } of merged(task.dependsOn))
+      edges.get(id)?.set(dependency, { task: dependency, when, from: 'dependsOn' });
     for (const named of task.named)
       if (!edges.get(id)?.has(named)) edges.get(id)?.set(named, { task: named, when: [COMPLETED], from: 'expression' });
   }
@@ -43,7 +44,11 @@ function addBranch(edges: Map<string, NamedEdge> | undefined, task: string, bran
 /** Two edges to one task mean either outcome. */
 function merged(dependencies: readonly Dependency[]): Dependency[] {
   const byTask = new Map<string, number[]>();
-  for (const { task, when } of dependencies) byTask.set(task, [...new Set([...(byTask.get(task) ?? []), ...when])].sort((a, b) => a - b));
+  for (const { task, when } of dependencies)
+    byTask.set(
+      task,
+      [...new Set([...(byTask.get(task) ?? []), ...when])].sort((a, b) => a - b),
+    );
   return [...byTask].map(([task, when]) => ({ task, when }));
 }
 
