@@ -29,7 +29,7 @@ export type RunFacts = {
   workspace: string;
   planHash: string;
   input: Json;
-  createdAt: string;
+  startedAt: string;
 };
 
 export type OutputRow = {
@@ -79,7 +79,9 @@ export const finishSliceRow = (
 export async function readFacts(db: Database, run: string): Promise<RunFacts | undefined> {
   const [row] = await db.rows<RunFacts>({
     name: 'run_facts',
-    text: `select id as run, workspace, encode(plan, 'hex') as "planHash", input, to_char(created at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt" from run where id = $1`,
+    text: `select r.id as run, r.workspace, encode(r.plan, 'hex') as "planHash", r.input,
+      to_char(coalesce(s.started, r.created) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "startedAt"
+      from run r join run_state s on s.run = r.id where r.id = $1`,
     values: [run],
   });
   return row;
@@ -97,7 +99,7 @@ export const readOutputs = (db: Database, query: { run: string; tasks: number[];
   db.rows<OutputRow>({
     name: query.items ? 'outputs_items' : 'outputs',
     text: `select ${OUTPUT} from task t where run = $1 and task = any($2) and ${query.items ? 'item >= 0' : 'item = -1'}
-      and generation = (select max(g.generation) from task g where g.run = $1 and g.task = t.task and g.item = -1)
+      and generation = coalesce((select max(g.generation) from task g where g.run = $1 and g.task = t.task and g.item = -1), 0)
       order by task, item`,
     values: [query.run, query.tasks],
   });

@@ -156,6 +156,9 @@ export function releaser(state: GraphState, task: number): number {
   return by[need - 1] ?? -1;
 }
 
+/** Whether one of the tasks that `owned` holds released `task`. */
+export const isOwnedBy = (state: GraphState, task: number, owned: ReadonlySet<number>): boolean => owned.has(releaser(state, task));
+
 /** The tasks an owner of `roots` may come to run, and every dependency it must know to do so, ascending. */
 export function reach(state: GraphState, roots: readonly number[], mayRun: (task: number) => boolean): number[] {
   const owned = new Set(roots);
