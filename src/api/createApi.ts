@@ -52,7 +52,8 @@ const envelope = (deps: Deps, ending: AbortSignal) => async (ctx: Context, next:
   } catch (error) {
     fail(deps, ctx, error instanceof URIError ? new Problem('malformed_request', { detail: 'The path is not well encoded', cause: error }) : error);
   }
-  deps.onRequest({ method: ctx.method, route: String(ctx._matchedRoute ?? 'none'), status: ctx.status, ms: deps.clock() - started, requestId });
+  const route = String((ctx as { _matchedRoute?: unknown })._matchedRoute ?? 'none');
+  deps.metrics.requests.observe({ method: ctx.method, route, status: ctx.status }, (deps.clock() - started) / 1000);
 };
 
 function fail(deps: Deps, ctx: Context, error: unknown): void {

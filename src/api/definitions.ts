@@ -25,13 +25,13 @@ export function createDefinitions(): Definitions {
   const known = new LRUCache<string, Compiled>({ max: 100 });
   return {
     compile: (definition) => {
-      const text = typeof definition === 'string' ? `yaml\n${definition}` : JSON.stringify(definition);
+      const text = typeof definition === 'string' ? `yaml\n${definition}` : `json\n${JSON.stringify(definition)}`;
       const remembered = known.get(text);
       if (remembered) return remembered;
       const read = typeof definition === 'string' ? readDefinition(definition, 'yaml') : readDefinitionValue(definition as Json);
       if (!('definition' in read)) throw new Problem('invalid_definition', { detail: `${read.issues.length} faults`, issues: read.issues });
       const plan = compile(read.definition);
-      const planText = canonicalJson(plan as unknown as Json);
+      const planText = canonicalJson(plan);
       const compiled = { definition: read.definition, plan, planText, planHash: createHash('sha256').update(planText).digest() };
       if (text.length <= REMEMBERED) known.set(text, compiled);
       return compiled;

@@ -1,6 +1,15 @@
+import type { Commands } from '../db/commands.ts';
 import type { Database } from '../db/database.ts';
+import type { Plans } from '../db/repositories/plans.ts';
+import type { Submits } from '../db/submit.ts';
+import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
 import type { Config } from '../runtime/config.ts';
-import type { Actor } from '../domain/access/can.ts';
+import type { Authenticate } from './auth/authenticate.ts';
+import type { Definitions } from './definitions.ts';
+import type { ApiMetrics } from './metrics.ts';
+import type { Closings } from './realtime/closings.ts';
+import type { Rooms } from './realtime/rooms.ts';
+import type { Workspaces } from './realtime/workspaces.ts';
 
 export type Log = {
   info: (fields: object, event: string) => void;
@@ -8,13 +17,25 @@ export type Log = {
   error: (fields: object, event: string) => void;
 };
 
-/** Built by main.ts alone. */
+/** Built by createDeps alone. */
 export type Deps = {
   config: Config;
   db: Database;
-  /** @throws Problem unauthenticated */
-  authenticate: (token: string | undefined) => Promise<Actor>;
+  plans: Plans;
+  definitions: Definitions;
+  objects: ObjectStore;
+  submitRun: Submits['submitRun'];
+  command: Commands['command'];
+  authenticate: Authenticate;
+  closings: Closings;
+  rooms: Rooms;
+  workspaces: Workspaces;
+  metrics: ApiMetrics;
   log: Log;
   /** ms since the epoch */
   clock: () => number;
+  /** The OpenAPI document. */
+  document: object;
+  /** Names of the migrations this build needs. */
+  migrations: readonly string[];
 };

@@ -54,6 +54,8 @@ export const listOf = (item: z.ZodType) =>
     nextCursor: z.string().nullable().meta({ description: 'Of the next page; null on the last one' }),
   });
 
+export const noQuery = z.strictObject({});
+
 /** A parameter that may be given several times. */
 export const repeated = <T extends z.ZodType>(item: T) =>
   z

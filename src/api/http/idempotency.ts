@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Actor } from '../../domain/access/can.ts';
-import type { Json } from '../../domain/json.ts';
+import { isObject, type Json } from '../../domain/json.ts';
 import { Problem } from '../../domain/problem.ts';
-import { claimKey, dropKey, settleKey } from '../../db/repositories/idempotency.ts';
+import { beginIdempotent, finishIdempotent, releaseIdempotent } from '../../db/idempotency.ts';
 import type { Deps } from '../deps.ts';
 import type { Reply } from '../route.ts';
 
-/** Of the request, for those who keep the promise themselves. @throws Problem malformed_request */
+/** @throws Problem malformed_request */
 export function idempotencyKey(headers: IncomingMessage['headers']): string | undefined {
   const key = headers['idempotency-key'];
   if (key === undefined) return undefined;
@@ -28,20 +28,22 @@ export async function idempotent(
 ): Promise<Reply> {
   const key = { workspace: request.actor.workspace, principal: request.actor.principal, key: request.key };
   const hash = createHash('sha256').update(request.what).update('\0').update(request.body).digest();
-  const claim = await claimKey(deps.db, key, hash);
-  if (claim.state === 'mismatch') throw new Problem('idempotency_mismatch');
-  if (claim.state === 'running') throw new Problem('idempotency_in_progress', { retryAfterMs: 1_000 });
-  if (claim.state === 'known') {
-    const { status, body, headers } = claim.reply;
-    return { status, body, headers: { ...headers, 'idempotent-replayed': 'true' } };
-  }
+  const known = await beginIdempotent(deps.db, key, hash);
+  if (known.state === 'conflict' || known.state === 'run') throw new Problem('idempotency_mismatch');
+  if (known.state === 'running') throw new Problem('idempotency_in_progress', { retryAfterMs: 1_000 });
+  if (known.state === 'done') return replayed(known.status, known.response);
   try {
     const reply = await act();
-    const body = (reply.replay ?? reply.body ?? null) as Json;
-    await settleKey(deps.db, key, { status: reply.status, body, headers: reply.headers ?? {} });
+    const response = { body: reply.replay ?? reply.body ?? null, headers: reply.headers ?? {} } as Json;
+    await finishIdempotent(deps.db, key, { hash, status: reply.status, response });
     return reply;
   } catch (error) {
-    await dropKey(deps.db, key).catch(() => undefined);
+    await releaseIdempotent(deps.db, key, hash).catch(() => undefined);
     throw error;
   }
+}
+
+function replayed(status: number, response: Json): Reply {
+  const { body, headers } = isObject(response) ? response : {};
+  return { status, ...(body !== null && { body }), headers: { ...(headers as Record<string, string>), 'idempotent-replayed': 'true' } };
 }

@@ -80,7 +80,7 @@ export function createRooms(deps: { db: Database; plans: Plans; feed: Feed; log:
       listeners.push(listener);
     },
     follow: async (run, after, reader) => {
-      const { names } = (await deps.plans.get(run.plan)).graph;
+      const { names } = (await deps.plans.get(run.plan)).plan.graph;
       const room = rooms.get(run.id) ?? { run: run.id, names, head: run.last_seq, followers: new Set() };
       rooms.set(run.id, room);
       const follower: Follower = { reader, sent: Math.min(after, room.head), live: false, stopped: false };

@@ -1,5 +1,5 @@
 import type { Json } from '../../../domain/json.ts';
-import { countTasks, findOutput, findRun, type RunRow } from '../../../db/repositories/runs.ts';
+import { countTasks, findOutput, findRun, listItems, type RunRow } from '../../../db/repositories/runs.ts';
 import type { Deps } from '../../deps.ts';
 import { UUID } from '../../cursor.ts';
 import { presentRun } from './present.ts';
@@ -22,4 +22,17 @@ export async function readStored(deps: Deps, workspace: string, row: { output: s
   if (row.output !== null) return JSON.parse(row.output) as Json;
   if (row.output_ref === null) return null;
   return JSON.parse((await deps.objects.get(workspace, row.output_ref.toString('hex'))).toString()) as Json;
+}
+
+const ITEMS_AT_ONCE = 500;
+
+/** Outputs of the completed items of a mapped task, in order. */
+export async function readMapOutput(deps: Deps, key: { run: string; workspace: string; task: number }): Promise<Json[]> {
+  const outputs: Json[] = [];
+  for (let after = -1; ; ) {
+    const rows = await listItems(deps.db, key, { status: ['completed'], after, limit: ITEMS_AT_ONCE });
+    for (const row of rows) outputs.push(await readStored(deps, key.workspace, row));
+    after = rows.at(-1)?.item ?? after;
+    if (rows.length < ITEMS_AT_ONCE) return outputs;
+  }
 }

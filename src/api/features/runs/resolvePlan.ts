@@ -3,8 +3,8 @@ import { Problem } from '../../../domain/problem.ts';
 import { findDefinition } from '../../../db/repositories/definitions.ts';
 import type { Deps } from '../../deps.ts';
 
-/** What a run is to follow: the plan, and where it came from. `body` only where the database may not have it yet. */
-export type Resolved = { plan: Plan; hash: Buffer; body?: string; name: string; number: number | null };
+/** What a run is to follow: the plan, and where it came from. */
+export type Resolved = { plan: Plan; hash: Buffer; body: string; name: string; number?: number };
 
 export type Source = { definition: string | object } | { workspace: string; name: string; version: string | number | undefined };
 
@@ -12,9 +12,10 @@ export type Source = { definition: string | object } | { workspace: string; name
 export async function resolvePlan(deps: Pick<Deps, 'db' | 'definitions' | 'plans'>, source: Source): Promise<Resolved> {
   if ('definition' in source) {
     const { definition, plan, planHash, planText } = deps.definitions.compile(source.definition);
-    return { plan, hash: planHash, body: planText, name: definition.name, number: null };
+    return { plan, hash: planHash, body: planText, name: definition.name };
   }
   const stored = await findDefinition(deps.db, source);
   if (!stored) throw new Problem('not_found', { detail: `No workflow ${source.name}${source.version === undefined ? '' : ` of version ${source.version}`}` });
-  return { plan: await deps.plans.get(stored.plan), hash: Buffer.from(stored.plan, 'hex'), name: stored.name, number: stored.number };
+  const { plan, text } = await deps.plans.get(stored.plan);
+  return { plan, hash: Buffer.from(stored.plan, 'hex'), body: text, name: stored.name, number: stored.number };
 }

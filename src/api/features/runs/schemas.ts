@@ -114,6 +114,7 @@ export const ExecuteWorkflow = z
 
 export const CancelRun = z.strictObject({ reason: text(1_000).optional() }).optional().meta({ id: 'CancelRun' });
 
+export const workflowParams = z.object({ name: z.string() });
 export const runParams = z.object({ id: z.string() });
 export const taskParams = z.object({ id: z.string(), task: z.string() });
 
@@ -131,4 +132,3 @@ export const eventsQuery = z.strictObject({
   after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(500),
 });
-export const noQuery = z.strictObject({});

@@ -1,9 +1,9 @@
-import { createHash, randomUUIDv7 } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Actor } from '../../../domain/access/can.ts';
 import { canonicalJson } from '../../../domain/definition/canonical.ts';
-import { checkInput } from '../../../domain/definition/input.schema.ts';
-import { compileTemplate } from '../../../domain/expression/expression.ts';
-import { isObject, type Json, type JsonObject } from '../../../domain/json.ts';
+import { checkInput } from '../../../domain/definition/jsonSchema.schema.ts';
+import { compileTemplate } from '../../../domain/expression/compile.ts';
+import { isObject, type Json } from '../../../domain/json.ts';
 import type { Plan } from '../../../domain/plan/plan.ts';
 import { Problem, type Issue } from '../../../domain/problem.ts';
 import { isPriority, priorityNumber, type Priority } from '../../../domain/run/priority.ts';
@@ -30,31 +30,35 @@ const DAY_MS = 86_400_000;
  * @throws Problem idempotency_key_required | invalid_definition | invalid_run_input | payload_too_large | idempotency_mismatch
  */
 export async function startRun(deps: Deps, actor: Actor, request: StartRunInput): Promise<{ runId: string; replayed: boolean }> {
-  const keys = [request.idempotencyKey, request.runId && `run:${request.runId}`].filter((key) => key !== undefined && key !== '');
-  if (keys.length === 0) throw new Problem('idempotency_key_required', { detail: 'Send Idempotency-Key, or a runId of your own' });
-  const resolved = await resolvePlan(deps, request.source);
-  const { plan } = resolved;
+  const own = isOwnId(request.runId, deps.clock()) ? request.runId : undefined;
+  const key = request.idempotencyKey ?? (own === undefined && request.runId !== undefined ? `run:${request.runId}` : undefined);
+  if (key === undefined && own === undefined) throw new Problem('idempotency_key_required', { detail: 'Send Idempotency-Key, or a runId of your own' });
+  const { plan, hash, body, name, number } = await resolvePlan(deps, request.source);
   const input = readInput(plan, request.input, deps.config.TIU_MAX_INPUT);
   const artifacts = await artifactsOf(deps, actor, plan, input.value);
-  const hash = createHash('sha256').update(request.fingerprint).digest();
-  const { outcome, runId } = await deps.submit({
-    runId: isOwnId(request.runId, deps.clock()) ? request.runId : randomUUIDv7(),
+  const { outcome, runId } = await deps.submitRun({
+    ...(own !== undefined && { runId: own }),
+    ...(key !== undefined && { key }),
+    requestHash: createHash('sha256').update(request.fingerprint).digest(),
     workspace: actor.workspace,
-    definition: resolved.name,
-    definitionNumber: resolved.number,
-    plan: { hash: resolved.hash, body: resolved.body },
-    total: plan.tasks.length,
+    principal: actor.principal,
+    createdBy: actor.principal,
+    definition: name,
+    ...(number !== undefined && { definitionNumber: number }),
+    plan: { hash, body },
+    tasks: plan.tasks.length,
     input: input.text,
     priority: priorityNumber(request.priority ?? priorityOf(plan, input.value)),
-    labels: { ...plan.labels, ...request.labels },
-    deadlineMs: plan.deadlineMs,
-    keys: keys.map((key) => ({ key, hash })),
+    labels: { ...labelsOf(plan), ...request.labels },
+    ...(plan.deadlineMs !== undefined && { deadlineMs: plan.deadlineMs }),
     artifacts,
-    actor: actor.principal,
   });
   if (outcome === 'conflict') throw new Problem('idempotency_mismatch');
   return { runId, replayed: outcome === 'known' };
 }
+
+const labelsOf = (plan: Plan): Record<string, string> =>
+  Object.fromEntries(Object.entries(plan.labels).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]));
 
 function isOwnId(id: string | undefined, now: number): id is string {
   if (id?.[14] !== '7') return false;
@@ -96,4 +100,4 @@ function priorityOf(plan: Plan, input: Json): Priority {
 }
 
 /** What tells a request from another one. */
-export const fingerprintOf = (request: object): string => canonicalJson(request as JsonObject);
+export const fingerprintOf = (request: object): string => canonicalJson(request);
