@@ -205,7 +205,8 @@ end $$;`;
 
 /** A command is an event and a command row under one number. Null: the run is closed; 0: the workspace has no such run. */
 const command = `
-create function command_v1(p_run uuid, p_ws uuid, p_type text, p_payload json, p_data json, p_actor text, p_audit uuid, p_force boolean)
+create function command_v1(p_run uuid, p_ws uuid, p_type text, p_payload json, p_data json, p_reason text, p_actor text,
+  p_audit uuid, p_force boolean)
 returns bigint language plpgsql volatile ${plans} as $$
 declare s run_state; v_now timestamptz(3); v_seq bigint;
 begin
@@ -218,7 +219,8 @@ begin
   insert into command (run, seq, workspace, type, payload, actor, at) values (p_run, v_seq, s.workspace, p_type, p_payload, p_actor, v_now);
   insert into audit (id, workspace, actor, action, subject, data, at) values (p_audit, s.workspace, p_actor, 'run.' || p_type, 'run:' || p_run, p_payload, v_now);
   update run_state set last_seq = v_seq, command_seq = v_seq,
-    intent = case when p_type <> 'cancel' then intent when p_force or intent in ('cancel', 'force') then 'force' else 'cancel' end
+    intent = case when p_type <> 'cancel' then intent when p_force or intent in ('cancel', 'force') then 'force' else 'cancel' end,
+    reason = coalesce(reason, p_reason)
   where run = p_run;
   return v_seq;
 end $$;`;

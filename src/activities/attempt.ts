@@ -1,4 +1,4 @@
-import type { Bindings } from '../domain/expression/compile.ts';
+import type { Bindings } from '../domain/expression/expression.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { TaskStatus } from '../domain/plan/outcome.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
@@ -26,7 +26,11 @@ export function isInfrastructure(error: unknown): boolean {
  * One attempt: condition, input mapping, execution, output check. Never throws for what the task did.
  * @param alone run it in a process of its own: it was lost with its worker twice
  */
-export async function attempt(deps: AttemptDeps, task: CompiledTask, given: { bindings: Bindings; execution: Execution; alone: boolean }): Promise<Attempted> {
+export async function attempt(
+  deps: AttemptDeps,
+  task: CompiledTask,
+  given: { bindings: Bindings; execution: Execution; alone: boolean },
+): Promise<Attempted> {
   const { bindings, execution } = given;
   const condition = execution.item < 0 ? task.condition : task.itemCondition;
   try {
@@ -65,7 +69,10 @@ function failed(deps: AttemptDeps, task: CompiledTask, given: { error: unknown; 
   }
   if (isInfrastructure(error)) throw error;
   if (!(error instanceof Problem)) {
-    deps.log.warn({ runId: execution.runId, taskId: execution.taskId, error: String(error), stack: (error as Error).stack }, 'task.internal_error');
+    deps.log.warn(
+      { runId: execution.runId, taskId: execution.taskId, error: String(error), stack: (error as Error).stack },
+      'task.internal_error',
+    );
     return { status: 'failed', failure: new Problem('internal').toFailure(), retryable: false };
   }
   const declared = task.contract.failures[error.code];

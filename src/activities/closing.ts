@@ -1,5 +1,5 @@
 import { readOutputs } from '../db/execution.ts';
-import type { JournalRecord } from '../db/journal.ts';
+import type { JournalRecord } from '../db/journal/record.ts';
 import { statusOf } from '../domain/plan/outcome.ts';
 import { decide, failures, type GraphState, type Intent } from '../domain/plan/state.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
@@ -40,7 +40,10 @@ async function outputOf(deps: Pick<ActivityDeps, 'objects'>, view: { context: Ru
 }
 
 /** Names the first task that made the run fail, and its code. */
-async function failureOf(deps: Pick<ActivityDeps, 'db'>, view: { context: RunContext; state: GraphState; outputs: Outputs }): Promise<Failure> {
+async function failureOf(
+  deps: Pick<ActivityDeps, 'db'>,
+  view: { context: RunContext; state: GraphState; outputs: Outputs },
+): Promise<Failure> {
   const { state, context } = view;
   const [task] = failures(state);
   if (task === undefined) return { code: 'state_conflict', message: 'the run failed' };
@@ -50,5 +53,9 @@ async function failureOf(deps: Pick<ActivityDeps, 'db'>, view: { context: RunCon
   const error = (bound[name] as { error?: { code?: string; message?: string } | null } | undefined)?.error;
   if (error?.code) return { code: error.code, message: `task ${name} ${status}: ${error.message ?? ''}`, data: { task: name } };
   const [row] = await readOutputs(deps.db, { run: context.facts.run, tasks: [task], items: false });
-  return { code: row?.failure?.code ?? 'internal', message: `task ${name} ${status}: ${row?.failure?.message ?? ''}`, data: { task: name } };
+  return {
+    code: row?.failure?.code ?? 'internal',
+    message: `task ${name} ${status}: ${row?.failure?.message ?? ''}`,
+    data: { task: name },
+  };
 }

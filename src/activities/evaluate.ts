@@ -1,4 +1,4 @@
-import type { Bindings } from '../domain/expression/compile.ts';
+import type { Bindings } from '../domain/expression/expression.ts';
 import { matchesSchema } from '../domain/definition/jsonSchema.schema.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { Problem } from '../domain/problem.ts';
@@ -26,7 +26,12 @@ export const withItem = (bindings: Bindings, task: CompiledTask, item: Json, ind
 export function evaluateFields(task: CompiledTask, bindings: Bindings): JsonObject {
   const input: JsonObject = {};
   for (const { name, field, value, compiled } of task.fields) {
-    const evaluated = compiled && compiled.references.length > 0 ? compiled.evaluate(bindings) : field.form === 'condition' && compiled ? compiled.evaluate({}) : value;
+    const evaluated =
+      compiled && compiled.references.length > 0
+        ? compiled.evaluate(bindings)
+        : field.form === 'condition' && compiled
+          ? compiled.evaluate({})
+          : value;
     const issues = field.schema === true ? [] : matchesSchema(field.schema, evaluated);
     const [first] = issues;
     if (first) throw new Problem('invalid_task_input', { detail: `with.${name}${first.pointer}: ${first.message}` });
@@ -60,7 +65,10 @@ export function itemsOf(task: CompiledTask, bindings: Bindings): Json[] {
   });
   const [only] = sources;
   if (only?.[0] === '') return only[1];
-  return sources.reduce<JsonObject[]>((rows, [axis, values]) => rows.flatMap((row) => values.map((value) => ({ ...row, [axis]: value }))), [{}]);
+  return sources.reduce<JsonObject[]>(
+    (rows, [axis, values]) => rows.flatMap((row) => values.map((value) => ({ ...row, [axis]: value }))),
+    [{}],
+  );
 }
 
 /** The failed items that a mapped task of `items` elements tolerates. */

@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { loadRunRow, markWaiting, readChangesSince, readStanding, sweepTasks, type TaskRow } from '../db/execution.ts';
-import { Stale } from '../db/journal.ts';
+import { Stale } from '../db/journal/record.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import { INLINE, type Graph } from '../domain/plan/plan.ts';
 import { createState, recordRows, type Intent, type OutcomeRow } from '../domain/plan/state.ts';
@@ -23,7 +23,10 @@ export type Finished = { ended: Ending } | { reopened: true } | { stale: true };
 const LOCAL_SLICE_MS = 1_000;
 
 const namedRows = (graph: Graph, rows: readonly TaskRow[]): OutcomeRow[] =>
-  rows.map(([task, status, seq, generation, branch]) => [graph.names[task] ?? '', status, seq, ...(generation || branch ? [generation, branch] : [])] as OutcomeRow);
+  rows.map(
+    ([task, status, seq, generation, branch]) =>
+      [graph.names[task] ?? '', status, seq, ...(generation || branch ? [generation, branch] : [])] as OutcomeRow,
+  );
 
 /** Tells Temporal that the activity at work here lives. Local activities have no heartbeat; for them it does nothing. */
 function heartbeat(): () => void {
@@ -76,7 +79,15 @@ export function createActivities(deps: ActivityDeps) {
       if ('closed' in loaded) return { ended: await ending(runId) };
       const context = await contextOf(runId);
       const { graph } = context.compiled.plan;
-      const base = { epoch: loaded.epoch, cursor: loaded.cursor, graph, rows: namedRows(graph, loaded.rows), intent: loaded.intent, due: loaded.due, closed: null };
+      const base = {
+        epoch: loaded.epoch,
+        cursor: loaded.cursor,
+        graph,
+        rows: namedRows(graph, loaded.rows),
+        intent: loaded.intent,
+        due: loaded.due,
+        closed: null,
+      };
       const first = await firstSegment(context, base).finally(() => {
         deps.started(runId);
       });
@@ -124,7 +135,11 @@ export function createActivities(deps: ActivityDeps) {
       const changes = await readChangesSince(deps.db, { run: request.runId, epoch: request.epoch, since: 0 });
       if ('stale' in changes) return { stale: true };
       const state = createState(context.compiled.plan.graph);
-      const loaded = await deps.db.rows<{ rows: TaskRow[] }>({ name: 'all_rows', text: 'select task_rows_v1($1, null) as rows', values: [request.runId] });
+      const loaded = await deps.db.rows<{ rows: TaskRow[] }>({
+        name: 'all_rows',
+        text: 'select task_rows_v1($1, null) as rows',
+        values: [request.runId],
+      });
       recordRows(state, namedRows(state.graph, loaded[0]?.rows ?? []));
       if (state.open > 0) return { reopened: true };
       const record = await closingRecord(deps, { context, state, outputs: createOutputs(deps, context) }, changes.intent);

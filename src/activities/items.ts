@@ -1,6 +1,6 @@
 import { readItems } from '../db/execution.ts';
-import type { Committed, JournalRecord } from '../db/journal.ts';
-import type { Bindings } from '../domain/expression/compile.ts';
+import type { Committed, JournalRecord } from '../db/journal/record.ts';
+import type { Bindings } from '../domain/expression/expression.ts';
 import type { Json } from '../domain/json.ts';
 import { isFinalStatus, type TaskStatus } from '../domain/plan/outcome.ts';
 import { attempt, effectKey, type Attempted } from './attempt.ts';
@@ -36,7 +36,9 @@ export type ItemsDone = { views: ItemView[]; failed: number; left: number; resum
 /** Runs the items that are not final yet, until done or halted. Every item's end is one record of its own. */
 export async function runItems(work: ItemWork): Promise<ItemsDone> {
   const { context, task, generation } = work;
-  const prior = new Map((await readItems(work.deps.db, { run: context.facts.run, task: task.index, generation })).map((row) => [row.item, row]));
+  const prior = new Map(
+    (await readItems(work.deps.db, { run: context.facts.run, task: task.index, generation })).map((row) => [row.item, row]),
+  );
   const isDone = (position: number) => isFinalStatus(prior.get(position)?.status ?? 'pending');
   const todo = work.positions.filter((position) => !isDone(position));
   const done: ItemsDone = {
@@ -75,11 +77,26 @@ async function runItem(work: ItemWork, position: number, before: { status: TaskS
   const mark: Mark = { type: 'task', ...key, status: 'running', ...(lost && { lost: true }) };
   if (work.marks === 'awaited') await work.commit(mark);
   else if (work.marks === 'sent') void work.commit(mark);
-  const execution = { runId: run, workspace, taskId: task.id, item: position, generation, attempt: key.attempt, signal: work.signal, key: effectKey({ run, taskId: task.id, item: position, generation }) };
+  const execution = {
+    runId: run,
+    workspace,
+    taskId: task.id,
+    item: position,
+    generation,
+    attempt: key.attempt,
+    signal: work.signal,
+    key: effectKey({ run, taskId: task.id, item: position, generation }),
+  };
   const bindings = withItem(work.bindings, task, work.values[position] ?? null, position);
   const result = await attempt(deps, task, { bindings, execution, alone: lost && (before?.attempt ?? 0) >= 2 });
   const stored = result.status === 'completed' ? await storeOutput(deps.objects, workspace, result.output) : {};
-  const committed = work.commit({ type: 'task', ...key, status: result.status, ...stored, ...('failure' in result && { failure: JSON.stringify(result.failure) }) });
+  const committed = work.commit({
+    type: 'task',
+    ...key,
+    status: result.status,
+    ...stored,
+    ...('failure' in result && { failure: JSON.stringify(result.failure) }),
+  });
   committed.catch(() => undefined);
   return { view: viewOf(position, result), committed };
 }

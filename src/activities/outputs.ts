@@ -23,7 +23,8 @@ export type Outputs = {
   items: (task: number) => Promise<ItemView[]>;
 };
 
-export const errorOf = (failure: Failure | null): Json => failure && { code: failure.code, message: failure.message, data: failure.data ?? null };
+export const errorOf = (failure: Failure | null): Json =>
+  failure && { code: failure.code, message: failure.message, data: failure.data ?? null };
 
 /** Reads outputs of a run's tasks at most once, several at a time. */
 export function createOutputs(deps: Pick<ActivityDeps, 'db' | 'objects'>, context: RunContext): Outputs {
@@ -75,7 +76,9 @@ export function createOutputs(deps: Pick<ActivityDeps, 'db' | 'objects'>, contex
           : { status: view.status, output: view.output, error: view.error };
       }
       if (size > MAX_COMPUTED_OUTPUT)
-        throw new Problem('output_too_large', { detail: `the expressions of this task compute with ${size} bytes of task output, at most ${MAX_COMPUTED_OUTPUT} are allowed` });
+        throw new Problem('output_too_large', {
+          detail: `the expressions of this task compute with ${size} bytes of task output, at most ${MAX_COMPUTED_OUTPUT} are allowed`,
+        });
       return bound;
     },
   };

@@ -1,6 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { readFacts, readPlan, type RunFacts } from '../db/execution.ts';
-import { compileCondition, compileTemplate, type Compiled, type Scope } from '../domain/expression/compile.ts';
+import { compileCondition } from '../domain/expression/compileCondition.ts';
+import { compileTemplate } from '../domain/expression/compileTemplate.ts';
+import type { Compiled, Scope } from '../domain/expression/expression.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Field, Kind } from '../domain/kinds/kind.ts';
 import { KINDS } from '../domain/kinds/kinds.ts';
@@ -46,7 +48,9 @@ function compileFields(task: PlanTask, contract: Kind, scope: Scope): CompiledFi
     const value = task.with[name] ?? field.default;
     if (value === undefined || task.kind === 'switch') return [];
     if (field.form === 'literal') return [{ name, field, value }];
-    const compiled = must(field.form === 'condition' && typeof value === 'string' ? compileCondition(value, scope) : compileTemplate(value, scope));
+    const compiled = must(
+      field.form === 'condition' && typeof value === 'string' ? compileCondition(value, scope) : compileTemplate(value, scope),
+    );
     return [{ name, field, value, compiled }];
   });
 }
@@ -59,7 +63,9 @@ function compileCases(task: PlanTask, scope: Scope): CompiledCase[] {
 function compileItems(task: PlanTask, scope: Scope): { [name: string]: Compiled } {
   const items = task.map?.items;
   if (items && typeof items === 'object' && 'matrix' in items)
-    return Object.fromEntries(Object.entries(items.matrix as JsonObject).map(([axis, values]) => [axis, must(compileTemplate(values, scope))]));
+    return Object.fromEntries(
+      Object.entries(items.matrix as JsonObject).map(([axis, values]) => [axis, must(compileTemplate(values, scope))]),
+    );
   return { '': must(compileTemplate(items ?? null, scope)) };
 }
 
@@ -77,7 +83,8 @@ function computedReads(all: readonly (Compiled | undefined)[], index: Map<string
 function compileTask(plan: Plan, position: number, index: Map<string, number>): CompiledTask {
   const task = plan.tasks[position];
   const contract = task && KINDS[task.kind];
-  if (!task || !contract) throw new Problem('engine_fault', { detail: `the plan names a kind that is not there: ${task?.kind ?? position}` });
+  if (!task || !contract)
+    throw new Problem('engine_fault', { detail: `the plan names a kind that is not there: ${task?.kind ?? position}` });
   const tasks = new Set(plan.graph.names);
   const scope: Scope = { names: ['input', 'tasks', 'run', 'secrets'], tasks, secrets: true };
   const inner: Scope = task.map ? { ...scope, names: [...scope.names, task.map.as, 'item', 'index'] } : scope;
@@ -86,12 +93,20 @@ function compileTask(plan: Plan, position: number, index: Map<string, number>): 
   const cases = task.kind === 'switch' ? compileCases(task, inner) : undefined;
   const items = task.map ? compileItems(task, scope) : undefined;
   const itemCondition = task.map?.if === undefined ? undefined : must(compileCondition(task.map.if, inner));
-  const all = [condition, itemCondition, ...fields.map((f) => f.compiled), ...(cases ?? []).map((c) => c.condition), ...Object.values(items ?? {})];
+  const all = [
+    condition,
+    itemCondition,
+    ...fields.map((f) => f.compiled),
+    ...(cases ?? []).map((c) => c.condition),
+    ...Object.values(items ?? {}),
+  ];
   return {
     ...task,
     index: position,
     contract,
-    fields: fields.map((f) => (f.compiled && isConstant(f.compiled) && f.field.form === 'template' ? { ...f, value: f.compiled.evaluate({}) } : f)),
+    fields: fields.map((f) =>
+      f.compiled && isConstant(f.compiled) && f.field.form === 'template' ? { ...f, value: f.compiled.evaluate({}) } : f,
+    ),
     computed: computedReads(all, index),
     ...(condition && { condition }),
     ...(cases && { cases }),
@@ -113,7 +128,8 @@ function compilePlan(plan: Plan): CompiledPlan {
       return task;
     },
     output: () => {
-      if (plan.output) output ??= must(compileTemplate(plan.output.value, { names: ['input', 'tasks', 'run'], tasks: new Set(plan.graph.names) }));
+      if (plan.output)
+        output ??= must(compileTemplate(plan.output.value, { names: ['input', 'tasks', 'run'], tasks: new Set(plan.graph.names) }));
       return output;
     },
   };

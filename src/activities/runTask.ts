@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { claimTask, holdsTask, type Claim, type TaskKey } from '../db/execution.ts';
-import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal.ts';
-import type { Bindings } from '../domain/expression/compile.ts';
+import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
+import type { Bindings } from '../domain/expression/expression.ts';
 import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
 import type { Intent } from '../domain/plan/state.ts';
 import { Problem } from '../domain/problem.ts';
@@ -20,14 +20,23 @@ export type EffectEnd = { settled: true; intent: Intent | null } | { stale: true
 
 /** The attempt is to be repeated later: no slot is held meanwhile. */
 const later = (type: string, delayMs: number): ApplicationFailure =>
-  ApplicationFailure.create({ message: type, type, nextRetryDelay: Math.max(1, Math.round(delayMs)), category: ApplicationFailureCategory.BENIGN });
+  ApplicationFailure.create({
+    message: type,
+    type,
+    nextRetryDelay: Math.max(1, Math.round(delayMs)),
+    category: ApplicationFailureCategory.BENIGN,
+  });
 
 /**
  * The effect path: claim, evaluate, execute, commit guarded by the claim's token.
  * @param beat tells Temporal that the attempt lives
  * @throws ApplicationFailure `task_retry` with the delay before the next try
  */
-export async function runEffect(deps: ActivityDeps, context: RunContext, given: { request: EffectRequest; beat: () => void }): Promise<EffectEnd> {
+export async function runEffect(
+  deps: ActivityDeps,
+  context: RunContext,
+  given: { request: EffectRequest; beat: () => void },
+): Promise<EffectEnd> {
   const { request } = given;
   const task = context.compiled.task(request.task);
   const token = randomUUID();
@@ -51,11 +60,22 @@ async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
     cancelled.abort(new Problem('task_cancelled'));
   };
   const unlisten = deps.aborts.add(run, cancel);
-  const timers = [timer(task.timeoutMs ?? task.contract.defaultTimeoutMs, 'task_timed_out'), timer(claim.remainingMs ?? undefined, 'deadline_exceeded')];
+  const timers = [
+    timer(task.timeoutMs ?? task.contract.defaultTimeoutMs, 'task_timed_out'),
+    timer(claim.remainingMs ?? undefined, 'deadline_exceeded'),
+  ];
   const stopBeating = keepBeating(deps, work, cancel);
   const key = { run, taskId: task.id, item: request.item, generation: request.generation };
   const execution = {
-    ...{ runId: run, workspace, taskId: task.id, item: request.item, generation: request.generation, attempt: claim.attempt, key: effectKey(key) },
+    ...{
+      runId: run,
+      workspace,
+      taskId: task.id,
+      item: request.item,
+      generation: request.generation,
+      attempt: claim.attempt,
+      key: effectKey(key),
+    },
     signal: AbortSignal.any([cancelled.signal, ...timers.map(({ signal }) => signal)]),
   };
   try {
@@ -110,7 +130,12 @@ async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
   const { task, claim, result, request } = work;
   const tries = claim.attempt - claim.losses;
   const policy = task.retry;
-  if ('retryable' in result && policy && result.status !== 'cancelled' && isWorthRetrying(policy, { code: result.failure.code, retryable: result.retryable }, tries)) {
+  if (
+    'retryable' in result &&
+    policy &&
+    result.status !== 'cancelled' &&
+    isWorthRetrying(policy, { code: result.failure.code, retryable: result.retryable }, tries)
+  ) {
     const delayMs = result.retryAfterMs ?? retryDelayMs(policy, tries, deps.random());
     await push(deps, work, { status: 'retrying', nextMs: delayMs, failure: JSON.stringify(result.failure) });
     throw later('task_retry', delayMs);
@@ -129,11 +154,23 @@ type End = Partial<Extract<JournalRecord, { type: 'task' }>> & Pick<Extract<Jour
 async function push(deps: ActivityDeps, work: Finish, end: End): Promise<Committed | undefined> {
   const { run, task, item, generation } = work.request;
   try {
-    return await deps.journal.push({ ...end, type: 'task', segment: {}, run, epoch: 0, task, item, generation, attempt: work.claim.attempt, token: work.token });
+    return await deps.journal.push({
+      ...end,
+      type: 'task',
+      segment: {},
+      run,
+      epoch: 0,
+      task,
+      item,
+      generation,
+      attempt: work.claim.attempt,
+      token: work.token,
+    });
   } catch (error) {
     if (error instanceof Stale) return undefined;
     if (error instanceof Refused) throw displaced();
-    if (error instanceof Problem && end.status !== 'failed') return push(deps, work, { status: 'failed', failure: JSON.stringify(error.toFailure()) });
+    if (error instanceof Problem && end.status !== 'failed')
+      return push(deps, work, { status: 'failed', failure: JSON.stringify(error.toFailure()) });
     throw error;
   }
 }

@@ -1,10 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { loadOwner, type LoadedOwner } from '../db/execution.ts';
-import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal.ts';
+import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
 import { outcomeOf, PENDING, type ClosedStatus, type TaskStatus } from '../domain/plan/outcome.ts';
 import { CONTROL, INLINE } from '../domain/plan/plan.ts';
-import { createState, hasFailedForGood, isOwnedBy, reach, record, rowOf, verdict, type GraphState, type Intent, type OutcomeRow } from '../domain/plan/state.ts';
+import {
+  createState,
+  hasFailedForGood,
+  isOwnedBy,
+  reach,
+  record,
+  rowOf,
+  verdict,
+  type GraphState,
+  type Intent,
+  type OutcomeRow,
+} from '../domain/plan/state.ts';
 import { Problem } from '../domain/problem.ts';
 import { closingRecord } from './closing.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -54,10 +65,17 @@ export type Segment = {
 
 export type OwnRequest = { run: string; epoch: number; roots: readonly number[]; sliceMs: number };
 
-export const mayOwn = (state: GraphState) => (task: number): boolean => state.graph.classes[task] === INLINE || state.graph.classes[task] === CONTROL;
+export const mayOwn =
+  (state: GraphState) =>
+  (task: number): boolean =>
+    state.graph.classes[task] === INLINE || state.graph.classes[task] === CONTROL;
 
 /** @returns undefined if the epoch is over */
-export async function openSegment(deps: ActivityDeps, context: RunContext, request: OwnRequest & Pick<Segment, 'execute'>): Promise<Segment | undefined> {
+export async function openSegment(
+  deps: ActivityDeps,
+  context: RunContext,
+  request: OwnRequest & Pick<Segment, 'execute'>,
+): Promise<Segment | undefined> {
   const state = createState(context.compiled.plan.graph);
   const needed = reach(state, request.roots, mayOwn(state));
   const loaded: LoadedOwner = await loadOwner(deps.db, { run: request.run, epoch: request.epoch, tasks: needed });
@@ -155,13 +173,20 @@ function own(segment: Segment, task: number): void {
 function release(segment: Segment, task: number): void {
   const { state, owned } = segment;
   for (const [dependant] of state.dependants[task] ?? [])
-    if (!owned.has(dependant) && mayOwn(state)(dependant) && verdict(state, dependant) !== 0 && isOwnedBy(state, dependant, owned)) own(segment, dependant);
+    if (!owned.has(dependant) && mayOwn(state)(dependant) && verdict(state, dependant) !== 0 && isOwnedBy(state, dependant, owned))
+      own(segment, dependant);
 }
 
 /** Records a task's end (or wait) in memory, so that successors may start, and sends it to the journal. Resolves when durable. */
 export function settle(segment: Segment, mark: Mark, view: TaskView): Promise<void> {
   const { state } = segment;
-  record(state, { task: mark.task, outcome: outcomeOf(mark.status as TaskStatus), seq: Number.POSITIVE_INFINITY, generation: mark.generation, branch: mark.branch ?? 0 });
+  record(state, {
+    task: mark.task,
+    outcome: outcomeOf(mark.status as TaskStatus),
+    seq: Number.POSITIVE_INFINITY,
+    generation: mark.generation,
+    branch: mark.branch ?? 0,
+  });
   segment.outputs.settle(mark.task, view);
   const durable = commit(segment, mark).then((committed) => {
     if (committed) state.seq[mark.task] = committed.seq;
@@ -194,7 +219,13 @@ export async function commit(segment: Segment, sendable: Sendable): Promise<Comm
   const { deps, context, epoch, token, handle } = segment;
   segment.commits++;
   try {
-    const committed = await deps.journal.push({ ...sendable, segment: handle, run: context.facts.run, epoch, ...(sendable.type === 'task' && { token }) } as JournalRecord);
+    const committed = await deps.journal.push({
+      ...sendable,
+      segment: handle,
+      run: context.facts.run,
+      epoch,
+      ...(sendable.type === 'task' && { token }),
+    } as JournalRecord);
     if (committed.intent !== null) segment.intent = committed.intent as Intent;
     if (committed.closed) segment.closed = committed.closed;
     return committed;
@@ -217,20 +248,29 @@ async function refuse(segment: Segment, sendable: Sendable, error: unknown): Pro
     const { task, item, generation, attempt } = sendable;
     const failure = JSON.stringify(error.toFailure());
     const { context, epoch, token } = segment;
-    await segment.deps.journal.push({ type: 'task', segment: {}, run: context.facts.run, epoch, token, task, item, generation, attempt, status: 'failed', failure }).catch(() => undefined);
+    await segment.deps.journal
+      .push({ type: 'task', segment: {}, run: context.facts.run, epoch, token, task, item, generation, attempt, status: 'failed', failure })
+      .catch(() => undefined);
   } else segment.error ??= error;
 }
 
 /** Somebody else owns the task: look again in a moment, what they recorded is then ours to report. */
 export const displaced = (): ApplicationFailure =>
-  ApplicationFailure.create({ message: 'displaced', type: 'displaced', nextRetryDelay: '200ms', category: ApplicationFailureCategory.BENIGN });
+  ApplicationFailure.create({
+    message: 'displaced',
+    type: 'displaced',
+    nextRetryDelay: '200ms',
+    category: ApplicationFailureCategory.BENIGN,
+  });
 
 /** @throws what ended the segment before its time, for Temporal to repeat it */
 export function reportOf(segment: Segment): OwnedOrStale {
   if (segment.stale) return { stale: true };
   if (segment.error !== undefined) throw segment.error;
   const { state, intent, closed } = segment;
-  const rows = [...segment.owned].filter((task) => Number.isFinite(state.seq[task]) && state.outcome[task] !== PENDING).map((task) => rowOf(state, task));
+  const rows = [...segment.owned]
+    .filter((task) => Number.isFinite(state.seq[task]) && state.outcome[task] !== PENDING)
+    .map((task) => rowOf(state, task));
   const due = segment.due === null ? null : Math.max(0, segment.due - (performance.now() - segment.openedAt));
   return { rows, intent, due, closed };
 }

@@ -107,8 +107,8 @@ export function claimSlices(db: Rows): Promise<SliceRow[]> {
   return db.rows<SliceRow>({
     name: 'claim_slices',
     text: `with w as (update wait set dispatched = true where (run, task, item, generation, kind) in (
-        select run, task, item, generation, kind from wait where not closed and kind = 'map' and not dispatched and decision is null
-        order by run limit 20 for update skip locked) returning run, task, generation)
+        select w.run, w.task, w.item, w.generation, w.kind from wait w join run_state s on s.run = w.run and s.finished is null and s.intent is null
+        where not w.closed and w.kind = 'map' and not w.dispatched and w.decision is null order by w.run limit 20 for update of w skip locked) returning run, task, generation)
       select s.run as "runId", s.task, s.generation, s.k from w join slice s using (run, task, generation) where not s.done order by s.run, s.task, s.k`,
     values: [],
   });

@@ -5,7 +5,7 @@
 export type Column<T> = readonly (T | null | undefined)[];
 
 const HEX = new Uint8Array(256);
-for (const [value, digit] of [...'0123456789abcdef'].entries()) HEX[digit.charCodeAt(0)] = HEX[digit.toUpperCase().charCodeAt(0)] = value;
+for (const [i, digit] of Array.from('0123456789abcdefABCDEF').entries()) HEX[digit.charCodeAt(0)] = i < 16 ? i : i - 6;
 const DASH = 45;
 const HEADER = 20;
 
@@ -62,16 +62,11 @@ function fixed<T>({ oid, size, write }: Layout<T>, column: Column<T>): Buffer {
 }
 
 function varying(oid: number, column: Column<string | Buffer>): Buffer {
-  let bytes = 0;
-  let any = false;
-  const lengths = column.map((value) => {
-    if (value === null || value === undefined) return -1;
-    any = true;
-    const length = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
-    bytes += length;
-    return length;
-  });
-  if (!any) return empty(oid);
+  const lengths = column.map((value) =>
+    value === null || value === undefined ? -1 : typeof value === 'string' ? Buffer.byteLength(value) : value.length,
+  );
+  if (lengths.every((length) => length === -1)) return empty(oid);
+  const bytes = lengths.reduce((sum, length) => sum + Math.max(length, 0), 0);
   const buffer = withHeader(oid, column.length, bytes + column.length * 4);
   let at = HEADER;
   for (const [i, value] of column.entries()) {

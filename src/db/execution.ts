@@ -11,7 +11,9 @@ export type Stale = { stale: true };
 /** What every answer of the engine carries: why to stop, and the time to the next wait or deadline, ms. */
 export type News = { intent: Intent | null; due: number | null };
 
-export type LoadedRun = (News & { epoch: number; cursor: number; rows: TaskRow[] }) | { closed: ClosedStatus | 'unknown'; reason: string | null; failure: Failure | null };
+export type LoadedRun =
+  | (News & { epoch: number; cursor: number; rows: TaskRow[] })
+  | { closed: ClosedStatus | 'unknown'; reason: string | null; failure: Failure | null };
 export type LoadedOwner = (News & { seq: number; careful: boolean; rows: TaskRow[] }) | Stale;
 export type Claim =
   | Stale
@@ -88,7 +90,11 @@ export async function readFacts(db: Database, run: string): Promise<RunFacts | u
 }
 
 export async function readPlan(db: Database, hash: string): Promise<Plan | undefined> {
-  const [row] = await db.rows<{ body: Plan }>({ name: 'plan_body', text: `select body from plan where hash = decode($1, 'hex')`, values: [hash] });
+  const [row] = await db.rows<{ body: Plan }>({
+    name: 'plan_body',
+    text: `select body from plan where hash = decode($1, 'hex')`,
+    values: [hash],
+  });
   return row?.body;
 }
 
@@ -123,7 +129,13 @@ export async function holdsTask(db: Database, key: TaskKey, token: string): Prom
   return row ?? { held: false, intent: null };
 }
 
-export type RunStanding = { status: ClosedStatus | 'open'; epoch: number; intent: Intent | null; reason: string | null; failure: Failure | null };
+export type RunStanding = {
+  status: ClosedStatus | 'open';
+  epoch: number;
+  intent: Intent | null;
+  reason: string | null;
+  failure: Failure | null;
+};
 
 export async function readStanding(db: Database, run: string): Promise<RunStanding | undefined> {
   const [row] = await db.rows<RunStanding>({

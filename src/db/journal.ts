@@ -21,6 +21,8 @@ export type Journal = {
   push: (record: JournalRecord) => Promise<Committed>;
   /** Undefined when there is room; else resolves when there is. */
   room: () => Promise<void> | undefined;
+  /** Says that something was committed to a run by other means than `push`. */
+  notify: (runId: string) => void;
   /** Runs that this process's commits closed. */
   onClosed: (listener: (runId: string, status: ClosedStatus) => void) => void;
   readonly stats: Readonly<Stats> & { readonly queued: number };
@@ -67,6 +69,9 @@ export function createJournal(deps: { url: string; log?: Log }): Journal {
   return {
     push: (record) => push(writer, record),
     room: () => (hasRoom(writer) ? undefined : new Promise((resolve) => writer.waiting.push(resolve))),
+    notify: (runId) => {
+      notices.run(runId);
+    },
     onClosed: (listener) => void listeners.push(listener),
     get stats() {
       return { ...writer.stats, queued: writer.size };
@@ -97,7 +102,7 @@ function push(writer: Writer, record: JournalRecord): Promise<Committed> {
       reject(new Unknown('the journal is closed'));
       return;
     }
-    const bytes = 'output' in record ? (record.output?.length ?? 0) : 0;
+    const bytes = record.type === 'applied' ? 0 : (record.output?.length ?? 0);
     writer.queue.push({ record, bytes, skips: 0, since: undefined, resolve, reject });
     writer.size += 1;
     writer.bytes += bytes;
@@ -175,7 +180,16 @@ const WARM = commitStatement(
       rows: new Map([
         [
           '',
-          { type: 'task', task: 0, item: -1, generation: 0, attempt: 0, token: '00000000-0000-0000-0000-000000000000', status: 'running', deadlineMs: 0 },
+          {
+            type: 'task',
+            task: 0,
+            item: -1,
+            generation: 0,
+            attempt: 0,
+            token: '00000000-0000-0000-0000-000000000000',
+            status: 'running',
+            deadlineMs: 0,
+          },
         ],
       ]),
     },

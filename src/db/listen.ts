@@ -19,8 +19,13 @@ const RECONNECT_MS = 300;
 export function listen(options: ListenOptions): Listener {
   const closing = Promise.withResolvers<undefined>();
   let closed = false;
+  const isClosed = () => closed;
   const once = async () => {
-    const client = new pg.Client({ connectionString: options.url, keepAlive: true, ...(options.options ? { options: options.options } : {}) });
+    const client = new pg.Client({
+      connectionString: options.url,
+      keepAlive: true,
+      ...(options.options ? { options: options.options } : {}),
+    });
     const broken = new Promise<void>((resolve) => {
       client.on('error', () => {
         resolve();
@@ -40,9 +45,9 @@ export function listen(options: ListenOptions): Listener {
     }
   };
   const loop = async () => {
-    while (!closed) {
+    while (!isClosed()) {
       await once().catch((error: unknown) => options.onError?.(error));
-      if (!closed) await Promise.race([new Promise((resolve) => setTimeout(resolve, RECONNECT_MS)), closing.promise]);
+      if (!isClosed()) await Promise.race([new Promise((resolve) => setTimeout(resolve, RECONNECT_MS)), closing.promise]);
     }
   };
   const done = loop();

@@ -9,7 +9,10 @@ const SECRET_FIELDS = ['authorization', 'cookie', 'password', 'secret', 'secrets
 const REDACTED = SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]);
 
 /** JSON lines on standard error, so that standard output stays free for what a program has to say. */
-export function createLogger(options: { name: string; level: Config['TIU_LOG_LEVEL'] }, stream: DestinationStream = pino.destination({ fd: 2, sync: true })): Log {
+export function createLogger(
+  options: { name: string; level: Config['TIU_LOG_LEVEL'] },
+  stream: DestinationStream = pino.destination({ fd: 2, sync: true }),
+): Log {
   return pino(
     {
       name: options.name,

@@ -60,7 +60,11 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
   const { config } = deps;
   const call = createCaller(deps);
   const attributes = createAttributes(deps, call);
-  const common = { taskQueue: config.TIU_TASK_QUEUE, workflowIdReusePolicy: 'ALLOW_DUPLICATE', workflowIdConflictPolicy: 'USE_EXISTING' } as const;
+  const common = {
+    taskQueue: config.TIU_TASK_QUEUE,
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  } as const;
   const optionsOf = (run: RunHead) => ({
     ...common,
     workflowId: runWorkflowId(run.runId),

@@ -27,8 +27,9 @@ export function temporalFailure(error: unknown): TemporalFailure {
   // After a wipe the namespace is missing for a moment.
   if (error instanceof NamespaceNotFoundError || error instanceof TemporalUnreachable) return 'down';
   if (isGrpcServiceError(error)) {
-    if (error.code === INVALID_ARGUMENT) return 'invalid';
-    return TRANSIENT.has(error.code) ? 'down' : 'other';
+    const code: number = error.code;
+    if (code === INVALID_ARGUMENT) return 'invalid';
+    return TRANSIENT.has(code) ? 'down' : 'other';
   }
   if (error instanceof Error && error.cause !== undefined) return temporalFailure(error.cause);
   return error instanceof Error && error.name === 'TransportError' ? 'down' : 'other';

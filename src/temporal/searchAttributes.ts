@@ -12,7 +12,12 @@ const INT = 3;
 const WANTED: Record<string, number> = { TiuWorkspace: KEYWORD, TiuDefinition: KEYWORD, TiuParent: KEYWORD, TiuPriority: INT };
 
 /** Set at start only: each later change would cost a run an event. */
-export function searchAttributesOf(run: { workspace: string; definition: string; priority: number; parent?: string }): TypedSearchAttributes {
+export function searchAttributesOf(run: {
+  workspace: string;
+  definition: string;
+  priority: number;
+  parent?: string;
+}): TypedSearchAttributes {
   const pairs: SearchAttributePair[] = [
     { key: workspaceKey, value: run.workspace },
     { key: definitionKey, value: run.definition },

@@ -14,6 +14,9 @@ export function describeState(state: GraphState): string {
   });
   const named = new Set(['running', 'waiting', 'failed', 'timed_out']);
   return [...groups]
-    .map(([status, names]) => `**${status}**: ${names.length}${named.has(status) ? ` (${names.slice(0, MAX_NAMES).join(', ')}${names.length > MAX_NAMES ? ', …' : ''})` : ''}`)
+    .map(
+      ([status, names]) =>
+        `**${status}**: ${names.length}${named.has(status) ? ` (${names.slice(0, MAX_NAMES).join(', ')}${names.length > MAX_NAMES ? ', …' : ''})` : ''}`,
+    )
     .join('\n\n');
 }

@@ -15,7 +15,7 @@ export async function mapSlice(id: SliceId): Promise<void> {
 }
 
 async function runInline(id: SliceId, items: number[]): Promise<boolean> {
-  for (let left = items; left.length > 0; ) {
+  for (let left = items; left.length > 0;) {
     const done = await local.runItems.executeWithOptions({ summary: `${left.length} items left` }, [id, left, SLICE_MS]);
     if (done.over) return true;
     left = done.left;

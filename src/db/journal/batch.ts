@@ -38,8 +38,9 @@ export function takeBatch(entries: Entry[], divert: (entry: Entry) => boolean): 
   let rows = 0;
   let bytes = 0;
   let i = 0;
-  for (; i < entries.length && rows < MAX_ROWS && bytes < MAX_BYTES; i++) {
-    const entry = entries[i] as Entry;
+  for (const entry of entries) {
+    if (rows >= MAX_ROWS || bytes >= MAX_BYTES) break;
+    i += 1;
     if (divert(entry)) continue;
     if (!held.has(entry.record.run) && admit(groups, entry)) {
       rows += 1;
@@ -49,7 +50,7 @@ export function takeBatch(entries: Entry[], divert: (entry: Entry) => boolean): 
       left.push(entry);
     }
   }
-  for (; i < entries.length; i++) left.push(entries[i] as Entry);
+  for (const entry of entries.slice(i)) left.push(entry);
   return { groups: [...groups.values()].sort((a, b) => (a.run < b.run ? -1 : 1)), left };
 }
 

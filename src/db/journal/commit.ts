@@ -85,7 +85,10 @@ function settleGroup(deps: CommitDeps, group: Group, { row, closing, firstTask }
     const own = record.type === 'task' ? seqs.get(keyOf(record)) : lastSeq;
     if (own === undefined) {
       stats.refused += 1;
-      deps.settle(entry, new Refused(`run ${record.run}${record.type === 'task' ? `, task ${keyOf(record)}, attempt ${record.attempt}` : ''}`));
+      deps.settle(
+        entry,
+        new Refused(`run ${record.run}${record.type === 'task' ? `, task ${keyOf(record)}, attempt ${record.attempt}` : ''}`),
+      );
     } else deps.settle(entry, { seq: own, lastSeq, intent: row.intent, unseen: row.unseen ?? false, closed });
   }
   deps.committed(group, closed);
@@ -95,7 +98,11 @@ const POISON = /^(21|22|23502|23514)/;
 /** Lock or statement timeout, deadlock, no room on disk or in memory: rolled back, and worth another try. */
 const PASSING = /^(40|53|55P03|57014)/;
 
-async function failed(deps: CommitDeps, lane: Lane, { groups, error }: { groups: Group[]; error: unknown }): Promise<{ skipped: Group[]; again: Entry[] }> {
+async function failed(
+  deps: CommitDeps,
+  lane: Lane,
+  { groups, error }: { groups: Group[]; error: unknown },
+): Promise<{ skipped: Group[]; again: Entry[] }> {
   const entries = groups.flatMap((group) => group.entries);
   const code = isRefusal(error) ? error.code : '';
   if (PASSING.test(code)) {

@@ -81,18 +81,20 @@ function refresh(state: GraphState, task: number): void {
   else state.ready.delete(task);
 }
 
+type Settled = { outcome: Outcome; branch: number };
+
 /** What an edge makes of its dependency's final outcome. A completed switch satisfies only the edges of the branch it took. */
-function judge(state: GraphState, [task, edge]: Dependant, outcome: Outcome, branch: number): 'satisfied' | 'bad' | 'neither' {
+function judge(state: GraphState, [task, edge]: Dependant, { outcome, branch }: Settled): 'satisfied' | 'bad' | 'neither' {
   const [, mask, branches] = state.graph.deps[task]?.[edge] ?? [0, 0];
   const chosen = outcome !== COMPLETED || branches === undefined || branches.includes(branch);
   if ((mask >> outcome) & 1 && chosen) return 'satisfied';
   return outcome === COMPLETED || outcome === SKIPPED ? 'neither' : 'bad';
 }
 
-function count(state: GraphState, dependant: Dependant, outcome: Outcome, branch: number, by: 1 | -1): void {
+function count(state: GraphState, dependant: Dependant, { by, ...settled }: Settled & { by: 1 | -1 }): void {
   const [task] = dependant;
   state.settled[task] = at(state.settled, task) + by;
-  const what = judge(state, dependant, outcome, branch);
+  const what = judge(state, dependant, settled);
   if (what === 'satisfied') state.satisfied[task] = at(state.satisfied, task) + by;
   else if (what === 'bad') state.bad[task] = at(state.bad, task) + by;
 }
@@ -113,8 +115,8 @@ export function record(state: GraphState, change: Change): boolean {
   state.waiting += Number(outcome === WAITING) - Number(before === WAITING);
   state.open += Number(isFinal(before)) - Number(isFinal(outcome));
   for (const dependant of state.dependants[task] ?? []) {
-    if (isFinal(before)) count(state, dependant, before, branchBefore, -1);
-    if (isFinal(outcome)) count(state, dependant, outcome, branch, 1);
+    if (isFinal(before)) count(state, dependant, { outcome: before, branch: branchBefore, by: -1 });
+    if (isFinal(outcome)) count(state, dependant, { outcome, branch, by: 1 });
     refresh(state, dependant[0]);
   }
   refresh(state, task);
@@ -148,7 +150,7 @@ export function releaser(state: GraphState, task: number): number {
     .map(([dependency], edge) => ({ dependency, edge }))
     .filter(({ dependency, edge }) => {
       const outcome = at(state.outcome, dependency);
-      return !runs || (isFinal(outcome) && judge(state, [task, edge], outcome, at(state.branch, dependency)) === 'satisfied');
+      return !runs || (isFinal(outcome) && judge(state, [task, edge], { outcome, branch: at(state.branch, dependency) }) === 'satisfied');
     })
     .map(({ dependency }) => dependency)
     .sort((a, b) => at(state.seq, a) - at(state.seq, b));
@@ -178,7 +180,7 @@ export function reach(state: GraphState, roots: readonly number[], mayRun: (task
 function accepted(state: GraphState, task: number, by: (dependant: Outcome) => boolean): boolean {
   const outcome = at(state.outcome, task);
   return (state.dependants[task] ?? []).some(
-    (dependant) => by(at(state.outcome, dependant[0])) && judge(state, dependant, outcome, 0) === 'satisfied',
+    (dependant) => by(at(state.outcome, dependant[0])) && judge(state, dependant, { outcome, branch: 0 }) === 'satisfied',
   );
 }
 
