@@ -58,7 +58,14 @@ async function cancelFor(parts: Parts, cancel: { runId: string; reason: string; 
   const run = await openRunHead(parts.db, cancel.runId);
   if (!run) return;
   try {
-    await parts.commands.command({ type: 'cancel', run: run.runId, workspace: run.workspace, by: 'temporal', reason: cancel.reason, force: cancel.force });
+    await parts.commands.command({
+      type: 'cancel',
+      run: run.runId,
+      workspace: run.workspace,
+      by: 'temporal',
+      reason: cancel.reason,
+      force: cancel.force,
+    });
   } catch (error) {
     if (!(error instanceof Problem && error.code === 'run_already_closed')) throw error;
   }

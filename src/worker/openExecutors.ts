@@ -1,6 +1,6 @@
 import { createExecutors } from '../activities/kinds/executors.ts';
 import type { Executors } from '../activities/kinds/executor.ts';
-import { createRecordArtifact } from '../db/artifacts.ts';
+import { recordArtifact } from '../db/artifacts.ts';
 import type { Database } from '../db/database.ts';
 import { createArchives } from '../providers/archive/archives.ts';
 import { createHttpClient } from '../providers/http/httpClient.ts';
@@ -23,7 +23,7 @@ export function openExecutors(deps: { db: Pick<Database, 'rows'>; config: Config
     http,
     archives: createArchives({ objects, maxPacked: config.TIU_MAX_UPLOAD }),
     maxBodyBytes: config.TIU_HTTP_MAX_BODY,
-    recordArtifact: createRecordArtifact(deps.db),
+    recordArtifact: (workspace, artifact, holder) => recordArtifact(deps.db, workspace, { ...artifact, holder }),
     now: deps.clock.now,
   });
   return {

@@ -25,7 +25,9 @@ export async function runAlone(
 ): Promise<Json> {
   const { signal, ...rest } = execution;
   const request: AloneRequest = { kind, input, execution: rest };
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--max-old-space-size=512', SCRIPT], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--max-old-space-size=512', SCRIPT], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   const end = () => child.kill('SIGKILL');
   signal?.addEventListener('abort', end);
   if (signal?.aborted) end();
