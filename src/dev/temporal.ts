@@ -18,7 +18,13 @@ const DYNAMIC_CONFIG = {
 };
 
 /** Starts the development server on loopback with a file database. @throws Error with the end of its log */
-export async function startTemporal(options: { binary: string; database: string; port?: number; uiPort?: number | false; dynamicConfig?: Record<string, unknown> }): Promise<Temporal> {
+export async function startTemporal(options: {
+  binary: string;
+  database: string;
+  port?: number;
+  uiPort?: number | false;
+  dynamicConfig?: Record<string, unknown>;
+}): Promise<Temporal> {
   const port = options.port ?? (await freePort());
   const uiPort = options.uiPort === false ? undefined : (options.uiPort ?? (await freePort()));
   const dynamic = { ...DYNAMIC_CONFIG, ...options.dynamicConfig };
@@ -44,7 +50,13 @@ export async function startTemporal(options: { binary: string; database: string;
   const address = `127.0.0.1:${port}`;
   for (const until = Date.now() + 30_000; !(await isServing(address)); await sleep(25))
     if (ended.signal.aborted || Date.now() > until) throw new Error(`Temporal did not come up:\n${log}`);
-  return { address, ui: uiPort === undefined ? '' : `http://127.0.0.1:${uiPort}`, pid: child.pid ?? 0, exited, stop: () => stopProcess(child, 'SIGINT') };
+  return {
+    address,
+    ui: uiPort === undefined ? '' : `http://127.0.0.1:${uiPort}`,
+    pid: child.pid ?? 0,
+    exited,
+    stop: () => stopProcess(child, 'SIGINT'),
+  };
 }
 
 /** gRPC health check (grpc.health.v1) with nothing but node:http2. */

@@ -1,4 +1,4 @@
-import type { JsonObject, JsonSchema } from '../json.ts';
+import type { Json, JsonObject, JsonSchema } from '../json.ts';
 import type { TaskClass } from '../plan/plan.ts';
 
 /**
@@ -13,7 +13,7 @@ export type Field = {
   schema: JsonSchema;
   form: FieldForm;
   required?: boolean;
-  default?: JsonObject[string];
+  default?: Json;
   /** May hold `${secrets.name}`. */
   secret?: boolean;
 };
@@ -24,6 +24,8 @@ export type Kind = {
   class: TaskClass;
   summary: string;
   with: { [field: string]: Field };
+  /** Of these fields exactly one must be there. */
+  exactlyOne?: readonly string[];
   output: JsonSchema;
   /** Codes of `PROBLEMS` that its attempts may end with; `retryable` = worth a retry unless the task says otherwise. */
   failures: { [code: string]: { retryable: boolean; when: string } };
@@ -34,4 +36,4 @@ export type Kind = {
   example: JsonObject;
 };
 
-export const defineKind = <const K extends Kind>(kind: K): K => kind;
+export const defineKind = (kind: Kind): Kind => kind;

@@ -1,0 +1,94 @@
+import type { Bindings } from '../domain/expression/expression.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { TaskStatus } from '../domain/plan/outcome.ts';
+import { Problem, type Failure } from '../domain/problem.ts';
+import type { ActivityDeps } from './deps.ts';
+import { chooseBranch, checkOutput, evaluateFields } from './evaluate.ts';
+import type { Execution } from './kinds/executor.ts';
+import type { CompiledTask } from './plans.ts';
+
+/** How one attempt ended. */
+export type Attempted =
+  | { status: 'completed'; output: Json; branch?: number }
+  | { status: 'skipped' }
+  | { status: 'failed' | 'timed_out' | 'cancelled'; failure: Failure; retryable: boolean; retryAfterMs?: number };
+
+type AttemptDeps = Pick<ActivityDeps, 'executors' | 'solo' | 'log'>;
+
+/** Errors of what the product itself stands on are not the task's: they end the activity, which Temporal repeats. */
+export function isInfrastructure(error: unknown): boolean {
+  if (error instanceof Problem) return error.code === 'unavailable';
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' && (/^(08|53|57)[0-9A-Z]{3}$/.test(code) || /^E(CONN|PIPE|AI_AGAIN|NOSPC|MFILE|IO$)/.test(code));
+}
+
+/**
+ * One attempt: condition, input mapping, execution, output check. Never throws for what the task did.
+ * @param alone run it in a process of its own: it was lost with its worker twice
+ */
+export async function attempt(
+  deps: AttemptDeps,
+  task: CompiledTask,
+  given: { bindings: Bindings; execution: Execution; alone: boolean },
+): Promise<Attempted> {
+  const { bindings, execution } = given;
+  const condition = execution.item < 0 ? task.condition : task.itemCondition;
+  try {
+    if (condition && condition.evaluate(bindings) !== true) return { status: 'skipped' };
+    if (task.kind === 'switch') {
+      const { branch, chosen } = chooseBranch(task, bindings);
+      return { status: 'completed', output: { chosen }, branch };
+    }
+    const input = evaluateFields(task, bindings);
+    const output = given.alone ? await deps.solo(task.kind, input, execution) : await run(deps, task, { input, execution });
+    checkOutput(task, output);
+    return { status: 'completed', output };
+  } catch (error) {
+    return failed(deps, task, { error, execution });
+  }
+}
+
+async function run(deps: AttemptDeps, task: CompiledTask, given: { input: JsonObject; execution: Execution }): Promise<Json> {
+  if (task.kind === 'transform') return given.input.value ?? null;
+  if (task.kind === 'assert') {
+    if (given.input.that === true) return true;
+    const { message } = given.input;
+    throw new Problem('assertion_failed', typeof message === 'string' ? { detail: message } : {});
+  }
+  const executor = deps.executors[task.kind];
+  if (!executor) throw new Problem('engine_fault', { detail: `no executor for ${task.kind}` });
+  return executor(given.input, given.execution);
+}
+
+function failed(deps: AttemptDeps, task: CompiledTask, given: { error: unknown; execution: Execution }): Attempted {
+  const { error, execution } = given;
+  if (execution.signal.aborted) {
+    const reason: unknown = execution.signal.reason;
+    const problem = reason instanceof Problem ? reason : new Problem('task_cancelled');
+    return { status: statusOf(problem), failure: problem.toFailure(), retryable: problem.code === 'task_timed_out' };
+  }
+  if (isInfrastructure(error)) throw error;
+  if (!(error instanceof Problem)) {
+    deps.log.warn(
+      { runId: execution.runId, taskId: execution.taskId, error: String(error), stack: (error as Error).stack },
+      'task.internal_error',
+    );
+    return { status: 'failed', failure: new Problem('internal').toFailure(), retryable: false };
+  }
+  const declared = task.contract.failures[error.code];
+  return {
+    status: statusOf(error),
+    failure: error.toFailure(),
+    retryable: declared?.retryable ?? false,
+    ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
+  };
+}
+
+function statusOf(problem: Problem): Extract<TaskStatus, 'failed' | 'timed_out' | 'cancelled'> {
+  if (problem.code === 'task_cancelled') return 'cancelled';
+  return problem.code === 'task_timed_out' || problem.code === 'deadline_exceeded' ? 'timed_out' : 'failed';
+}
+
+/** The key that every outside system gets: the same for each attempt of the same task. */
+export const effectKey = (key: { run: string; taskId: string; item: number; generation: number }): string =>
+  `${key.run}/${key.taskId}/${key.item < 0 ? '-' : key.item}/${key.generation}`;

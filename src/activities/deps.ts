@@ -1,0 +1,37 @@
+import type { Database } from '../db/database.ts';
+import type { Journal } from '../db/journal.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import type { Intent } from '../domain/plan/state.ts';
+import type { Executors, Execution } from './kinds/executor.ts';
+
+/** Content-addressed store of what is too large for a row. */
+export type Objects = {
+  put: (workspace: string, bytes: Buffer) => Promise<{ sha256: string; size: number }>;
+  get: (workspace: string, sha256: string) => Promise<Buffer>;
+};
+
+/** Tells attempts at work in this process that their run stops. */
+export type Aborts = { add: (runId: string, listener: (intent: Intent) => void) => () => void };
+
+export type ActivityDeps = {
+  db: Database;
+  journal: Journal;
+  objects: Objects;
+  executors: Executors;
+  aborts: Aborts;
+  /** Signals the run to look into PostgreSQL; starts it again if its execution is lost. */
+  poke: (runId: string) => Promise<void>;
+  /** Asks Temporal to cancel the run's execution. */
+  requestCancel: (runId: string) => Promise<void>;
+  /** Writes a cancel command for a run whose execution was asked to cancel without one. */
+  noteCancel: (runId: string, reason: string) => Promise<void>;
+  /** Tells the dispatcher that there is something to do. */
+  kick: () => void;
+  /** The first activity of a run has ended in this process. */
+  started: (runId: string) => void;
+  /** One try in a process of its own, for a task that was lost with its worker twice. */
+  solo: (kind: string, input: JsonObject, execution: Omit<Execution, 'signal'>) => Promise<Json>;
+  /** In [0, 1). */
+  random: () => number;
+  log: { warn: (fields: object, message: string) => void };
+};

@@ -1,0 +1,79 @@
+import type { Bindings } from '../domain/expression/expression.ts';
+import { matchesSchema } from '../domain/definition/jsonSchema.schema.ts';
+import type { Json, JsonObject } from '../domain/json.ts';
+import { Problem } from '../domain/problem.ts';
+import type { Outputs } from './outputs.ts';
+import type { CompiledTask, RunContext } from './plans.ts';
+
+/** The names that a task's expressions may use, with the outputs of the tasks they name read. */
+export async function bindingsOf(context: RunContext, task: CompiledTask, outputs: Outputs): Promise<Bindings> {
+  const { facts } = context;
+  return {
+    input: facts.input,
+    run: { id: facts.run, status: 'running', startedAt: facts.startedAt },
+    tasks: await outputs.bindings(task.reads, task.computed),
+  };
+}
+
+export const withItem = (bindings: Bindings, task: CompiledTask, item: Json, index: number): Bindings => ({
+  ...bindings,
+  item,
+  [task.map?.as ?? 'item']: item,
+  index,
+});
+
+/** Evaluates `with` and checks it against the kind's contract. @throws Problem invalid_task_input and those of expressions */
+export function evaluateFields(task: CompiledTask, bindings: Bindings): JsonObject {
+  const input: JsonObject = {};
+  for (const { name, field, value, compiled } of task.fields) {
+    const evaluated =
+      compiled && compiled.references.length > 0
+        ? compiled.evaluate(bindings)
+        : field.form === 'condition' && compiled
+          ? compiled.evaluate({})
+          : value;
+    const issues = field.schema === true ? [] : matchesSchema(field.schema, evaluated);
+    const [first] = issues;
+    if (first) throw new Problem('invalid_task_input', { detail: `with.${name}${first.pointer}: ${first.message}` });
+    input[name] = evaluated;
+  }
+  return input;
+}
+
+/** @throws Problem invalid_task_output */
+export function checkOutput(task: CompiledTask, output: Json): void {
+  if (task.outputSchema === undefined) return;
+  const [first] = matchesSchema(task.outputSchema, output);
+  if (first) throw new Problem('invalid_task_output', { detail: `output${first.pointer}: ${first.message}` });
+}
+
+/** The branch a switch takes: the first case that holds, else the last branch. Later conditions are not evaluated. */
+export function chooseBranch(task: CompiledTask, bindings: Bindings): { branch: number; chosen: Json } {
+  const cases = task.cases ?? [];
+  const taken = cases.findIndex(({ condition }) => condition.evaluate(bindings) === true);
+  const branch = taken < 0 ? cases.length : taken;
+  const listed = taken < 0 ? task.with.else : (task.with.cases as JsonObject[])[taken]?.then;
+  return { branch, chosen: Array.isArray(listed) ? listed : listed === undefined ? [] : [listed] };
+}
+
+/** The elements of a mapped task. @throws Problem invalid_task_input if they are no list */
+export function itemsOf(task: CompiledTask, bindings: Bindings): Json[] {
+  const sources = Object.entries(task.items ?? {}).map(([name, compiled]) => {
+    const list = compiled.evaluate(bindings);
+    if (!Array.isArray(list)) throw new Problem('invalid_task_input', { detail: `map.items${name && `.matrix.${name}`} is no list` });
+    return [name, list] as const;
+  });
+  const [only] = sources;
+  if (only?.[0] === '') return only[1];
+  return sources.reduce<JsonObject[]>(
+    (rows, [axis, values]) => rows.flatMap((row) => values.map((value) => ({ ...row, [axis]: value }))),
+    [{}],
+  );
+}
+
+/** The failed items that a mapped task of `items` elements tolerates. */
+export function tolerated(task: CompiledTask, items: number): number {
+  const rule = task.map?.tolerate;
+  if (!rule) return 0;
+  return 'count' in rule ? rule.count : Math.floor((rule.percent / 100) * items);
+}

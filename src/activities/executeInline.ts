@@ -1,0 +1,165 @@
+import { durationMs } from '../domain/definition/duration.ts';
+import type { Bindings } from '../domain/expression/expression.ts';
+import { statusOf, type TaskStatus } from '../domain/plan/outcome.ts';
+import { EFFECT } from '../domain/plan/plan.ts';
+import { RUN, UNDECIDED, verdict } from '../domain/plan/state.ts';
+import { Problem, type Failure } from '../domain/problem.ts';
+import { attempt, effectKey, isInfrastructure, type Attempted } from './attempt.ts';
+import { bindingsOf, evaluateFields, itemsOf, tolerated } from './evaluate.ts';
+import { runItems, type Mark } from './items.ts';
+import { errorOf, mapView, storeOutput, type TaskView } from './outputs.ts';
+import type { CompiledTask } from './plans.ts';
+import { commit, dueIn, halted, settle, type Segment } from './segment.ts';
+
+/** A map with more items, or of effects, goes to executions of its own of this many items each. */
+export const SLICE_ITEMS = 500;
+export const MAX_ITEMS = 100_000;
+
+/** Runs one inline or control task of a segment: what `Segment.execute` is. */
+export async function executeInline(segment: Segment, index: number): Promise<void> {
+  const decided = verdict(segment.state, index);
+  if (decided === UNDECIDED) return;
+  if (decided !== RUN)
+    return void settle(segment, { ...keyOf(segment, index), status: statusOf(decided) as 'skipped' }, viewOf(statusOf(decided)));
+  if (segment.state.graph.classes[index] === EFFECT) return; // only a claim may start it
+  await segment.deps.journal.room();
+  const task = segment.context.compiled.task(index);
+  try {
+    const bindings = await bindingsOf(segment.context, task, segment.outputs);
+    if (task.map) await executeMap(segment, task, bindings);
+    else if (task.kind === 'wait') openTimer(segment, task, bindings);
+    else await executeOnce(segment, task, bindings);
+  } catch (error) {
+    if (!(error instanceof Problem) || isInfrastructure(error)) throw error;
+    settleFailed(segment, index, error.toFailure());
+  }
+}
+
+type Key = Pick<Mark, 'task' | 'item' | 'generation' | 'attempt'> & { type: 'task' };
+
+function keyOf(segment: Segment, task: number): Key {
+  const before = segment.before.get(task);
+  return { type: 'task', task, item: -1, generation: segment.state.generation[task] ?? 0, attempt: (before?.attempt ?? 0) + 1 };
+}
+
+const viewOf = (status: TaskStatus, failure: Failure | null = null): TaskView => ({
+  status,
+  output: null,
+  error: errorOf(failure),
+  size: 0,
+});
+
+function settleFailed(segment: Segment, task: number, failure: Failure): void {
+  void settle(segment, { ...keyOf(segment, task), status: 'failed', failure: JSON.stringify(failure) }, viewOf('failed', failure));
+}
+
+/** Says that a task begins. Not waited for, unless a worker died since the last commit. */
+async function begin(segment: Segment, task: CompiledTask, countsLoss: boolean): Promise<void> {
+  const lost = countsLoss && segment.before.get(task.index)?.status === 'running';
+  const mark: Mark = {
+    ...keyOf(segment, task.index),
+    status: 'running',
+    ...(lost && { lost }),
+    ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }),
+  };
+  if (task.deadlineMs !== undefined) dueIn(segment, task.deadlineMs);
+  const sent = commit(segment, mark);
+  if (segment.careful) await sent;
+}
+
+async function executeOnce(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<void> {
+  const key = keyOf(segment, task.index);
+  await begin(segment, task, true);
+  if (segment.stale || segment.error !== undefined) return;
+  const { run, workspace } = segment.context.facts;
+  const timer = task.deadlineMs === undefined ? [] : [AbortSignal.timeout(task.deadlineMs)];
+  const execution = {
+    ...{ runId: run, workspace, taskId: task.id, item: -1, generation: key.generation, attempt: key.attempt },
+    key: effectKey({ run, taskId: task.id, item: -1, generation: key.generation }),
+    signal: AbortSignal.any([segment.abort.signal, ...timer]),
+  };
+  const before = segment.before.get(task.index);
+  const alone = before?.status === 'running' && before.losses >= 1;
+  const result = await attempt(segment.deps, task, { bindings, execution, alone });
+  await settleAttempt(segment, key, result);
+}
+
+async function settleAttempt(segment: Segment, key: Key, result: Attempted): Promise<void> {
+  if (result.status === 'completed') {
+    const stored = await storeOutput(segment.deps.objects, segment.context.facts.workspace, result.output);
+    const branch = result.branch === undefined ? {} : { branch: result.branch };
+    void settle(
+      segment,
+      { ...key, status: 'completed', ...stored, ...branch },
+      { ...viewOf('completed'), output: result.output, size: stored.outputSize },
+    );
+  } else if (result.status === 'skipped') void settle(segment, { ...key, status: 'skipped' }, viewOf('skipped'));
+  else
+    void settle(segment, { ...key, status: result.status, failure: JSON.stringify(result.failure) }, viewOf(result.status, result.failure));
+}
+
+/** `wait`: a row with its time by the database's clock; the workflow's timer only reminds. */
+function openTimer(segment: Segment, task: CompiledTask, bindings: Bindings): void {
+  if (task.condition && task.condition.evaluate(bindings) !== true)
+    return void settle(segment, { ...keyOf(segment, task.index), status: 'skipped' }, viewOf('skipped'));
+  const input = evaluateFields(task, bindings);
+  const until = typeof input.until === 'string' ? Date.parse(input.until) : undefined;
+  const untilMs = input.for === undefined ? undefined : durationMs(input.for);
+  if (untilMs === undefined && (until === undefined || Number.isNaN(until)))
+    throw new Problem('invalid_task_input', { detail: 'with.for is no duration, or with.until no time' });
+  const wait =
+    untilMs === undefined ? ({ kind: 'timer', until: new Date(until ?? 0).toISOString() } as const) : ({ kind: 'timer', untilMs } as const);
+  dueIn(segment, untilMs ?? Math.max(0, (until ?? 0) - Date.now()));
+  void settle(segment, { ...keyOf(segment, task.index), status: 'waiting', wait }, viewOf('waiting'));
+}
+
+async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<void> {
+  const key = keyOf(segment, task.index);
+  if (task.condition && task.condition.evaluate(bindings) !== true)
+    return void settle(segment, { ...key, status: 'skipped' }, viewOf('skipped'));
+  const values = itemsOf(task, bindings);
+  if (values.length > MAX_ITEMS)
+    throw new Problem('too_many_items', { detail: `${values.length} items, at most ${MAX_ITEMS} are allowed` });
+  if (values.length > 0 && (task.contract.class === 'effect' || values.length > SLICE_ITEMS))
+    return openSlices(segment, task, values.length);
+  const resumed = segment.before.get(task.index)?.status === 'running';
+  await begin(segment, task, false);
+  const done = await runItems({
+    ...{ deps: segment.deps, context: segment.context, task, generation: key.generation, bindings, values },
+    positions: values.map((_, position) => position),
+    concurrency: segment.careful ? 1 : (task.map?.maxConcurrency ?? 1),
+    marks: segment.careful ? 'awaited' : resumed ? 'sent' : 'none',
+    signal: segment.abort.signal,
+    halted: () => halted(segment),
+    commit: (mark) => commit(segment, mark),
+  });
+  if (done.left > 0 || segment.stale || segment.error !== undefined || segment.intent !== null) return;
+  const failure =
+    done.failed > tolerated(task, values.length)
+      ? { code: 'items_failed', message: `${done.failed} of ${values.length} items failed` }
+      : null;
+  const status = failure ? 'failed' : 'completed';
+  const mark: Mark = { ...key, status, ...(failure && { failure: JSON.stringify(failure) }) };
+  const views = done.resumed ? await segment.outputs.items(task.index) : done.views;
+  const size = views.reduce((sum, view) => sum + sizeOf(view.output), 0);
+  void settle(segment, mark, { ...viewOf(status, failure), size, ...mapView(views) });
+}
+
+const sizeOf = (output: unknown): number => (output === null ? 0 : JSON.stringify(output).length);
+
+function openSlices(segment: Segment, task: CompiledTask, items: number): void {
+  const slices = Array.from({ length: Math.ceil(items / SLICE_ITEMS) }, (_, k): [number, number] => [
+    k * SLICE_ITEMS,
+    Math.min(items, (k + 1) * SLICE_ITEMS),
+  ]);
+  const mark: Mark = {
+    ...keyOf(segment, task.index),
+    status: 'waiting',
+    wait: { kind: 'map', slices },
+    ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }),
+  };
+  if (task.deadlineMs !== undefined) dueIn(segment, task.deadlineMs);
+  void settle(segment, mark, viewOf('waiting')).then(() => {
+    segment.deps.kick();
+  });
+}

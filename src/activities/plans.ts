@@ -1,0 +1,166 @@
+import { LRUCache } from 'lru-cache';
+import { readFacts, readPlan, type RunFacts } from '../db/execution.ts';
+import { compileCondition } from '../domain/expression/compileCondition.ts';
+import { compileTemplate } from '../domain/expression/compileTemplate.ts';
+import type { Compiled, Scope } from '../domain/expression/expression.ts';
+import { isObject, type Json, type JsonObject } from '../domain/json.ts';
+import type { Field, Kind } from '../domain/kinds/kind.ts';
+import { KINDS } from '../domain/kinds/kinds.ts';
+import type { Plan, PlanTask } from '../domain/plan/plan.ts';
+import { Problem } from '../domain/problem.ts';
+import type { ActivityDeps } from './deps.ts';
+
+type CompiledField = { name: string; field: Field; compiled?: Compiled; value: Json };
+type CompiledCase = { condition: Compiled };
+
+/** A task with its expressions compiled. */
+export type CompiledTask = PlanTask & {
+  index: number;
+  contract: Kind;
+  condition?: Compiled;
+  fields: CompiledField[];
+  cases?: CompiledCase[];
+  items?: { [name: string]: Compiled };
+  itemCondition?: Compiled;
+  /** Tasks whose outputs its expressions compute with, beyond passing them on whole. */
+  computed: number[];
+};
+
+export type CompiledPlan = {
+  plan: Plan;
+  task: (index: number) => CompiledTask;
+  output: () => Compiled | undefined;
+  index: Map<string, number>;
+};
+
+/** All that an activity has to know of a run before it looks at its tasks. */
+export type RunContext = { facts: RunFacts; compiled: CompiledPlan };
+
+function must(result: ReturnType<typeof compileTemplate>): Compiled {
+  if ('compiled' in result) return result.compiled;
+  throw new Problem('expression_syntax', { detail: result.issues.map((issue) => issue.message).join('; ') });
+}
+
+const isConstant = (compiled: Compiled): boolean => compiled.references.length === 0;
+
+function compileFields(task: PlanTask, contract: Kind, scope: Scope): CompiledField[] {
+  return Object.entries(contract.with).flatMap(([name, field]) => {
+    const value = task.with[name] ?? field.default;
+    if (value === undefined || task.kind === 'switch') return [];
+    if (field.form === 'literal') return [{ name, field, value }];
+    const compiled = must(
+      field.form === 'condition' && typeof value === 'string' ? compileCondition(value, scope) : compileTemplate(value, scope),
+    );
+    return [{ name, field, value, compiled }];
+  });
+}
+
+function compileCases(task: PlanTask, scope: Scope): CompiledCase[] {
+  const cases = Array.isArray(task.with.cases) ? task.with.cases : [];
+  return cases.map((entry) => ({ condition: must(compileCondition(conditionOf(entry), scope)) }));
+}
+
+function conditionOf(entry: Json): string {
+  const condition = isObject(entry) ? entry.if : undefined;
+  return typeof condition === 'string' ? condition : JSON.stringify(condition ?? false);
+}
+
+function compileItems(task: PlanTask, scope: Scope): { [name: string]: Compiled } {
+  const items = task.map?.items;
+  if (items && typeof items === 'object' && 'matrix' in items)
+    return Object.fromEntries(
+      Object.entries(items.matrix as JsonObject).map(([axis, values]) => [axis, must(compileTemplate(values, scope))]),
+    );
+  return { '': must(compileTemplate(items ?? null, scope)) };
+}
+
+function computedReads(all: readonly (Compiled | undefined)[], index: Map<string, number>): number[] {
+  const reads = new Set<number>();
+  for (const { task } of all.flatMap((compiled) => (compiled && !compiled.whole ? compiled.references : []))) {
+    const position = task === undefined ? undefined : index.get(task);
+    if (position !== undefined) reads.add(position);
+  }
+  return [...reads];
+}
+
+function compileTask(plan: Plan, position: number, index: Map<string, number>): CompiledTask {
+  const task = plan.tasks[position];
+  const contract = task && KINDS[task.kind];
+  if (!task || !contract)
+    throw new Problem('engine_fault', { detail: `the plan names a kind that is not there: ${task?.kind ?? position}` });
+  const tasks = new Set(plan.graph.names);
+  const scope: Scope = { names: ['input', 'tasks', 'run', 'secrets'], tasks, secrets: true };
+  const inner: Scope = task.map ? { ...scope, names: [...scope.names, task.map.as, 'item', 'index'] } : scope;
+  const condition = task.if === undefined ? undefined : must(compileCondition(task.if, scope));
+  const fields = compileFields(task, contract, inner);
+  const cases = task.kind === 'switch' ? compileCases(task, inner) : undefined;
+  const items = task.map ? compileItems(task, scope) : undefined;
+  const itemCondition = task.map?.if === undefined ? undefined : must(compileCondition(task.map.if, inner));
+  const all = [
+    condition,
+    itemCondition,
+    ...fields.map((f) => f.compiled),
+    ...(cases ?? []).map((c) => c.condition),
+    ...Object.values(items ?? {}),
+  ];
+  return {
+    ...task,
+    index: position,
+    contract,
+    fields: fields.map((f) =>
+      f.compiled && isConstant(f.compiled) && f.field.form === 'template' ? { ...f, value: f.compiled.evaluate({}) } : f,
+    ),
+    computed: computedReads(all, index),
+    ...(condition && { condition }),
+    ...(cases && { cases }),
+    ...(items && { items }),
+    ...(itemCondition && { itemCondition }),
+  };
+}
+
+function compilePlan(plan: Plan): CompiledPlan {
+  const tasks = new Map<number, CompiledTask>();
+  const index = new Map(plan.graph.names.map((name, i) => [name, i]));
+  let output: Compiled | undefined;
+  return {
+    plan,
+    index,
+    task: (i) => {
+      let task = tasks.get(i);
+      if (!task) tasks.set(i, (task = compileTask(plan, i, index)));
+      return task;
+    },
+    output: () => {
+      if (plan.output)
+        output ??= must(compileTemplate(plan.output.value, { names: ['input', 'tasks', 'run'], tasks: new Set(plan.graph.names) }));
+      return output;
+    },
+  };
+}
+
+/** Reads runs and plans once per process, bounded: plans by their size, runs by number. */
+export function createPlans(deps: Pick<ActivityDeps, 'db'>): (run: string) => Promise<RunContext> {
+  const plans = new LRUCache<string, Promise<CompiledPlan>>({ max: 200 });
+  const runs = new LRUCache<string, RunContext>({ max: 2_000 });
+  const planOf = (hash: string): Promise<CompiledPlan> => {
+    let plan = plans.get(hash);
+    if (!plan) {
+      plan = readPlan(deps.db, hash).then((body) => {
+        if (!body) throw new Problem('engine_fault', { detail: 'the plan of the run is not there' });
+        return compilePlan(body);
+      });
+      plan.catch(() => plans.delete(hash));
+      plans.set(hash, plan);
+    }
+    return plan;
+  };
+  return async (run) => {
+    const known = runs.get(run);
+    if (known) return known;
+    const facts = await readFacts(deps.db, run);
+    if (!facts) throw new Problem('not_found', { detail: 'no such run' });
+    const context = { facts, compiled: await planOf(facts.planHash) };
+    runs.set(run, context);
+    return context;
+  };
+}

@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { claimTask, holdsTask, type Claim, type TaskKey } from '../db/execution.ts';
+import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
+import type { Bindings } from '../domain/expression/expression.ts';
+import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
+import type { Intent } from '../domain/plan/state.ts';
+import { Problem } from '../domain/problem.ts';
+import { attempt, effectKey, type Attempted } from './attempt.ts';
+import type { ActivityDeps } from './deps.ts';
+import { bindingsOf, itemsOf, withItem } from './evaluate.ts';
+import { createOutputs, storeOutput } from './outputs.ts';
+import type { CompiledTask, RunContext } from './plans.ts';
+import { displaced } from './segment.ts';
+
+type Claimed = Extract<Claim, { attempt: number }>;
+export type EffectRequest = TaskKey & { epoch: number };
+/** How an effect stands after a try: settled (whoever did it), or not ours to touch. */
+export type EffectEnd = { settled: true; intent: Intent | null } | { stale: true };
+
+/** The attempt is to be repeated later: no slot is held meanwhile. */
+const later = (type: string, delayMs: number): ApplicationFailure =>
+  ApplicationFailure.create({
+    message: type,
+    type,
+    nextRetryDelay: Math.max(1, Math.round(delayMs)),
+    category: ApplicationFailureCategory.BENIGN,
+  });
+
+/**
+ * The effect path: claim, evaluate, execute, commit guarded by the claim's token.
+ * @param beat tells Temporal that the attempt lives
+ * @throws ApplicationFailure `task_retry` with the delay before the next try
+ */
+export async function runEffect(
+  deps: ActivityDeps,
+  context: RunContext,
+  given: { request: EffectRequest; beat: () => void },
+): Promise<EffectEnd> {
+  const { request } = given;
+  const task = context.compiled.task(request.task);
+  const token = randomUUID();
+  const deadline = request.item < 0 && task.deadlineMs !== undefined ? { deadlineMs: task.deadlineMs } : {};
+  const claim = await claimTask(deps.db, { ...request, token, ...deadline });
+  if ('stale' in claim) return claim;
+  if ('final' in claim) return { settled: true, intent: claim.intent };
+  if ('retryInMs' in claim) throw later('task_retry', claim.retryInMs);
+  if (!('attempt' in claim)) return { settled: true, intent: claim.intent };
+  const result = await execute(deps, { context, task, claim, token, ...given });
+  return finish(deps, { context, task, claim, token, request, result });
+}
+
+type Work = { context: RunContext; task: CompiledTask; claim: Claimed; token: string; request: EffectRequest; beat: () => void };
+
+async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
+  const { context, task, claim, request } = work;
+  const { run, workspace } = context.facts;
+  const cancelled = new AbortController();
+  const cancel = () => {
+    cancelled.abort(new Problem('task_cancelled'));
+  };
+  const unlisten = deps.aborts.add(run, cancel);
+  const timers = [
+    timer(task.timeoutMs ?? task.contract.defaultTimeoutMs, 'task_timed_out'),
+    timer(claim.remainingMs ?? undefined, 'deadline_exceeded'),
+  ];
+  const stopBeating = keepBeating(deps, work, cancel);
+  const key = { run, taskId: task.id, item: request.item, generation: request.generation };
+  const execution = {
+    ...{
+      runId: run,
+      workspace,
+      taskId: task.id,
+      item: request.item,
+      generation: request.generation,
+      attempt: claim.attempt,
+      key: effectKey(key),
+    },
+    signal: AbortSignal.any([cancelled.signal, ...timers.map(({ signal }) => signal)]),
+  };
+  try {
+    const bindings = await bindingsFor(deps, context, { task, item: request.item });
+    return await attempt(deps, task, { bindings, execution, alone: claim.losses >= 2 });
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code === 'unavailable') throw error;
+    return { status: 'failed', failure: error.toFailure(), retryable: false };
+  } finally {
+    unlisten();
+    stopBeating();
+    for (const { clear } of timers) clear();
+  }
+}
+
+async function bindingsFor(deps: ActivityDeps, context: RunContext, which: { task: CompiledTask; item: number }): Promise<Bindings> {
+  const bindings = await bindingsOf(context, which.task, createOutputs(deps, context));
+  return which.item < 0 ? bindings : withItem(bindings, which.task, itemsOf(which.task, bindings)[which.item] ?? null, which.item);
+}
+
+function timer(ms: number | undefined, code: 'task_timed_out' | 'deadline_exceeded'): { signal: AbortSignal; clear: () => void } {
+  const controller = new AbortController();
+  if (ms === undefined) return { signal: controller.signal, clear: () => undefined };
+  const running = setTimeout(
+    () => {
+      controller.abort(new Problem(code));
+    },
+    Math.min(Math.max(0, ms), 2 ** 31 - 1),
+  );
+  return {
+    signal: controller.signal,
+    clear: () => {
+      clearTimeout(running);
+    },
+  };
+}
+
+/** Each second: tells Temporal that the attempt lives, and asks whether it still holds its task. */
+function keepBeating(deps: ActivityDeps, work: Work, cancel: () => void): () => void {
+  const beating = setInterval(() => {
+    work.beat();
+    holdsTask(deps.db, work.request, work.token).then(
+      ({ held, intent }) => {
+        if (!held || intent !== null) cancel();
+      },
+      () => undefined, // the database is away: the commit will tell
+    );
+  }, 1_000);
+  return () => {
+    clearInterval(beating);
+  };
+}
+
+type Finish = { context: RunContext; task: CompiledTask; claim: Claimed; token: string; request: EffectRequest; result: Attempted };
+
+async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
+  const { task, claim, result, request } = work;
+  const tries = claim.attempt - claim.losses;
+  const policy = task.retry;
+  if (
+    'retryable' in result &&
+    policy &&
+    result.status !== 'cancelled' &&
+    isWorthRetrying(policy, { code: result.failure.code, retryable: result.retryable }, tries)
+  ) {
+    const delayMs = result.retryAfterMs ?? retryDelayMs(policy, tries, deps.random());
+    await push(deps, work, { status: 'retrying', nextMs: delayMs, failure: JSON.stringify(result.failure) });
+    throw later('task_retry', delayMs);
+  }
+  const stored = result.status === 'completed' ? await storeOutput(deps.objects, work.context.facts.workspace, result.output) : {};
+  const failure = 'failure' in result ? { failure: JSON.stringify(result.failure) } : {};
+  const committed = await push(deps, work, { status: result.status, ...stored, ...failure });
+  if (!committed) return { stale: true };
+  if (request.item < 0 && committed.closed) deps.kick();
+  return { settled: true, intent: committed.intent as Intent | null };
+}
+
+type End = Partial<Extract<JournalRecord, { type: 'task' }>> & Pick<Extract<JournalRecord, { type: 'task' }>, 'status'>;
+
+/** @returns undefined if the run is over for this attempt @throws displaced if somebody else holds the task */
+async function push(deps: ActivityDeps, work: Finish, end: End): Promise<Committed | undefined> {
+  const { run, task, item, generation } = work.request;
+  try {
+    return await deps.journal.push({
+      ...end,
+      type: 'task',
+      segment: {},
+      run,
+      epoch: 0,
+      task,
+      item,
+      generation,
+      attempt: work.claim.attempt,
+      token: work.token,
+    });
+  } catch (error) {
+    if (error instanceof Stale) return undefined;
+    if (error instanceof Refused) throw displaced();
+    if (error instanceof Problem && end.status !== 'failed')
+      return push(deps, work, { status: 'failed', failure: JSON.stringify(error.toFailure()) });
+    throw error;
+  }
+}

@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import { finishSliceRow, loadSliceRow } from '../db/execution.ts';
+import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
+import { Problem } from '../domain/problem.ts';
+import type { ActivityDeps } from './deps.ts';
+import { bindingsOf, itemsOf } from './evaluate.ts';
+import { runItems, type Mark } from './items.ts';
+import { createOutputs } from './outputs.ts';
+import type { RunContext } from './plans.ts';
+import { runEffect } from './runTask.ts';
+
+/** One part of a wide map, run by an execution of its own that reports by rows and a poke. */
+export type SliceId = { runId: string; task: number; generation: number; k: number };
+export type LoadedSlice = { over: true } | { items: number[]; effect: boolean; concurrency: number; name: string };
+
+type ContextOf = (run: string) => Promise<RunContext>;
+
+export function createSliceActivities(deps: ActivityDeps, contextOf: ContextOf, beat: () => () => void) {
+  return {
+    loadSlice: async (id: SliceId): Promise<LoadedSlice> => {
+      const loaded = await loadSliceRow(deps.db, { run: id.runId, ...id });
+      if ('over' in loaded) return loaded;
+      const task = (await contextOf(id.runId)).compiled.task(id.task);
+      const concurrency = Math.max(1, Math.floor((task.map?.maxConcurrency ?? 1) / loaded.slices));
+      return { items: loaded.left, effect: task.contract.class === 'effect', concurrency, name: task.id };
+    },
+
+    /** One item of a mapped effect. */
+    runItem: async (id: SliceId, item: number): Promise<{ over: boolean }> => {
+      const context = await contextOf(id.runId);
+      const request = { run: id.runId, task: id.task, item, generation: id.generation, epoch: 0 };
+      const end = await runEffect(deps, context, { request, beat: beat() });
+      return { over: 'stale' in end || end.intent !== null };
+    },
+
+    /** Inline items, for `sliceMs` at most; what is left over is asked for again. */
+    runItems: async (id: SliceId, items: number[], sliceMs: number): Promise<{ over: boolean; left: number[] }> => {
+      const context = await contextOf(id.runId);
+      const task = context.compiled.task(id.task);
+      const bindings = await bindingsOf(context, task, createOutputs(deps, context));
+      const until = performance.now() + sliceMs;
+      const slice = { over: false, started: new Set<number>() };
+      const abort = new AbortController();
+      const unlisten = deps.aborts.add(id.runId, () => {
+        slice.over = true;
+        abort.abort(new Problem('task_cancelled'));
+      });
+      const token = randomUUID();
+      const done = await runItems({
+        ...{ deps, context, task, generation: id.generation, bindings, values: itemsOf(task, bindings), positions: items },
+        concurrency: Math.min(task.map?.maxConcurrency ?? 1, 50),
+        marks: 'sent',
+        signal: abort.signal,
+        halted: () => slice.over || performance.now() > until,
+        commit: (mark) => send(deps, { run: id.runId, token, mark, slice }),
+      }).finally(unlisten);
+      const finished = new Set(done.views.map((view) => view.index));
+      return { over: slice.over, left: done.left === 0 ? [] : items.filter((item) => !finished.has(item)) };
+    },
+
+    finishSlice: async (id: SliceId): Promise<void> => {
+      const task = (await contextOf(id.runId)).compiled.task(id.task);
+      const rule = task.map?.tolerate;
+      const tolerate = { count: rule && 'count' in rule ? rule.count : 0, percent: rule && 'percent' in rule ? rule.percent : 0 };
+      const last = await finishSliceRow(deps.db, { run: id.runId, ...id, tolerate });
+      if (last) await deps.poke(id.runId);
+    },
+  };
+}
+
+type Sent = { run: string; token: string; mark: Mark; slice: { over: boolean } };
+
+async function send(deps: ActivityDeps, sent: Sent): Promise<Committed | undefined> {
+  try {
+    const committed = await deps.journal.push({ ...sent.mark, segment: {}, run: sent.run, epoch: 0, token: sent.token });
+    if (committed.intent !== null) sent.slice.over = true;
+    return committed;
+  } catch (error) {
+    if (error instanceof Stale) sent.slice.over = true;
+    else if (!(error instanceof Refused)) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,70 @@
+import path from 'node:path';
+import { Command } from 'commander';
+import type { Client } from '../../client/createClient.ts';
+import { isClosedRun, type Run } from '../../client/runs.ts';
+import type { Cli, Terminal } from '../cli.ts';
+import { CliError, EXIT } from '../exit.ts';
+import { exitFor, followRun } from '../followRun.ts';
+import { readInputs, type Inputs } from '../readInputs.ts';
+import { summary } from '../summary.ts';
+import { uploadPath } from '../uploadPath.ts';
+import { wholeNumber } from '../wholeNumber.ts';
+
+type Options = { input: string[]; watch?: true; wait?: number; json?: true };
+
+export const runCommand = (cli: Cli): Command =>
+  new Command('run')
+    .description('start a run of a definition')
+    .argument('<file>', 'YAML or JSON file')
+    .option(
+      '-i, --input <key=value>',
+      'a value (JSON if it parses, else text), @file.json for all of them, a path where an artifact is wanted',
+      collect,
+      [],
+    )
+    .option('-w, --watch', 'follow it to its end')
+    .option('--wait <seconds>', 'wait so long for its end', wholeNumber)
+    .option('--json', 'print the run as JSON')
+    .action(async (file: string, options: Options) => {
+      const { terminal } = cli;
+      const { readDefinitionFile } = await import('../readDefinitionFile.ts'); // the parser and the checker take a while to load
+      const { text, artifactFields } = readDefinitionFile(terminal, file);
+      const inputs = readInputs(options.input, artifactFields);
+      const client = cli.connect();
+      const say = options.json ? terminal.err : terminal.out;
+      const input = { ...inputs.input, ...(await uploadAll(client, inputs, say)) };
+      const started = await client.runs.start({ definition: text, input });
+      say(`run ${started.id}\n`);
+      await finish(client, terminal, { started, options });
+    });
+
+async function finish(client: Client, terminal: Terminal, { started, options }: { started: Run; options: Options }): Promise<void> {
+  const run = await reached(client, terminal, { runId: started.id, options });
+  if (options.json) terminal.out(`${JSON.stringify(run, null, 2)}\n`);
+  else if (isClosedRun(run)) terminal.out(await summary(client, run));
+  else terminal.out(`${run.status}; follow it with: tiu watch ${run.id}\n`);
+  exitFor(run);
+}
+
+/** The run when it has closed, or as long as the options say. */
+async function reached(client: Client, terminal: Terminal, { runId, options }: { runId: string; options: Options }): Promise<Run> {
+  if (options.watch) return followRun(client, terminal, { runId, after: 0, json: options.json ?? false });
+  if (options.wait === undefined) return client.runs.get(runId);
+  const signal = AbortSignal.any([terminal.signal, AbortSignal.timeout(options.wait * 1000)]);
+  return client.runs.wait(runId, { signal });
+}
+
+async function uploadAll(client: Client, { uploads }: Inputs, say: (text: string) => void): Promise<Record<string, string>> {
+  const uploaded: Record<string, string> = {};
+  for (const { field, path: at } of uploads) {
+    const { sha256, size, files } = await uploadPath(client, at);
+    if (files === 0) throw new CliError(EXIT.usage, `--input ${field}: there are no files in ${at}`);
+    say(
+      `${field}: ${files} files of ${path.relative(process.cwd(), at) || '.'}, ${Math.ceil(size / 1024)} KiB, as ${sha256.slice(0, 12)}\n`,
+    );
+    uploaded[field] = sha256;
+  }
+  return uploaded;
+}
+
+const collect = (value: string, before: string[]): string[] => [...before, value];

@@ -1,0 +1,20 @@
+import type { Terminal } from './cli.ts';
+
+/** The terminal of a process. Ctrl-C and kill fire its signal; the second time the process ends without waiting for anything. */
+export function processTerminal(process: NodeJS.Process): Terminal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(130);
+      stop.abort();
+    });
+  }
+  return {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    live: process.stdout.isTTY && process.env.TERM !== 'dumb' && process.env.CI === undefined,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: stop.signal,
+  };
+}

@@ -1,0 +1,93 @@
+import type { RunEvent } from '../domain/run/events.ts';
+
+export type ItemCounts = { done: number; failed: number; running: number; total: number | undefined };
+export type TaskProgress = {
+  id: string;
+  status: string;
+  startedAt: number | undefined;
+  finishedAt: number | undefined;
+  items: ItemCounts;
+  code?: string;
+};
+/** What a live view shows of a run: everything in it comes from the events. Times in ms since the epoch. */
+export type Progress = {
+  status: string;
+  startedAt: number | undefined;
+  at: number | undefined;
+  lastSeq: number;
+  tasks: Map<string, TaskProgress>;
+  code?: string;
+};
+
+const FINAL: ReadonlySet<string> = new Set(['completed', 'failed', 'skipped', 'blocked', 'cancelled', 'timed_out']);
+const BAD: ReadonlySet<string> = new Set(['failed', 'timed_out']);
+
+export const isFinalWord = (status: string): boolean => FINAL.has(status);
+export const isBadWord = (status: string): boolean => BAD.has(status);
+
+export const newProgress = (): Progress => ({ status: 'queued', startedAt: undefined, at: undefined, lastSeq: 0, tasks: new Map() });
+
+/** Applies one event, in place: a run may have 100,000 of them. */
+export function advance(progress: Progress, event: RunEvent): void {
+  const at = Date.parse(event.at);
+  progress.at = at;
+  progress.lastSeq = event.seq;
+  const [subject, word = ''] = event.type.split('.');
+  if (subject === 'run') {
+    progress.startedAt ??= at;
+    progress.status = word === 'accepted' ? 'queued' : word === 'started' ? 'running' : word;
+    if (isBadWord(word)) Object.assign(progress, codeOf(event));
+  } else if (subject === 'task' && event.task !== undefined) {
+    const task = taskOf(progress, event.task);
+    if (event.item === undefined || event.item < 0) advanceTask(task, event, { word, at });
+    else advanceItem(task, word);
+  }
+}
+
+/** Tasks that have ended, of those that have been heard of. */
+export const settledTasks = (progress: Progress): number => [...progress.tasks.values()].filter((task) => isFinalWord(task.status)).length;
+
+function advanceTask(task: TaskProgress, event: RunEvent, { word, at }: { word: string; at: number }): void {
+  task.status = word === 'started' ? 'running' : word;
+  task.startedAt ??= at;
+  if (isFinalWord(word)) task.finishedAt = at;
+  if (isBadWord(word)) Object.assign(task, codeOf(event));
+  const total = numberIn(event.data, 'items');
+  if (total !== undefined) task.items.total = total;
+}
+
+function advanceItem(task: TaskProgress, word: string): void {
+  const { items } = task;
+  if (word === 'started') items.running++;
+  if (!isFinalWord(word)) return;
+  items.done++;
+  items.running = Math.max(0, items.running - 1);
+  if (isBadWord(word)) items.failed++;
+}
+
+function taskOf(progress: Progress, id: string): TaskProgress {
+  const known = progress.tasks.get(id);
+  if (known) return known;
+  const task: TaskProgress = {
+    id,
+    status: 'pending',
+    startedAt: undefined,
+    finishedAt: undefined,
+    items: { done: 0, failed: 0, running: 0, total: undefined },
+  };
+  progress.tasks.set(id, task);
+  return task;
+}
+
+function codeOf(event: RunEvent): { code?: string } {
+  const code = field(event.data, 'code');
+  return typeof code === 'string' ? { code } : {};
+}
+
+function numberIn(data: unknown, name: string): number | undefined {
+  const value = field(data, name);
+  return typeof value === 'number' ? value : undefined;
+}
+
+const field = (data: unknown, name: string): unknown =>
+  typeof data === 'object' && data !== null ? (data as Record<string, unknown>)[name] : undefined;

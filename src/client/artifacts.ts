@@ -1,0 +1,34 @@
+import type { Http } from './createClient.ts';
+import { answered, answeredAtLast } from './request.ts';
+
+export type Artifacts = ReturnType<typeof createArtifacts>;
+export type Artifact = { sha256: string; size: number; mediaType: string; name?: string };
+export type Upload = { bytes: Uint8Array<ArrayBuffer> | string; mediaType: string; name?: string };
+
+/** Artifacts are named by their content, so an upload may be repeated without harm. */
+export function createArtifacts({ baseUrl, token, fetch }: Http) {
+  const authorization = `Bearer ${token}`;
+  const send = async (request: Request): Promise<{ data?: Response; error?: unknown; response: Response }> => {
+    const response = await fetch(request);
+    return response.ok ? { data: response, response } : { error: await response.json().catch(() => undefined), response };
+  };
+  return {
+    upload: async ({ bytes, mediaType, name }: Upload): Promise<Artifact> => {
+      const query = name === undefined ? '' : `?name=${encodeURIComponent(name)}`;
+      const request = () =>
+        new Request(`${baseUrl}/api/v1/artifacts${query}`, {
+          method: 'POST',
+          body: bytes,
+          headers: { authorization, 'content-type': mediaType },
+        });
+      const response = await answeredAtLast(baseUrl, () => send(request()));
+      return (await response.json()) as Artifact;
+    },
+    /** @throws ApiProblem artifact_not_found */
+    download: async (sha256: string): Promise<Uint8Array> => {
+      const request = () => new Request(`${baseUrl}/api/v1/artifacts/${sha256}`, { headers: { authorization } });
+      const response = await answered(baseUrl, () => send(request()));
+      return new Uint8Array(await response.arrayBuffer());
+    },
+  };
+}

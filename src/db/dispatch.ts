@@ -1,0 +1,135 @@
+import type { Database } from './database.ts';
+
+/** What Temporal is told about a run. */
+export type RunHeadRow = {
+  runId: string;
+  workspace: string;
+  definition: string;
+  title: string | null;
+  parent: string | null;
+  priority: number;
+  total: number;
+};
+
+type Rows = Pick<Database, 'rows'>;
+
+const HEAD = `s.run as "runId", h.workspace, h.definition, h.title, h.parent, h.priority, s.total`;
+
+/** How long a poke is given to take effect before the run is poked again. */
+const POKE_AGAIN = `interval '2 s'`;
+
+/** Claims the oldest queued runs for this worker. Serialised over all workers. @param claimMs how long a claim lasts */
+export function admit(db: Rows, claim: { worker: string; n: number; claimMs: number }): Promise<RunHeadRow[]> {
+  return db.rows<RunHeadRow>({
+    name: 'admit',
+    text: 'select run as "runId", workspace, definition, title, parent, priority, total from admit_v1($1, $2, $3)',
+    values: [claim.worker, claim.n, claim.claimMs],
+  });
+}
+
+/** Changes how long claims of this worker last: 0 gives the runs back at once. */
+export async function holdClaims(db: Rows, claim: { worker: string; runs: readonly string[]; ms: number }): Promise<void> {
+  await db.rows({
+    name: 'hold_claims',
+    text: `update run_state set owner_until = clock_timestamp() + make_interval(secs => $3 / 1000.0)
+      where run = any($2::uuid[]) and owner = $1 and started is null and finished is null`,
+    values: [claim.worker, claim.runs, claim.ms],
+  });
+}
+
+/** Those of the given runs whose execution has begun, or that are closed. */
+export async function startedOf(db: Rows, runs: readonly string[]): Promise<string[]> {
+  const rows = await db.rows<{ run: string }>({
+    name: 'started_of',
+    text: 'select run from run_state where run = any($1::uuid[]) and (started is not null or finished is not null)',
+    values: [runs],
+  });
+  return rows.map((row) => row.run);
+}
+
+/** Runs to be cancelled in Temporal, each reported once; `forgetCancel` takes the mark back. */
+export async function claimCancels(db: Rows): Promise<string[]> {
+  const rows = await db.rows<{ run: string }>({
+    name: 'claim_cancels',
+    text: `update run_state set cancel_sent = true where run in (
+        select run from run_state where intent is not null and finished is null and intent in ('cancel', 'force') and not cancel_sent and started is not null
+        order by run limit 100 for no key update) returning run`,
+    values: [],
+  });
+  return rows.map((row) => row.run);
+}
+
+export async function forgetCancel(db: Rows, runId: string): Promise<void> {
+  await db.rows({ name: 'forget_cancel', text: 'update run_state set cancel_sent = false where run = $1', values: [runId] });
+}
+
+/** Runs with a command that their workflow has not seen: at once after the command, then again until it is seen. */
+export function claimUnseen(db: Rows): Promise<RunHeadRow[]> {
+  return db.rows<RunHeadRow>({
+    name: 'claim_unseen',
+    text: `with s as (update run_state set poked_seq = command_seq, poke_after = clock_timestamp() + ${POKE_AGAIN} where run in (
+        select run from run_state where intent is not null and finished is null and started is not null
+          and command_seq > applied_seq and (poked_seq < command_seq or poke_after < clock_timestamp())
+        order by run limit 100 for no key update) returning run, total)
+      select ${HEAD} from s cross join lateral run_head_v1(s.run) h`,
+    values: [],
+  });
+}
+
+/** Runs with a wait that is decided or 2 s overdue: their workflow should have noticed by itself. */
+export function claimOverdue(db: Rows): Promise<RunHeadRow[]> {
+  return db.rows<RunHeadRow>({
+    name: 'claim_overdue',
+    text: `with s as (update run_state set poke_after = clock_timestamp() + ${POKE_AGAIN} where run in (
+        select run from run_state where finished is null and started is not null and (poke_after is null or poke_after < clock_timestamp())
+          and run in (select run from wait where not closed and until < clock_timestamp() - interval '2 s'
+            union all select run from wait where not closed and decision is not null)
+        order by run limit 100 for no key update) returning run, total)
+      select ${HEAD} from s cross join lateral run_head_v1(s.run) h`,
+    values: [],
+  });
+}
+
+/** undefined = no such run, or it is closed. */
+export async function openRunHead(db: Rows, runId: string): Promise<RunHeadRow | undefined> {
+  const rows = await db.rows<RunHeadRow>({
+    name: 'open_run_head',
+    text: `select ${HEAD} from run_state s cross join lateral run_head_v1(s.run) h where s.run = $1 and s.finished is null`,
+    values: [runId],
+  });
+  return rows[0];
+}
+
+export type SliceRow = { runId: string; task: number; generation: number; k: number };
+
+/** Slices of maps that nobody has started yet. Claimed by map; `forgetMap` takes the claim back. */
+export function claimSlices(db: Rows): Promise<SliceRow[]> {
+  return db.rows<SliceRow>({
+    name: 'claim_slices',
+    text: `with w as (update wait set dispatched = true where (run, task, item, generation, kind) in (
+        select w.run, w.task, w.item, w.generation, w.kind from wait w join run_state s on s.run = w.run and s.finished is null and s.intent is null
+        where not w.closed and w.kind = 'map' and not w.dispatched and w.decision is null order by w.run limit 20 for update of w skip locked) returning run, task, generation)
+      select s.run as "runId", s.task, s.generation, s.k from w join slice s using (run, task, generation) where not s.done order by s.run, s.task, s.k`,
+    values: [],
+  });
+}
+
+/** @returns whether the map was marked: it is open, undecided and was dispatched */
+export async function forgetMap(db: Rows, map: { runId: string; task: number; generation: number }): Promise<boolean> {
+  const rows = await db.rows({
+    name: 'forget_map',
+    text: `update wait set dispatched = false where run = $1 and task = $2 and generation = $3 and kind = 'map' and dispatched and not closed
+      and decision is null returning run`,
+    values: [map.runId, map.task, map.generation],
+  });
+  return rows.length > 0;
+}
+
+/** Intents of those of the given runs that have one and are open. */
+export function intentsOf(db: Rows, runs: readonly string[]): Promise<{ run: string; intent: string }[]> {
+  return db.rows<{ run: string; intent: string }>({
+    name: 'intents_of',
+    text: 'select run, intent from run_state where run = any($1::uuid[]) and intent is not null',
+    values: [runs],
+  });
+}

@@ -1,0 +1,147 @@
+import type { Json } from '../domain/json.ts';
+import type { ClosedStatus, TaskStatus } from '../domain/plan/outcome.ts';
+import type { Plan } from '../domain/plan/plan.ts';
+import type { Intent } from '../domain/plan/state.ts';
+import type { Failure } from '../domain/problem.ts';
+import type { Database } from './database.ts';
+
+/** `[task, status, seq, generation, branch, attempt, losses]` */
+export type TaskRow = [task: number, status: TaskStatus, seq: number, generation: number, branch: number, attempt: number, losses: number];
+export type Stale = { stale: true };
+/** What every answer of the engine carries: why to stop, and the time to the next wait or deadline, ms. */
+export type News = { intent: Intent | null; due: number | null };
+
+export type LoadedRun =
+  | (News & { epoch: number; cursor: number; rows: TaskRow[] })
+  | { closed: ClosedStatus | 'unknown'; reason: string | null; failure: Failure | null };
+export type LoadedOwner = (News & { seq: number; careful: boolean; rows: TaskRow[] }) | Stale;
+export type Claim =
+  | Stale
+  | { final: TaskRow; intent: Intent | null; due: number | null }
+  | { retryInMs: number }
+  | { intent: Intent }
+  | { attempt: number; losses: number; remainingMs: number | null; seq: number };
+export type Changes = (News & { cursor: number; rows: TaskRow[] }) | Stale;
+export type Swept = (News & { rows: TaskRow[] }) | Stale;
+export type LoadedSlice = { over: true } | { left: number[]; slices: number };
+
+/** What of a run never changes. */
+export type RunFacts = {
+  run: string;
+  workspace: string;
+  planHash: string;
+  input: Json;
+  startedAt: string;
+};
+
+export type OutputRow = {
+  task: number;
+  item: number;
+  status: TaskStatus;
+  output: Json;
+  ref: string | null;
+  size: number | null;
+  failure: Failure | null;
+};
+
+/** Calls a function that answers with one JSON document. */
+async function ask<T>(db: Database, name: string, values: readonly unknown[]): Promise<T> {
+  const text = `select ${name}(${values.map((_, i) => `$${i + 1}`).join(', ')}) as answer`;
+  const [row] = await db.rows<{ answer: T }>({ name, text, values });
+  if (!row) throw new Error(`${name} gave no row`);
+  return row.answer;
+}
+
+export type TaskKey = { run: string; task: number; item: number; generation: number };
+
+export const loadRunRow = (db: Database, run: string) => ask<LoadedRun>(db, 'load_run_v1', [run]);
+
+export const loadOwner = (db: Database, query: { run: string; epoch: number; tasks: number[] }) =>
+  ask<LoadedOwner>(db, 'load_owner_v1', [query.run, query.epoch, query.tasks]);
+
+export const claimTask = (db: Database, claim: TaskKey & { epoch: number; token: string; deadlineMs?: number }) =>
+  ask<Claim>(db, 'claim_v1', [claim.run, claim.epoch, claim.task, claim.item, claim.generation, claim.token, claim.deadlineMs ?? null]);
+
+export const readChangesSince = (db: Database, query: { run: string; epoch: number; since: number }) =>
+  ask<Changes>(db, 'read_changes_v1', [query.run, query.epoch, query.since]);
+
+export const sweepTasks = (db: Database, sweep: { run: string; epoch: number; tasks: number[]; intent: Intent }) =>
+  ask<Swept>(db, 'sweep_v1', [sweep.run, sweep.epoch, sweep.tasks, sweep.intent]);
+
+export const markWaiting = (db: Database, run: string, epoch: number) => ask<null>(db, 'mark_waiting_v1', [run, epoch]);
+
+export const loadSliceRow = (db: Database, slice: { run: string; task: number; generation: number; k: number }) =>
+  ask<LoadedSlice>(db, 'load_slice_v1', [slice.run, slice.task, slice.generation, slice.k]);
+
+export const finishSliceRow = (
+  db: Database,
+  slice: { run: string; task: number; generation: number; k: number; tolerate: { count: number; percent: number } },
+) => ask<boolean>(db, 'finish_slice_v1', [slice.run, slice.task, slice.generation, slice.k, slice.tolerate.count, slice.tolerate.percent]);
+
+export async function readFacts(db: Database, run: string): Promise<RunFacts | undefined> {
+  const [row] = await db.rows<RunFacts>({
+    name: 'run_facts',
+    text: `select r.id as run, r.workspace, encode(r.plan, 'hex') as "planHash", r.input,
+      to_char(coalesce(s.started, r.created) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "startedAt"
+      from run r join run_state s on s.run = r.id where r.id = $1`,
+    values: [run],
+  });
+  return row;
+}
+
+export async function readPlan(db: Database, hash: string): Promise<Plan | undefined> {
+  const [row] = await db.rows<{ body: Plan }>({
+    name: 'plan_body',
+    text: `select body from plan where hash = decode($1, 'hex')`,
+    values: [hash],
+  });
+  return row?.body;
+}
+
+const OUTPUT = `task, item, status, output, encode(output_ref, 'hex') as ref, output_size as size, failure`;
+
+/** Outputs and failures of tasks, newest generation; with `items`, of their items too, in order. */
+export const readOutputs = (db: Database, query: { run: string; tasks: number[]; items: boolean }): Promise<OutputRow[]> =>
+  db.rows<OutputRow>({
+    name: query.items ? 'outputs_items' : 'outputs',
+    text: `select ${OUTPUT} from task t where run = $1 and task = any($2) and ${query.items ? 'item >= 0' : 'item = -1'}
+      and generation = coalesce((select max(g.generation) from task g where g.run = $1 and g.task = t.task and g.item = -1), 0)
+      order by task, item`,
+    values: [query.run, query.tasks],
+  });
+
+/** Items of a mapped task that are final, and how often each of the others was begun. */
+export const readItems = (db: Database, key: { run: string; task: number; generation: number }) =>
+  db.rows<{ item: number; status: TaskStatus; attempt: number }>({
+    name: 'map_items',
+    text: `select item, status, attempt from task where run = $1 and task = $2 and generation = $3 and item >= 0`,
+    values: [key.run, key.task, key.generation],
+  });
+
+/** Whether an attempt still holds its task, and why the run stops if it does. For attempts that beat. */
+export async function holdsTask(db: Database, key: TaskKey, token: string): Promise<{ held: boolean; intent: Intent | null }> {
+  const [row] = await db.rows<{ held: boolean; intent: Intent | null }>({
+    name: 'holds_task',
+    text: `select coalesce(t.token = $5, false) as held, s.intent from run_state s
+      left join task t on t.run = s.run and t.task = $2 and t.item = $3 and t.generation = $4 where s.run = $1 and s.finished is null`,
+    values: [key.run, key.task, key.item, key.generation, token],
+  });
+  return row ?? { held: false, intent: null };
+}
+
+export type RunStanding = {
+  status: ClosedStatus | 'open';
+  epoch: number;
+  intent: Intent | null;
+  reason: string | null;
+  failure: Failure | null;
+};
+
+export async function readStanding(db: Database, run: string): Promise<RunStanding | undefined> {
+  const [row] = await db.rows<RunStanding>({
+    name: 'run_standing',
+    text: `select case when finished is null then 'open' else status end as status, epoch, intent, reason, failure from run_state where run = $1`,
+    values: [run],
+  });
+  return row;
+}

@@ -1,0 +1,151 @@
+import { Problem } from '../../domain/problem.ts';
+import type { ClosedStatus } from '../../domain/plan/outcome.ts';
+import { isRefusal, type Connection, type Log } from '../connection.ts';
+import { keyOf, takeBatch, type Entry, type Group } from './batch.ts';
+import { Refused, Stale, type Committed } from './record.ts';
+import { commitStatement, type CommitRow } from './statement.ts';
+
+export type Stats = {
+  commits: number;
+  records: number;
+  /** Runs left for the next batch because another writer held them. */
+  skips: number;
+  /** Runs that then went alone. */
+  alone: number;
+  refused: number;
+  stale: number;
+  bisected: number;
+  unknown: number;
+  /** Longest commit, ms. */
+  slowestMs: number;
+};
+
+/** Where a batch goes: the main connection takes what is free, the second one waits for the lock. */
+export type Lane = { connection: Connection; wait: boolean };
+
+export type CommitDeps = {
+  stats: Stats;
+  log: Log;
+  settle: (entry: Entry, result: Committed | Error) => void;
+  /** Called for each run that the commit wrote. */
+  committed: (group: Group, closed: ClosedStatus | null) => void;
+};
+
+/** Commits a batch. @returns the groups whose run was held by another writer, and entries to try once more, in order */
+export async function commitBatch(deps: CommitDeps, lane: Lane, groups: Group[]): Promise<{ skipped: Group[]; again: Entry[] }> {
+  const { stats } = deps;
+  const from = performance.now();
+  let rows: CommitRow[];
+  try {
+    rows = await lane.connection.rows<CommitRow>(commitStatement(groups, lane.wait));
+  } catch (error) {
+    return failed(deps, lane, { groups, error });
+  }
+  stats.commits += 1;
+  stats.slowestMs = Math.max(stats.slowestMs, performance.now() - from);
+  const skipped: Group[] = [];
+  const closings = new Map(rows.filter((row) => row.outcome === 'closed').map((row) => [row.r, row]));
+  const firstTask = positions(groups);
+  for (const row of rows) {
+    const group = groups[row.r - 1];
+    if (!group || row.outcome === 'closed') continue;
+    if (row.outcome === 'skipped') skipped.push(group);
+    else if (row.outcome === 'refused') {
+      stats.stale += 1;
+      for (const entry of group.entries) deps.settle(entry, new Stale(`run ${group.run}, epoch ${group.epoch}`));
+    } else settleGroup(deps, group, { row, closing: closings.get(row.r), firstTask: firstTask[row.r - 1] ?? 1 });
+  }
+  return { skipped, again: [] };
+}
+
+/** Position of each group's first row among the task columns, from 1. */
+function positions(groups: readonly Group[]): number[] {
+  let next = 1;
+  return groups.map((group) => {
+    const first = next;
+    next += group.rows.size;
+    return first;
+  });
+}
+
+type Outcome = { row: CommitRow; closing: CommitRow | undefined; firstTask: number };
+
+function settleGroup(deps: CommitDeps, group: Group, { row, closing, firstTask }: Outcome): void {
+  const { stats } = deps;
+  const closed = closing && group.close ? group.close.status : null;
+  const lastSeq = Number((closing ?? row).seq);
+  const refused = row.refused && new Set(row.refused);
+  const seqs = new Map<string, number>();
+  let seq = Number(row.base);
+  let position = firstTask;
+  for (const key of group.rows.keys()) if (!refused?.has(position++)) seqs.set(key, ++seq);
+  stats.records += group.entries.length;
+  for (const entry of group.entries) {
+    const { record } = entry;
+    const own = record.type === 'task' ? seqs.get(keyOf(record)) : lastSeq;
+    if (own === undefined) {
+      stats.refused += 1;
+      deps.settle(
+        entry,
+        new Refused(`run ${record.run}${record.type === 'task' ? `, task ${keyOf(record)}, attempt ${record.attempt}` : ''}`),
+      );
+    } else deps.settle(entry, { seq: own, lastSeq, intent: row.intent, unseen: row.unseen ?? false, closed });
+  }
+  deps.committed(group, closed);
+}
+
+const POISON = /^(21|22|23502|23514)/;
+/** Lock or statement timeout, deadlock, no room on disk or in memory: rolled back, and worth another try. */
+const PASSING = /^(40|53|55P03|57014)/;
+
+async function failed(
+  deps: CommitDeps,
+  lane: Lane,
+  { groups, error }: { groups: Group[]; error: unknown },
+): Promise<{ skipped: Group[]; again: Entry[] }> {
+  const entries = groups.flatMap((group) => group.entries);
+  const code = isRefusal(error) ? error.code : '';
+  if (PASSING.test(code)) {
+    deps.log('journal.retried', { code, records: entries.length });
+    await new Promise((resolve) => setTimeout(resolve, code.startsWith('53') ? 200 : 1));
+    return { skipped: [], again: entries };
+  }
+  // a value that cannot even be encoded throws before anything is sent
+  const poisoned = POISON.test(code) || error instanceof RangeError || error instanceof TypeError;
+  if (poisoned && entries.length > 1) return bisect(deps, lane, entries);
+  const result = poisoned ? new Problem('invalid_task_output', { detail: (error as Error).message, cause: error }) : asError(error, code);
+  deps.log('journal.failed', { code, records: entries.length, error });
+  if (code === '') deps.stats.unknown += 1;
+  for (const entry of entries) deps.settle(entry, result);
+  return { skipped: [], again: [] };
+}
+
+/** What the server refused for a reason that is nobody's data is a fault of ours; the rest is Unknown already. */
+const asError = (error: unknown, code: string): Error =>
+  code === '' && error instanceof Error ? error : new Problem('engine_fault', { cause: error });
+
+/** A poisoned batch is halved until one record is left to blame; its segment drops what it computed after it. */
+async function bisect(deps: CommitDeps, lane: Lane, entries: Entry[]): Promise<{ skipped: Group[]; again: Entry[] }> {
+  deps.stats.bisected += 1;
+  const half = entries.length >> 1;
+  const result: { skipped: Group[]; again: Entry[] } = { skipped: [], again: [] };
+  for (const part of [entries.slice(0, half), entries.slice(half)]) {
+    let rest = part;
+    while (rest.length > 0) {
+      const { groups, left } = takeBatch(rest, (entry) => dropDead(deps, entry));
+      rest = left;
+      if (groups.length === 0) continue;
+      const { skipped, again } = await commitBatch(deps, lane, groups);
+      result.again.push(...skipped.flatMap((group) => group.entries), ...again);
+    }
+  }
+  return result;
+}
+
+/** @returns whether the entry's segment had failed, so that the entry was settled with the same error */
+export function dropDead(deps: CommitDeps, entry: Entry): boolean {
+  const { dead } = entry.record.segment;
+  if (!dead) return false;
+  deps.settle(entry, dead);
+  return true;
+}

@@ -1,0 +1,182 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { Problem } from '../domain/problem.ts';
+import { isRefusal, openConnection, type Connection, type Log } from './connection.ts';
+import type { Statement } from './database.ts';
+import { bytea, int4, int8, json, text, uuid } from './encode.ts';
+import { createNotices } from './notices.ts';
+
+const MAX_SUBMITS = 200;
+const MAX_BYTES = 4 * 2 ** 20;
+const KNOWN_PLANS = 1_000;
+
+export type Submit = {
+  /** A v7 of the caller, which then identifies the request like a key; made here when left out. */
+  runId?: string;
+  workspace: string;
+  project?: string;
+  /** Whose keys these are, e.g. `key:<uuid>`. */
+  principal: string;
+  /** Idempotency-Key. */
+  key?: string;
+  /** sha256 of what makes two requests the same. */
+  requestHash: Buffer;
+  definition: string;
+  definitionNumber?: number;
+  plan: { hash: Buffer; body: string };
+  /** How many tasks the plan has. */
+  tasks: number;
+  /** JSON text. */
+  input?: string;
+  /** -32768 to 32767. */
+  priority: number;
+  labels: Record<string, string>;
+  /** From acceptance, ms. */
+  deadlineMs?: number;
+  /** sha256 of the artifacts that the input names. */
+  artifacts: readonly Buffer[];
+  createdBy: string;
+};
+
+/** `known`: the same request was accepted before; `conflict`: its key or run id belongs to another request (`runId` is then the refused one). */
+export type Submitted = { outcome: 'new' | 'known' | 'conflict'; runId: string };
+
+export type Submits = {
+  /** Accepted means durable. @throws Problem unavailable (it may have been accepted: repeat under the same key), invalid_request */
+  submitRun: (submit: Submit) => Promise<Submitted>;
+  close: () => Promise<void>;
+};
+
+type Entry = { submit: Submit; runId: string; resolve: (submitted: Submitted) => void; reject: (error: Error) => void };
+
+/** Group commit of submits: whatever arrives during a commit goes into the next. */
+export function createSubmits(deps: { url: string; log?: Log }): Submits {
+  const notices = createNotices(deps);
+  const connection = openConnection({ url: deps.url, name: 'submits', log: deps.log });
+  const plans = new Set<string>();
+  let queue: Entry[] = [];
+  let working: Promise<void> | undefined;
+
+  const accepted = (entry: Entry, submitted: Submitted) => {
+    if (plans.size < KNOWN_PLANS) plans.add(entry.submit.plan.hash.toString('hex'));
+    if (submitted.outcome === 'new') {
+      notices.run(entry.runId);
+      notices.kick();
+    }
+    entry.resolve(submitted);
+  };
+  const work = async () => {
+    await new Promise((resolve) => setImmediate(resolve)); // what arrives together is written together
+    while (queue.length > 0) {
+      const { batch, left } = takeSubmits(queue);
+      queue = left;
+      await commitSubmits({ connection, plans, accepted }, batch);
+    }
+    working = undefined;
+  };
+  return {
+    submitRun: (submit) =>
+      new Promise((resolve, reject) => {
+        queue.push({ submit, runId: submit.runId ?? randomUUIDv7(), resolve, reject });
+        working ??= work();
+      }),
+    close: async () => {
+      await Promise.race([working, new Promise((resolve) => setTimeout(resolve, 5_000).unref())]);
+      await Promise.all([connection.end(), notices.close()]);
+    },
+  };
+}
+
+/** A client's own run id is a key too: one for everybody in the workspace. */
+function keysOf({ submit, runId }: Entry): { principal: string; key: string }[] {
+  return [
+    ...(submit.runId === undefined ? [] : [{ principal: '', key: `run:${runId}` }]),
+    ...(submit.key === undefined ? [] : [{ principal: submit.principal, key: submit.key }]),
+  ];
+}
+
+/** No run and no key twice in a batch: the second one waits for the next. */
+function takeSubmits(entries: readonly Entry[]): { batch: Entry[]; left: Entry[] } {
+  const taken = new Set<string>();
+  const batch: Entry[] = [];
+  const left: Entry[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const names = [entry.runId, ...keysOf(entry).map(({ principal, key }) => JSON.stringify([entry.submit.workspace, principal, key]))];
+    if (batch.length >= MAX_SUBMITS || bytes >= MAX_BYTES || names.some((name) => taken.has(name))) left.push(entry);
+    else {
+      batch.push(entry);
+      bytes += (entry.submit.input?.length ?? 0) + entry.submit.plan.body.length;
+    }
+    for (const name of names) taken.add(name); // those that wait keep their order too
+  }
+  return { batch, left };
+}
+
+type SubmitDeps = { connection: Connection; plans: Set<string>; accepted: (entry: Entry, submitted: Submitted) => void };
+
+async function commitSubmits(deps: SubmitDeps, batch: readonly Entry[]): Promise<void> {
+  try {
+    const rows = await deps.connection.rows<{ i: number; run: string | null; outcome: 'known' | 'conflict' }>(
+      submitStatement(deps.plans, batch),
+    );
+    const lost = new Map(rows.map((row) => [row.i - 1, row]));
+    for (const [i, entry] of batch.entries()) {
+      const row = lost.get(i);
+      deps.accepted(entry, { outcome: row?.outcome ?? 'new', runId: row?.run ?? entry.runId });
+    }
+  } catch (error) {
+    const faulty = isRefusal(error) ? /^(21|22|23)/.test(error.code) : error instanceof RangeError || error instanceof TypeError;
+    if (faulty && batch.length > 1) for (const entry of batch) await commitSubmits(deps, [entry]);
+    else {
+      const problem = faulty
+        ? new Problem('invalid_request', { detail: (error as Error).message, cause: error })
+        : new Problem('unavailable', { cause: error });
+      for (const entry of batch) entry.reject(problem);
+    }
+  }
+}
+
+const PARAMETERS = 24;
+const TEXT = `select * from submit_v1(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join()})`;
+
+function submitStatement(plans: ReadonlySet<string>, batch: readonly Entry[]): Statement {
+  const submits = batch.map((entry) => entry.submit);
+  const keys = batch.flatMap((entry, i) => keysOf(entry).map((key) => ({ s: i + 1, ...key, hash: entry.submit.requestHash })));
+  const fresh = new Map(submits.map(({ plan }) => [plan.hash.toString('hex'), plan] as const).filter(([hex]) => !plans.has(hex)));
+  const labels = submits.flatMap((submit, i) => Object.entries(submit.labels).map(([name, value]) => ({ s: i + 1, name, value })));
+  const artifacts = submits.flatMap((submit, i) => submit.artifacts.map((sha256) => ({ s: i + 1, sha256 })));
+  return {
+    name: 'submit_v1',
+    text: TEXT,
+    values: [
+      uuid(batch.map((entry) => entry.runId)),
+      ...runColumns(submits),
+      uuid(batch.map(() => randomUUIDv7())),
+      int4(keys.map((k) => k.s)),
+      text(keys.map((k) => k.principal)),
+      text(keys.map((k) => k.key)),
+      bytea(keys.map((k) => k.hash)),
+      bytea([...fresh.values()].map((plan) => plan.hash)),
+      json([...fresh.values()].map((plan) => plan.body)),
+      int4(labels.map((l) => l.s)),
+      text(labels.map((l) => l.name)),
+      text(labels.map((l) => l.value)),
+      int4(artifacts.map((a) => a.s)),
+      bytea(artifacts.map((a) => a.sha256)),
+    ],
+  };
+}
+
+const runColumns = (submits: readonly Submit[]): Buffer[] => [
+  uuid(submits.map((s) => s.workspace)),
+  uuid(submits.map((s) => s.project)),
+  text(submits.map((s) => s.definition)),
+  int4(submits.map((s) => s.definitionNumber)),
+  bytea(submits.map((s) => s.plan.hash)),
+  json(submits.map((s) => s.input)),
+  int4(submits.map((s) => s.tasks)),
+  int4(submits.map((s) => s.priority)),
+  json(submits.map((s) => JSON.stringify(s.labels))),
+  int8(submits.map((s) => s.deadlineMs)),
+  text(submits.map((s) => s.createdBy)),
+];

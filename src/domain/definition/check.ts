@@ -1,0 +1,82 @@
+import { isObject, type Json, type JsonSchema } from '../json.ts';
+import type { Issue } from '../problem.ts';
+import { checkRunExpressions, checkTaskExpressions } from './checkExpressions.ts';
+import { checkDependencies, checkGraph } from './checkGraph.ts';
+import { checkTask, kindOf } from './checkTask.ts';
+import { checkTypes, type Matches } from './checkTypes.ts';
+import type { Definition, DefinitionTask } from './definition.ts';
+import { LIMITS } from './limits.ts';
+import { normaliseTask, type ReadDocument } from './normalise.ts';
+import { child } from './pointer.ts';
+import type { Report } from './reader.ts';
+import { document } from './shape.ts';
+
+/** What only a JSON Schema validator knows: whether a value matches, and what is wrong with a schema itself. */
+export type Schemas = { matches: Matches; faults: (schema: JsonSchema) => Issue[] };
+
+/** The definition that a JSON value is, or every reason why it is none: shape, names, graph, expressions, types and times. */
+export function checkDefinition(value: Json, schemas: Schemas): { definition: Definition; issues: [] } | { issues: Issue[] } {
+  const issues: Issue[] = [];
+  const report: Report = (issue) => issues.push(issue);
+  const read = document.read(value, '', report);
+  if (read === undefined) return { issues };
+  const ids = new Set(isObject(value) && isObject(value.tasks) ? Object.keys(value.tasks) : []);
+  const tasks = checkTasks(read, ids, report);
+  checkSchemas(read, schemas, report);
+  const used = checkTaskExpressions(tasks, ids, report);
+  const { priority = 'normal' } = read;
+  checkRunExpressions({ priority, ...(read.output?.value === undefined ? {} : { output: { value: read.output.value } }) }, ids, report);
+  checkGraph({ tasks, ids, used }, report);
+  const inputSchema = read.input?.schema;
+  checkTypes({ tasks, matches: schemas.matches, ...(inputSchema === undefined ? {} : { inputSchema }) }, report);
+  return issues.length > 0 ? { issues: bounded(issues) } : { definition: definitionOf(read, tasks), issues: [] };
+}
+
+function checkTasks(read: ReadDocument, ids: ReadonlySet<string>, report: Report): { [id: string]: DefinitionTask } {
+  const entries: [string, DefinitionTask][] = [];
+  for (const [id, task] of Object.entries(read.tasks ?? {})) {
+    const at = child('/tasks', id);
+    checkDependencies(id, task.dependsOn ?? [], { ids, report });
+    const kind = kindOf(task, at, report);
+    if (kind === undefined) continue;
+    checkTask(task, kind, { at, report, ...(read.deadline === undefined ? {} : { runDeadlineMs: read.deadline }) });
+    entries.push([id, normaliseTask(task, kind, read.defaults)]);
+  }
+  return Object.fromEntries(entries);
+}
+
+function checkSchemas(read: ReadDocument, { faults }: Schemas, report: Report): void {
+  const check = (schema: JsonSchema | undefined, at: string): void => {
+    for (const issue of schema === undefined ? [] : faults(schema)) report({ ...issue, pointer: at + issue.pointer });
+  };
+  check(read.input?.schema, '/input/schema');
+  for (const [id, task] of Object.entries(read.tasks ?? {})) check(task.output?.schema, `${child('/tasks', id)}/output/schema`);
+}
+
+/** Called without issues, so name and tasks are there. */
+function definitionOf(read: ReadDocument, tasks: { [id: string]: DefinitionTask }): Definition {
+  const { name = '', version, title, input, deadline, priority = 'normal', labels = {}, onError = 'finish', output, metadata } = read;
+  return {
+    dsl: 'tiu/1',
+    name,
+    ...(version === undefined ? {} : { version }),
+    ...(title === undefined ? {} : { title }),
+    ...(input?.schema === undefined ? {} : { inputSchema: input.schema }),
+    ...(deadline === undefined ? {} : { deadlineMs: deadline }),
+    priority,
+    labels,
+    onError,
+    tasks,
+    ...(output?.value === undefined ? {} : { output: { value: output.value } }),
+    ...(metadata === undefined ? {} : { metadata }),
+  };
+}
+
+/** Each issue once, in the order of the document's checks, and no more than anybody reads. */
+function bounded(issues: readonly Issue[]): Issue[] {
+  const known = new Map(issues.map((issue) => [`${issue.pointer} ${issue.code} ${issue.message}`, issue]));
+  const all = [...known.values()];
+  if (all.length <= LIMITS.issues) return all;
+  const rest = all.length - LIMITS.issues;
+  return [...all.slice(0, LIMITS.issues), { pointer: '', code: 'more_issues', message: `and ${rest} more` }];
+}

@@ -1,0 +1,64 @@
+import type { CompileResult, Reference } from '../expression/expression.ts';
+import { isObject, type Json } from '../json.ts';
+import { KINDS } from '../kinds/kinds.ts';
+import type { Definition, DefinitionTask } from './definition.ts';
+import { compilePriority, compileRunOutput, expressionsOf } from './expressions.ts';
+import { LIMITS } from './limits.ts';
+import { NOT_SUPPORTED } from './notSupported.ts';
+import { child } from './pointer.ts';
+import { notSupported, type Report } from './reader.ts';
+
+/** A value with expressions that compiled, at its pointer in the document. */
+export type Used = { at: string; references: Reference[] };
+
+type Tasks = { [id: string]: DefinitionTask };
+
+/** Compiles every expression of the tasks, reports what does not compile and gives what the rest names, by task. */
+export function checkTaskExpressions(tasks: Tasks, ids: ReadonlySet<string>, report: Report): Map<string, Used[]> {
+  let total = 0;
+  return new Map(
+    Object.entries(tasks).map(([id, task]) => {
+      const at = child('/tasks', id);
+      const count = countExpressions(task.with) + countExpressions(task.if ?? null);
+      if (count > LIMITS.taskExpressions)
+        report({ pointer: at, code: 'too_large', message: `has ${count} expressions, at most ${LIMITS.taskExpressions} in a task` });
+      if (total <= LIMITS.expressions && (total += count) > LIMITS.expressions)
+        report({ pointer: '/tasks', code: 'too_large', message: `at most ${LIMITS.expressions} expressions in a definition` });
+      const bounded = count <= LIMITS.taskExpressions && total <= LIMITS.expressions;
+      const kind = KINDS[task.type];
+      return [
+        id,
+        kind === undefined || !bounded ? [] : expressionsOf(task, kind).flatMap((each) => used(at + each.at, each.compile(ids), report)),
+      ];
+    }),
+  );
+}
+
+/** The same for what belongs to the run. */
+export function checkRunExpressions(
+  { output, priority }: Pick<Partial<Definition>, 'output' | 'priority'>,
+  ids: ReadonlySet<string>,
+  report: Report,
+): Used[] {
+  return [
+    ...(output === undefined ? [] : used('/output/value', compileRunOutput(output.value, ids), report)),
+    ...(typeof priority === 'string' && priority.includes('${') ? used('/priority', compilePriority(priority), report) : []),
+  ];
+}
+
+function used(at: string, result: CompileResult, report: Report): Used[] {
+  if ('compiled' in result) return [{ at, references: result.compiled.references }];
+  for (const { pointer, code, message, hint } of result.issues) {
+    const place = at + pointer;
+    if (code === 'secret_not_allowed' && NOT_SUPPORTED.names.length > 0) report(notSupported(place, '`secrets`'));
+    else report({ pointer: place, code, message, ...(hint === undefined ? {} : { hint }) });
+  }
+  return [];
+}
+
+/** How many `${` a value holds. */
+function countExpressions(value: Json): number {
+  if (typeof value === 'string') return value.split('${').length - 1;
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countExpressions(item), 0);
+  return isObject(value) ? Object.values(value).reduce<number>((sum, item) => sum + countExpressions(item), 0) : 0;
+}

@@ -1,0 +1,98 @@
+import { isObject, type Json } from '../json.ts';
+import type { Kind } from '../kinds/kind.ts';
+import { KINDS } from '../kinds/kinds.ts';
+import { durationMs } from './duration.ts';
+import { LIMITS } from './limits.ts';
+import { didYouMean } from './names.ts';
+import { holdsExpression, isRetryable, type ReadTask } from './normalise.ts';
+import { kindNotSupported } from './notSupported.ts';
+import { child } from './pointer.ts';
+import { notSupported, unknownKey, type Report } from './reader.ts';
+
+/** The contract of a task's kind, or undefined (and why). */
+export function kindOf(read: ReadTask, at: string, report: Report): Kind | undefined {
+  const { type } = read;
+  if (type === undefined) return undefined;
+  const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
+  if (kind !== undefined) return kind;
+  const pointer = child(at, 'type');
+  if (kindNotSupported(type)) report(notSupported(pointer, `the kind "${type}"`));
+  else report({ pointer, code: 'unknown_kind', message: `there is no kind "${type}"`, ...didYouMean(type, Object.keys(KINDS)) });
+  return undefined;
+}
+
+/** What a task says against what its kind can do. `runDeadlineMs` bounds its own. */
+export function checkTask(
+  read: ReadTask,
+  kind: Kind,
+  { at, report, runDeadlineMs }: { at: string; report: Report; runDeadlineMs?: number },
+): void {
+  checkFields(read.with ?? {}, kind, { at: child(at, 'with'), report });
+  checkTimes(read, kind, { at, report, ...(runDeadlineMs === undefined ? {} : { runDeadlineMs }) });
+  if (read.map !== undefined) checkMap(read.map, kind, { at: child(at, 'map'), report });
+  if (read.retry !== undefined) {
+    const pointer = child(at, 'retry');
+    if (!isRetryable(kind)) report({ pointer, code: 'not_applicable', message: `${kind.name} has no failure that a retry could cure` });
+    const { delay, maxDelay } = read.retry;
+    if (delay !== undefined && maxDelay !== undefined && delay > maxDelay)
+      report({ pointer: child(pointer, 'delay'), code: 'invalid_value', message: 'is longer than maxDelay' });
+  }
+}
+
+type Place = { at: string; report: Report };
+
+function checkFields(given: { [field: string]: Json }, kind: Kind, { at, report }: Place): void {
+  for (const name of Object.keys(given))
+    if (!Object.hasOwn(kind.with, name) && !name.startsWith('x-')) report(unknownKey(name, at, Object.keys(kind.with)));
+  for (const [name, { required }] of Object.entries(kind.with))
+    if (required && !Object.hasOwn(given, name)) report({ pointer: at, code: 'missing_key', message: `${kind.name} needs \`${name}\`` });
+  const choice = kind.exactlyOne;
+  if (choice !== undefined && choice.filter((name) => Object.hasOwn(given, name)).length !== 1)
+    report({ pointer: at, code: 'invalid_value', message: `${kind.name} needs exactly one of ${choice.join(', ')}` });
+  for (const [name, value] of Object.entries(given))
+    if (Object.hasOwn(kind.with, name) && kind.with[name]?.form === 'literal' && kind.name !== 'switch' && holdsExpression(value))
+      report({ pointer: child(at, name), code: 'literal_needed', message: `\`${name}\` of ${kind.name} may not hold expressions` });
+}
+
+function checkTimes(read: ReadTask, kind: Kind, { at, report, runDeadlineMs }: Place & { runDeadlineMs?: number }): void {
+  const { timeout, deadline } = read;
+  if (timeout !== undefined && kind.class !== 'effect')
+    report({
+      pointer: child(at, 'timeout'),
+      code: 'not_applicable',
+      message: `${kind.name} has no attempts to time out`,
+      hint: 'a `deadline` bounds the whole task',
+    });
+  if (timeout === 0) report({ pointer: child(at, 'timeout'), code: 'invalid_value', message: 'must be longer than nothing' });
+  if (deadline === 0) report({ pointer: child(at, 'deadline'), code: 'invalid_value', message: 'must be longer than nothing' });
+  if (deadline !== undefined && runDeadlineMs !== undefined && deadline > runDeadlineMs)
+    report({ pointer: child(at, 'deadline'), code: 'deadline_too_long', message: "is past the run's own deadline" });
+  const bound = Math.min(deadline ?? Infinity, runDeadlineMs ?? Infinity);
+  const waited = kind.name === 'wait' && read.with?.for !== undefined ? durationMs(read.with.for) : undefined;
+  if (waited !== undefined && waited > bound)
+    report({ pointer: child(child(at, 'with'), 'for'), code: 'deadline_too_long', message: 'waits past the deadline' });
+}
+
+function checkMap(map: NonNullable<ReadTask['map']>, kind: Kind, { at, report }: Place): void {
+  const { items, matrix } = map;
+  if (kind.class === 'control' || kind.name === 'switch')
+    report({ pointer: at, code: 'not_applicable', message: `${kind.name} cannot be mapped` });
+  if ((items === undefined) === (matrix === undefined))
+    report({ pointer: at, code: 'invalid_value', message: 'must have either `items` or `matrix`' });
+  if (items !== undefined) checkList(items, { at: child(at, 'items'), report });
+  if (isObject(matrix)) {
+    if (Object.keys(matrix).length === 0)
+      report({ pointer: child(at, 'matrix'), code: 'invalid_value', message: 'must have at least one list' });
+    for (const [name, values] of Object.entries(matrix)) checkList(values, { at: child(child(at, 'matrix'), name), report });
+    const size = Object.values(matrix).reduce<number>((product, values) => product * (Array.isArray(values) ? values.length : 1), 1);
+    if (size > LIMITS.values) report({ pointer: child(at, 'matrix'), code: 'too_large', message: `makes ${size} items` });
+  }
+}
+
+function checkList(value: Json, { at, report }: Place): void {
+  if (Array.isArray(value)) return;
+  if (isObject(value) && isObject(value.matrix))
+    report({ pointer: at, code: 'invalid_value', message: 'a matrix is written `map: { matrix: … }`, beside the other keys' });
+  else if (typeof value !== 'string' || !value.startsWith('${') || !value.endsWith('}'))
+    report({ pointer: at, code: 'invalid_type', message: 'must be a list, or one expression that gives a list' });
+}

@@ -1,0 +1,42 @@
+import type { Json, JsonObject, JsonSchema } from '../json.ts';
+import type { Outcome } from '../plan/outcome.ts';
+import type { MapPlan, RetryPolicy, Template } from '../plan/plan.ts';
+
+/** An edge somebody wrote: `when` = outcomes of the dependency that satisfy it, ascending. */
+export type Dependency = { task: string; when: Outcome[] };
+
+export type DefinitionTask = {
+  type: string;
+  title?: string;
+  if?: string;
+  dependsOn: Dependency[];
+  join: 'all' | 'any';
+  with: { [field: string]: Json };
+  map?: MapPlan;
+  retry?: RetryPolicy;
+  timeoutMs?: number;
+  deadlineMs?: number;
+  outputSchema?: JsonSchema;
+  onError: 'fail' | 'continue';
+  labels?: JsonObject;
+  metadata?: JsonObject;
+};
+
+/**
+ * A checked definition in its one form: defaults filled in, durations in ms, outcomes as numbers. Two texts that mean
+ * the same give the same, so its canonical JSON is what a content hash is taken of.
+ */
+export type Definition = {
+  dsl: 'tiu/1';
+  name: string;
+  version?: string;
+  title?: string;
+  inputSchema?: JsonSchema;
+  deadlineMs?: number;
+  priority: Template;
+  labels: JsonObject;
+  onError: 'finish' | 'failFast';
+  tasks: { [id: string]: DefinitionTask };
+  output?: { value: Template };
+  metadata?: JsonObject;
+};

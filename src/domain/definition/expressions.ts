@@ -1,0 +1,72 @@
+import { compileCondition } from '../expression/compileCondition.ts';
+import { compileTemplate } from '../expression/compileTemplate.ts';
+import type { CompileResult, Reference, Scope } from '../expression/expression.ts';
+import { isObject, type Json } from '../json.ts';
+import type { Kind } from '../kinds/kind.ts';
+import type { DefinitionTask } from './definition.ts';
+import { child } from './pointer.ts';
+
+/** One value of a task that may hold expressions; `at` is its pointer inside the task. */
+export type TaskExpression = { at: string; compile: (tasks: ReadonlySet<string>) => CompileResult };
+
+const OUTER = ['input', 'tasks', 'run'];
+
+/** Names that exist in `with` and in the condition of each item. */
+const innerNames = (task: DefinitionTask): string[] => (task.map === undefined ? OUTER : [...OUTER, task.map.as, 'index']);
+
+/** Everything in a task that may hold expressions, in the order of the document. Literal fields hold none. */
+export function expressionsOf(task: DefinitionTask, kind: Kind): TaskExpression[] {
+  const inner = innerNames(task);
+  return [
+    ...(task.if === undefined ? [] : [condition('/if', task.if, OUTER)]),
+    ...(task.map === undefined ? [] : mapExpressions(task.map, inner)),
+    ...Object.entries(task.with).flatMap(([name, value]) => fieldExpressions(kind, name, { value, names: inner })),
+  ];
+}
+
+/** The condition of each case of a switch, with its place in the task. */
+export function switchConditions(cases: Json | undefined): { at: string; text: string }[] {
+  if (!Array.isArray(cases)) return [];
+  return cases.flatMap((entry, i) =>
+    isObject(entry) && (typeof entry.if === 'string' || typeof entry.if === 'boolean')
+      ? [{ at: `/with/cases/${i}/if`, text: String(entry.if) }]
+      : [],
+  );
+}
+
+/** The value of a run: what it may name, compiled. */
+export const compileRunOutput = (value: Json, tasks: ReadonlySet<string>): CompileResult => compileTemplate(value, { names: OUTER, tasks });
+
+/** The priority of a run is decided when it is accepted, so it sees the input alone. */
+export const compilePriority = (value: Json): CompileResult => compileTemplate(value, { names: ['input'], tasks: new Set() });
+
+/** Ids of the tasks that references name, without repeats. */
+export const tasksNamed = (references: readonly Reference[]): string[] => [
+  ...new Set(references.flatMap(({ root, task }) => (root === 'tasks' && task !== undefined ? [task] : []))),
+];
+
+function mapExpressions(map: NonNullable<DefinitionTask['map']>, inner: string[]): TaskExpression[] {
+  const { items } = map;
+  const lists =
+    isObject(items) && isObject(items.matrix)
+      ? Object.entries(items.matrix).map(([name, values]) => template(child('/map/matrix', name), values, OUTER))
+      : [template('/map/items', items as Json, OUTER)];
+  return map.if === undefined ? lists : [...lists, condition('/map/if', map.if, inner)];
+}
+
+function fieldExpressions(kind: Kind, name: string, { value, names }: { value: Json; names: string[] }): TaskExpression[] {
+  if (kind.name === 'switch') return name === 'cases' ? switchConditions(value).map(({ at, text }) => condition(at, text, names)) : [];
+  const form = kind.with[name]?.form;
+  if (form === 'condition') return typeof value === 'string' ? [condition(child('/with', name), value, names)] : [];
+  return form === 'template' ? [template(child('/with', name), value, names)] : [];
+}
+
+const condition = (at: string, text: string, names: Scope['names']): TaskExpression => ({
+  at,
+  compile: (tasks) => compileCondition(text, { names, tasks }),
+});
+
+const template = (at: string, value: Json, names: Scope['names']): TaskExpression => ({
+  at,
+  compile: (tasks) => compileTemplate(value, { names, tasks }),
+});

@@ -1,0 +1,35 @@
+/** Bounds of one definition. Past any of them the answer is an issue, never a slow machine. */
+export const LIMITS = {
+  /** UTF-8 bytes of the text, and of the value once its aliases are written out. */
+  textBytes: 8 * 1024 * 1024,
+  /** Values (scalars, lists, objects) once aliases are written out. */
+  values: 500_000,
+  /** Lists and objects inside each other. */
+  depth: 64,
+  /** How often YAML aliases may be followed in all. */
+  aliases: 100,
+  tasks: 5_000,
+  /** Bytes of the graph that crosses into a run's Temporal history. */
+  graphBytes: 1024 * 1024,
+  /** Tasks that one task may depend on. */
+  dependencies: 1_000,
+  /** Expressions in a definition, and in one task. */
+  expressions: 20_000,
+  taskExpressions: 1_000,
+  /** Items of a mapped task that run at once. */
+  mapConcurrency: 500,
+  switchCases: 100,
+  labels: 64,
+  labelLength: 256,
+  titleLength: 200,
+  /** Tries of one task after the first. */
+  retries: 100,
+  /** Longest duration that may be written, ms: ten years. */
+  durationMs: 3650 * 24 * 60 * 60 * 1000,
+  /** Characters of one JSON Schema. */
+  schemaBytes: 256 * 1024,
+  /** References followed while one value is matched. */
+  schemaSteps: 1_000_000,
+  /** Issues in one answer; the rest is counted in a last one. */
+  issues: 200,
+} as const;

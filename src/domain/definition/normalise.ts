@@ -1,0 +1,80 @@
+import { isObject, type Json } from '../json.ts';
+import type { Kind } from '../kinds/kind.ts';
+import type { MapPlan, RetryPolicy } from '../plan/plan.ts';
+import type { DefinitionTask } from './definition.ts';
+import type { document, map, retry, task } from './shape.ts';
+import type { Reader } from './reader.ts';
+
+type Read<R> = R extends Reader<infer T> ? T : never;
+/** What the shape made of a document: every key read, or missing because it was absent or faulty. */
+export type ReadDocument = Read<typeof document>;
+export type ReadTask = Read<typeof task>;
+type Defaults = NonNullable<ReadDocument['defaults']>;
+
+const RETRY = { limit: 3, delayMs: 1_000, backoff: 2, maxDelayMs: 60_000, jitter: 0.2 };
+const MAP = { as: 'item', maxConcurrency: 20 };
+
+export const isRetryable = (kind: Kind): boolean => Object.values(kind.failures).some(({ retryable }) => retryable);
+
+/** A task with everything filled in that it, the definition's defaults and its kind leave unsaid. */
+export function normaliseTask(read: ReadTask, kind: Kind, defaults: Defaults = {}): DefinitionTask {
+  const { title, deadline, labels, metadata } = read;
+  const policy = read.retry ?? defaults.retry;
+  const timeoutMs = read.timeout ?? defaults.timeout ?? kind.defaultTimeoutMs;
+  const condition = read.if;
+  return {
+    type: kind.name,
+    ...(title === undefined ? {} : { title }),
+    ...(condition === undefined ? {} : { if: condition }),
+    dependsOn: [...(read.dependsOn ?? [])].sort((a, b) => (a.task < b.task ? -1 : 1)),
+    join: read.join ?? 'all',
+    with: normaliseFields(read.with ?? {}, kind),
+    ...(read.map === undefined ? {} : { map: normaliseMap(read.map) }),
+    ...(policy !== undefined && isRetryable(kind) ? { retry: normaliseRetry(policy) } : {}),
+    ...(timeoutMs !== undefined && kind.class === 'effect' ? { timeoutMs } : {}),
+    ...(deadline === undefined ? {} : { deadlineMs: deadline }),
+    ...(read.output?.schema === undefined ? {} : { outputSchema: read.output.schema }),
+    onError: read.onError ?? 'fail',
+    ...(labels === undefined ? {} : { labels }),
+    ...(metadata === undefined ? {} : { metadata }),
+  };
+}
+
+function normaliseFields(given: { [field: string]: Json }, kind: Kind): { [field: string]: Json } {
+  const entries = Object.entries(kind.with).flatMap(([name, { default: value, form }]): [string, Json][] => {
+    const written = Object.hasOwn(given, name) ? given[name] : value;
+    if (written === undefined) return [];
+    return [[name, form === 'condition' && typeof written === 'boolean' ? String(written) : written]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function normaliseMap({ items, matrix, as = MAP.as, maxConcurrency = MAP.maxConcurrency, tolerate, ...rest }: Read<typeof map>): MapPlan {
+  return {
+    items: matrix === undefined ? (items ?? []) : { matrix },
+    as,
+    maxConcurrency,
+    ...(tolerate === undefined ? {} : { tolerate }),
+    ...(rest.if === undefined ? {} : { if: rest.if }),
+  };
+}
+
+function normaliseRetry({ limit, delay, backoff, maxDelay, jitter, codes, except }: Read<typeof retry>): RetryPolicy {
+  const delayMs = delay ?? Math.min(RETRY.delayMs, maxDelay ?? Infinity);
+  return {
+    limit: limit ?? RETRY.limit,
+    delayMs,
+    backoff: backoff ?? RETRY.backoff,
+    maxDelayMs: maxDelay ?? Math.max(RETRY.maxDelayMs, delayMs),
+    jitter: jitter ?? RETRY.jitter,
+    ...(codes === undefined ? {} : { codes: [...new Set(codes)].sort() }),
+    ...(except === undefined ? {} : { except: [...new Set(except)].sort() }),
+  };
+}
+
+/** Whether a value holds an expression anywhere. `$${` is text. */
+export function holdsExpression(value: Json): boolean {
+  if (typeof value === 'string') return value.replaceAll('$${', '').includes('${');
+  if (Array.isArray(value)) return value.some(holdsExpression);
+  return isObject(value) && Object.values(value).some(holdsExpression);
+}

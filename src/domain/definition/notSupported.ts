@@ -1,0 +1,16 @@
+/** What the language has and this version does not run yet. The one place: remove a word here when it works. */
+export const NOT_SUPPORTED = {
+  root: ['concurrency', 'limits', 'budget', 'use', 'finally', 'finallyTimeout', 'strategy', 'triggers'],
+  task: ['gate', 'compensate', 'loop', 'limits', 'onDeadline', 'priority', 'strategy', 'budget'],
+  map: ['tasks', 'batch'],
+  join: ['quorum', 'percent'],
+  mode: ['express'],
+  /** Roots of expressions. */
+  names: ['secrets'],
+  kinds: ['ai', 'agent', 'swarm', 'activity', 'command', 'check.run', 'workflow', 'event', 'approval', 'notify'],
+  /** Kinds of which every one begins so. */
+  kindFamilies: ['backup.', 'restore.', 'moderation.'],
+} as const satisfies Record<string, readonly string[]>;
+
+export const kindNotSupported = (kind: string): boolean =>
+  NOT_SUPPORTED.kinds.some((name) => name === kind) || NOT_SUPPORTED.kindFamilies.some((family) => kind.startsWith(family));

@@ -1,0 +1,242 @@
+import { isObject, type Json, type JsonSchema } from '../json.ts';
+import { isFinalStatus, outcomeOf, TASK_STATUSES, type Outcome } from '../plan/outcome.ts';
+import type { Dependency } from './definition.ts';
+import { DURATION_SCHEMA, durationMs } from './duration.ts';
+import { LIMITS } from './limits.ts';
+import { DEFINITION_NAME, isInherited, itemNameFault, TASK_ID, taskIdFault } from './names.ts';
+import { NOT_SUPPORTED } from './notSupported.ts';
+import {
+  anything,
+  changed,
+  dictionary,
+  either,
+  fail,
+  fields,
+  freeObject,
+  list,
+  notSupported,
+  number,
+  optional,
+  required,
+  text,
+  word,
+  type Reader,
+  type Report,
+} from './reader.ts';
+
+const isText = (value: Json): boolean => typeof value === 'string';
+const isList = (value: Json): boolean => Array.isArray(value);
+
+export const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const;
+
+const title = text({ max: LIMITS.titleLength });
+
+const duration: Reader<number> = {
+  schema: DURATION_SCHEMA,
+  read: (value, at, report) =>
+    durationMs(value) ??
+    fail(
+      {
+        pointer: at,
+        code: 'invalid_duration',
+        message: 'must be a duration such as PT30S, P31D or { minutes: 30 }',
+        hint: 'years and months have no fixed length; ten years at most',
+      },
+      report,
+    ),
+};
+
+/** A condition is kept as text; `true` and `false` may be written bare. */
+const condition: Reader<string> = {
+  schema: { type: ['string', 'boolean'] },
+  read: (value, at, report) => (typeof value === 'boolean' ? String(value) : text({ max: 100_000 }).read(value, at, report)),
+};
+
+/** A JSON Schema as far as its outside goes; what is in it is checked with it. */
+const jsonSchema: Reader<JsonSchema> = {
+  schema: { type: ['object', 'boolean'] },
+  read: (value, at, report) =>
+    typeof value === 'boolean' || isObject(value)
+      ? value
+      : fail({ pointer: at, code: 'invalid_type', message: 'must be a JSON Schema' }, report),
+};
+
+const labelValue = changed(
+  either<string | number | boolean>('text, a number or a flag', [
+    { when: isText, use: text({ max: LIMITS.labelLength }) },
+    { when: (value) => typeof value === 'number', use: number({ min: -1e15, max: 1e15 }) },
+    { when: (value) => typeof value === 'boolean', use: { schema: { type: 'boolean' }, read: (value) => value === true } },
+  ]),
+  (value, at, report) =>
+    typeof value === 'string' && value.includes('${')
+      ? fail({ pointer: at, code: 'invalid_value', message: 'labels hold no expressions' }, report)
+      : value,
+);
+
+const labels = changed(dictionary(labelValue, labelName), (value, at, report) =>
+  Object.keys(value).length > LIMITS.labels
+    ? fail({ pointer: at, code: 'invalid_value', message: `at most ${LIMITS.labels} labels` }, report)
+    : value,
+);
+
+function labelName(name: string, at: string, report: Report): boolean {
+  if (/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/.test(name)) return true;
+  report({ pointer: at, code: 'invalid_name', message: 'a label is named by 1 to 63 letters, digits and . _ / -' });
+  return false;
+}
+
+export const retry = fields({
+  limit: optional(number({ min: 0, max: LIMITS.retries, integer: true }), 'Tries after the first.'),
+  delay: optional(duration, 'Before the first retry.'),
+  backoff: optional(number({ min: 1, max: 10 }), 'Factor from each delay to the next.'),
+  maxDelay: optional(duration, 'The longest delay.'),
+  jitter: optional(number({ min: 0, max: 1 }), 'Share of a delay that is random.'),
+  codes: optional(list(text({ max: 100 }), { min: 1, max: 100 }), 'Failure codes worth a retry; those of the kind without it.'),
+  except: optional(list(text({ max: 100 }), { max: 100 }), 'Failure codes not worth one.'),
+});
+
+/** `retry: patient` names a policy of `use`, which does not run yet. */
+const retryOrName = either('an object', [
+  { when: isObject, use: retry },
+  {
+    when: isText,
+    use: { schema: { type: 'string' }, read: (_value, at, report) => fail(notSupported(at, 'a retry policy by name (`use`)'), report) },
+  },
+]);
+
+const FINAL = TASK_STATUSES.filter((status) => isFinalStatus(status));
+const ALL_FINAL = FINAL.map(outcomeOf);
+
+const when: Reader<Outcome[]> = either('a list of outcomes, or done', [
+  { when: isText, use: changed(word(['done']), () => [...ALL_FINAL]) },
+  {
+    when: isList,
+    use: changed(list(word(FINAL), { min: 1, max: FINAL.length }), (words) => [...new Set(words.map(outcomeOf))].sort((a, b) => a - b)),
+  },
+]);
+
+const dependency: Reader<Dependency> = either('a task id, or { task, when }', [
+  { when: isText, use: changed(text(), (task) => ({ task, when: [outcomeOf('completed')] })) },
+  {
+    when: isObject,
+    use: changed(
+      fields({ task: required(text(), 'Id of the task.'), when: optional(when, 'Outcomes that let this task run; completed without it.') }),
+      ({ task, when: outcomes = [outcomeOf('completed')] }) => (task === undefined ? undefined : { task, when: outcomes }),
+    ),
+  },
+]);
+
+const join: Reader<'all' | 'any'> = either('all or any', [
+  { when: isText, use: word(['all', 'any']) },
+  { when: isObject, use: changed(fields({}, NOT_SUPPORTED.join), (): 'all' | undefined => undefined) },
+]);
+
+const tolerate = changed(
+  fields({
+    count: optional(number({ min: 0, max: 1_000_000, integer: true }), 'Failed items.'),
+    percent: optional(number({ min: 0, max: 100 }), 'Failed items in a hundred.'),
+  }),
+  ({ count, percent }, at, report) => {
+    if (count !== undefined && percent === undefined) return { count };
+    if (percent !== undefined && count === undefined) return { percent };
+    return fail({ pointer: at, code: 'invalid_value', message: 'must have either count or percent' }, report);
+  },
+);
+
+const itemName = changed(
+  text({ pattern: /^[A-Za-z_][A-Za-z0-9_]{0,62}$/, shape: 'must be a name: letters, digits and _' }),
+  (name, at, report) => {
+    const fault = itemNameFault(name);
+    return fault === undefined ? name : fail({ pointer: at, code: 'reserved_name', message: fault }, report);
+  },
+);
+
+export const map = fields(
+  {
+    items: optional(anything, 'A list, or an expression that gives one.'),
+    matrix: optional(dictionary(anything), 'Lists by name; an item is one value of each.'),
+    as: optional(itemName, 'What expressions call the item; `item` without it.'),
+    maxConcurrency: optional(number({ min: 1, max: LIMITS.mapConcurrency, integer: true }), 'Items that run at once; 20 without it.'),
+    tolerate: optional(tolerate, 'How many failed items leave the task completed; none without it.'),
+    if: optional(condition, 'Items for which it is false are skipped.'),
+  },
+  NOT_SUPPORTED.map,
+);
+
+/** `with` is read by the kind's contract. */
+export const task = fields(
+  {
+    type: required(text({ max: 100 }), 'The kind.'),
+    title: optional(title, 'For people.'),
+    if: optional(condition, 'Runs only if true; else the task is skipped.'),
+    dependsOn: optional(
+      list(dependency, { max: LIMITS.dependencies }),
+      'Tasks that come before this one, besides those its expressions name.',
+    ),
+    join: optional(join, 'Whether all dependencies must be satisfied, or any one.'),
+    with: optional(freeObject, 'Input, by kind.'),
+    map: optional(map, 'Runs the task once for each item.'),
+    retry: optional(retryOrName, 'When an attempt fails.'),
+    timeout: optional(duration, 'Of one attempt; effects only.'),
+    deadline: optional(duration, 'Of the whole task with its retries and waiting.'),
+    output: optional(fields({ schema: required(jsonSchema, 'JSON Schema 2020-12 that the output must match.') }), 'About the output.'),
+    onError: optional(word(['fail', 'continue']), '`continue`: a failure of this task does not fail the run.'),
+    labels: optional(labels, 'Names and values to find it by.'),
+    metadata: optional(freeObject, 'Free.'),
+  },
+  NOT_SUPPORTED.task,
+);
+
+const definitionName = changed(
+  text({ pattern: DEFINITION_NAME, shape: 'must be 1 to 63 characters: a lower-case letter, then lower-case letters, digits and -' }),
+  (name, at, report) =>
+    isInherited(name) ? fail({ pointer: at, code: 'reserved_name', message: `"${name}" cannot name a definition` }, report) : name,
+);
+
+function taskId(id: string, at: string, report: Report): boolean {
+  const fault = TASK_ID.test(id) ? taskIdFault(id) : 'a task is named by a letter, then up to 62 letters, digits and _';
+  if (fault === undefined) return true;
+  report({ pointer: at, code: TASK_ID.test(id) ? 'reserved_name' : 'invalid_name', message: fault });
+  return false;
+}
+
+const tasks = changed(dictionary(task, taskId), (read, at, report) => {
+  const count = Object.keys(read).length;
+  if (count === 0) report({ pointer: at, code: 'invalid_value', message: 'must have at least one task' });
+  if (count > LIMITS.tasks) return fail({ pointer: at, code: 'too_large', message: `at most ${LIMITS.tasks} tasks, has ${count}` }, report);
+  return read;
+});
+
+const priority: Reader<string> = {
+  schema: { type: 'string' },
+  read: (value, at, report) => (isText(value) && String(value).includes('${') ? String(value) : word(PRIORITIES).read(value, at, report)),
+};
+
+const SEMVER = /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]{1,64})?(\+[0-9A-Za-z.-]{1,64})?$/;
+
+/** A whole definition, key by key. What its parts mean together is checked afterwards. */
+export const document = fields(
+  {
+    dsl: required(word(['tiu/1']), 'The format.'),
+    name: required(definitionName, 'Also the Temporal workflow type of its runs.'),
+    version: optional(text({ pattern: SEMVER, max: 200, shape: 'must be a semantic version such as 1.0.0' }), 'Semantic version.'),
+    title: optional(title, 'For people.'),
+    input: optional(fields({ schema: required(jsonSchema, 'JSON Schema 2020-12 of the input.') }), 'What a run is given.'),
+    deadline: optional(duration, 'Of the whole run.'),
+    priority: optional(priority, `${PRIORITIES.join(', ')}, or an expression on the input.`),
+    mode: optional(word(['standard'], NOT_SUPPORTED.mode), 'How runs are carried.'),
+    labels: optional(labels, 'Names and values to find runs by.'),
+    onError: optional(
+      word(['finish', 'failFast']),
+      '`failFast` cancels the rest at the first failure; `finish` lets independent branches end.',
+    ),
+    defaults: optional(
+      fields({ retry: optional(retryOrName, 'Of every task whose kind retries.'), timeout: optional(duration, 'Of every effect.') }),
+      'For tasks that do not say.',
+    ),
+    tasks: required(tasks, 'By id.'),
+    output: optional(fields({ value: required(anything, 'Any value; may hold expressions.') }), 'What a run gives.'),
+    metadata: optional(freeObject, 'Free.'),
+  },
+  NOT_SUPPORTED.root,
+);

@@ -1,0 +1,19 @@
+import { artifactList } from './artifactList.ts';
+import { artifactRead } from './artifactRead.ts';
+import { artifactWrite } from './artifactWrite.ts';
+import { assert } from './assert.ts';
+import { http } from './http.ts';
+import type { Kind } from './kind.ts';
+import { render } from './render.ts';
+import { switchKind } from './switch.ts';
+import { transform } from './transform.ts';
+import { validate } from './validate.ts';
+import { wait } from './wait.ts';
+
+/** Every kind there is, by name. */
+export const KINDS: Readonly<Record<string, Kind>> = Object.fromEntries(
+  [transform, assert, switchKind, render, validate, artifactList, artifactRead, artifactWrite, http, wait].map((kind: Kind) => [
+    kind.name,
+    kind,
+  ]),
+);

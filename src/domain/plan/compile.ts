@@ -1,0 +1,107 @@
+import type { Definition, DefinitionTask } from '../definition/definition.ts';
+import { compileRunOutput, expressionsOf, tasksNamed } from '../definition/expressions.ts';
+import { EXPRESSIONS, type CompileResult, type Reference } from '../expression/expression.ts';
+import { isObject, type JsonSchema } from '../json.ts';
+import { KINDS } from '../kinds/kinds.ts';
+import type { Kind } from '../kinds/kind.ts';
+import { edgesOf, levelsOf, type NamedEdge } from './edges.ts';
+import { CONTROL, EFFECT, INLINE, type Edge, type Graph, type Plan, type PlanTask } from './plan.ts';
+
+/**
+ * The plan of a checked definition. Pure: the same definition gives the same plan. Tasks are numbered by how many come
+ * before them on their longest way, then by id, so every dependency has a lower number than what depends on it, and
+ * the order in which somebody wrote them does not matter.
+ */
+export function compile(definition: Definition): Plan {
+  const ids = new Set(Object.keys(definition.tasks));
+  const named = new Map(Object.entries(definition.tasks).map(([id, task]) => [id, namedBy(task, ids)]));
+  const edges = edgesOf(new Map(Object.entries(definition.tasks).map(([id, task]) => [id, { ...task, named: named.get(id) ?? [] }])));
+  const order = orderOf(edges);
+  const index = new Map(order.map((id, i) => [id, i]));
+  const read = (list: readonly string[]): number[] => list.map((id) => index.get(id) ?? 0).sort((a, b) => a - b);
+  const tasks = order.map((id) => ({ id, task: definition.tasks[id] as DefinitionTask }));
+  const { name, version, title, inputSchema, deadlineMs, priority, labels, output } = definition;
+  return {
+    format: 1,
+    expressions: EXPRESSIONS,
+    name,
+    ...(version === undefined ? {} : { version }),
+    ...(title === undefined ? {} : { title }),
+    graph: graphOf(tasks, { edges, index, failFast: definition.onError === 'failFast' }),
+    tasks: tasks.map(({ id, task }) => planTask(id, task, read(named.get(id) ?? []))),
+    ...(inputSchema === undefined ? {} : { inputSchema }),
+    artifactInputs: artifactInputs(inputSchema),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    priority,
+    labels,
+    ...(output === undefined
+      ? {}
+      : { output: { value: output.value, reads: read(tasksNamed(referencesOf(compileRunOutput(output.value, ids)))) } }),
+  };
+}
+
+const referencesOf = (result: CompileResult): Reference[] => ('compiled' in result ? result.compiled.references : []);
+
+const kindOf = (task: DefinitionTask): Kind => KINDS[task.type] as Kind;
+
+const namedBy = (task: DefinitionTask, ids: ReadonlySet<string>): string[] =>
+  tasksNamed(expressionsOf(task, kindOf(task)).flatMap(({ compile: compileOne }) => referencesOf(compileOne(ids))));
+
+function orderOf(edges: ReadonlyMap<string, readonly NamedEdge[]>): string[] {
+  const levels = levelsOf(edges);
+  const levelOf = (id: string): number => levels.get(id) ?? 0;
+  return [...edges.keys()].sort((a, b) => levelOf(a) - levelOf(b) || (a < b ? -1 : 1));
+}
+
+type Named = readonly { id: string; task: DefinitionTask }[];
+type Wiring = { edges: ReadonlyMap<string, readonly NamedEdge[]>; index: ReadonlyMap<string, number>; failFast: boolean };
+
+function graphOf(tasks: Named, { edges, index, failFast }: Wiring): Graph {
+  const edge = ({ task, when, branches }: NamedEdge): Edge => {
+    const mask = when.reduce((bits, outcome) => bits | (1 << outcome), 0);
+    const from = index.get(task) ?? 0;
+    return branches === undefined ? [from, mask] : [from, mask, [...branches].sort((a, b) => a - b)];
+  };
+  return {
+    names: tasks.map(({ id }) => id),
+    kinds: tasks.map(({ task }) => task.type),
+    classes: tasks.map(({ task }) => classOf(task)),
+    deps: tasks.map(({ id }) => (edges.get(id) ?? []).map(edge).sort((a, b) => a[0] - b[0])),
+    need: tasks.map(({ task }) => (task.join === 'any' ? 1 : 0)),
+    tolerant: tasks.map(({ task }) => (task.onError === 'continue' ? 1 : 0)),
+    failFast: failFast ? 1 : 0,
+  };
+}
+
+/** A mapped effect is carried by slices, which the run only waits for. */
+function classOf(task: DefinitionTask): number {
+  const kind = kindOf(task);
+  if (kind.class === 'inline') return INLINE;
+  return kind.class === 'effect' && task.map === undefined ? EFFECT : CONTROL;
+}
+
+function planTask(id: string, task: DefinitionTask, reads: number[]): PlanTask {
+  const { type, title, map, retry, timeoutMs, deadlineMs, outputSchema } = task;
+  return {
+    id,
+    kind: type,
+    ...(task.if === undefined ? {} : { if: task.if }),
+    with: task.with,
+    ...(map === undefined ? {} : { map }),
+    ...(retry === undefined ? {} : { retry }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(outputSchema === undefined ? {} : { outputSchema }),
+    reads,
+    ...(title === undefined ? {} : { title }),
+  };
+}
+
+/** Top-level fields of the input that hold an artifact. */
+function artifactInputs(schema: JsonSchema | undefined): string[] {
+  if (!isObject(schema) || !isObject(schema.properties)) return [];
+  return Object.entries(schema.properties)
+    .filter(([, field]) => isObject(field) && field.format === 'artifact')
+    .map(([name]) => name)
+    .sort();
+}

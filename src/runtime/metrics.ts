@@ -1,0 +1,40 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
+
+/** Registry of a process with the usual figures about it (memory, event loop, CPU). Not the global one: tests make their own. */
+export function createRegistry(labels: Record<string, string> = {}): Registry {
+  const registry = new Registry();
+  registry.setDefaultLabels(labels);
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** Durations in seconds, as Prometheus wants them. */
+export const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+
+/** What a worker counts. */
+export function createWorkerMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    starts: new Counter({ name: 'tiu_run_starts_total', help: 'Workflow starts asked of Temporal', labelNames: ['result'], registers }),
+    pokes: new Counter({ name: 'tiu_run_pokes_total', help: 'Runs told to look into the database', labelNames: ['reason'], registers }),
+    cancels: new Counter({ name: 'tiu_run_cancels_total', help: 'Cancel requests sent to Temporal', registers }),
+    slices: new Counter({ name: 'tiu_slice_starts_total', help: 'Slices of maps started', registers }),
+    unfinishedStarts: new Gauge({ name: 'tiu_unfinished_starts', help: 'Runs started here whose first task has not ended', registers }),
+    admission: new Histogram({ name: 'tiu_admission_seconds', help: 'One admission tick', buckets: SECONDS, registers }),
+    temporalUp: new Gauge({ name: 'tiu_temporal_up', help: '1 while Temporal answers', registers }),
+    reconciled: new Gauge({
+      name: 'tiu_reconciler_last_pass_timestamp_seconds',
+      help: 'Last complete pass; none for 10 s is an alarm (holder only)',
+      registers,
+    }),
+    corrections: new Counter({
+      name: 'tiu_reconciler_corrections_total',
+      help: 'Runs and slices that had to be repaired; should stay 0',
+      labelNames: ['reason'],
+      registers,
+    }),
+    notices: new Counter({ name: 'tiu_notices_total', help: 'Notices received', labelNames: ['channel'], registers }),
+  };
+}

@@ -1,0 +1,170 @@
+import { Client, type ConnectionLike, type WorkflowExecutionStatusName } from '@temporalio/client';
+import type { Config } from '../runtime/config.ts';
+import type { Log } from '../runtime/logger.ts';
+import { temporalFailure, TemporalUnreachable } from './failures.ts';
+import { MAP_SLICE, POKE, runWorkflowId, sliceWorkflowId, type SliceId } from './names.ts';
+import { registerSearchAttributes, searchAttributesOf } from './searchAttributes.ts';
+
+/** What Temporal is told about a run. None of it is user data beyond names and titles. */
+export type RunHead = {
+  runId: string;
+  workspace: string;
+  /** Name of the definition, which is the workflow type. */
+  definition: string;
+  title: string | null;
+  parent: string | null;
+  priority: number;
+  /** Number of tasks. */
+  total: number;
+};
+
+export type Execution = {
+  status: WorkflowExecutionStatusName;
+  /** Temporal's run id, not ours. */
+  temporalRunId: string;
+  /** Tries of the pending workflow task; 0 without one. */
+  taskAttempt: number;
+};
+
+/** All that the worker asks of Temporal. Every call has a deadline; none is repeated here, because the rows are looked at again. */
+export type Executions = {
+  start: (run: RunHead) => Promise<void>;
+  /** Starts the run if it has no execution, so a lost one comes back by being needed. */
+  poke: (run: RunHead) => Promise<void>;
+  cancel: (runId: string) => Promise<void>;
+  startSlice: (slice: SliceId, title: string) => Promise<void>;
+  /** undefined = Temporal knows no such execution. */
+  describe: (workflowId: string) => Promise<Execution | undefined>;
+  terminate: (execution: { workflowId: string; temporalRunId: string }, reason: string) => Promise<void>;
+  /** Identity of whoever terminated it; the server's own is `history-service`. */
+  terminatedBy: (execution: { workflowId: string; temporalRunId: string }) => Promise<string>;
+  /** Registers what starts need. Never throws: a run without search attributes is better than none. */
+  prepare: () => Promise<void>;
+};
+
+export type ExecutionsDeps = {
+  /** The worker's own connection, without which a start cannot be eager; undefined until there was one. */
+  connection: () => ConnectionLike | undefined;
+  identity: string;
+  config: Pick<Config, 'TEMPORAL_NAMESPACE' | 'TIU_TASK_QUEUE' | 'TIU_WORKFLOW_TASK_TIMEOUT' | 'TIU_PUBLIC_URL' | 'TIU_HOST' | 'TIU_PORT'>;
+  log: Log;
+};
+
+const CALL_DEADLINE_MS = 5_000;
+/** A replay of a long history does not fit into the timeout of a first start. */
+const PATIENT_MS = 10_000;
+/** Plans beyond this need the patient timeout from the start. */
+const LARGE_PLAN = 500;
+
+export function createExecutions(deps: ExecutionsDeps): Executions {
+  const { config } = deps;
+  const call = createCaller(deps);
+  const attributes = createAttributes(deps, call);
+  const common = {
+    taskQueue: config.TIU_TASK_QUEUE,
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  } as const;
+  const optionsOf = (run: RunHead) => ({
+    ...common,
+    workflowId: runWorkflowId(run.runId),
+    args: [{ runId: run.runId }],
+    staticSummary: (run.title ?? run.definition).slice(0, 200),
+    staticDetails: `[Run ${run.runId}](${runUrl(config, run.runId)})`,
+  });
+  const handle = (client: Client, workflowId: string) => client.workflow.getHandle(workflowId);
+  return {
+    start: (run) =>
+      attributes.withThem(run, (typedSearchAttributes) =>
+        call(async (client) => {
+          await client.workflow.start(run.definition, {
+            ...optionsOf(run),
+            ...typedSearchAttributes,
+            workflowTaskTimeout: run.total > LARGE_PLAN ? PATIENT_MS : config.TIU_WORKFLOW_TASK_TIMEOUT,
+            requestEagerStart: true,
+          });
+        }),
+      ),
+    poke: (run) =>
+      attributes.withThem(run, (typedSearchAttributes) =>
+        call(async (client) => {
+          const restart = { workflowTaskTimeout: PATIENT_MS, signal: POKE, signalArgs: [] };
+          await client.workflow.signalWithStart(run.definition, { ...optionsOf(run), ...typedSearchAttributes, ...restart });
+        }),
+      ),
+    cancel: (runId) =>
+      call(async (client) => {
+        await handle(client, runWorkflowId(runId)).cancel();
+      }),
+    startSlice: (slice, title) =>
+      call(async (client) => {
+        const options = { workflowId: sliceWorkflowId(slice), args: [slice], workflowTaskTimeout: PATIENT_MS };
+        await client.workflow.start(MAP_SLICE, { ...common, ...options, staticSummary: title.slice(0, 200) });
+      }),
+    ...createInspection(config, call),
+    prepare: () => attributes.register(),
+  };
+}
+
+type Call = <T>(ask: (client: Client) => Promise<T>) => Promise<T>;
+
+function createCaller(deps: ExecutionsDeps): Call {
+  let known: { connection: ConnectionLike; client: Client } | undefined;
+  return async (ask) => {
+    const connection = deps.connection();
+    if (!connection) throw new TemporalUnreachable();
+    if (known?.connection !== connection)
+      known = { connection, client: new Client({ connection, namespace: deps.config.TEMPORAL_NAMESPACE, identity: deps.identity }) };
+    const { client } = known;
+    return client.withDeadline(Date.now() + CALL_DEADLINE_MS, () => ask(client));
+  };
+}
+
+/** Search attributes when the server knows them; without them when not, for instance in the seconds after a wipe. */
+function createAttributes(deps: ExecutionsDeps, call: Call) {
+  const register = async () => {
+    try {
+      await call((client) => registerSearchAttributes(client, deps.config.TEMPORAL_NAMESPACE));
+    } catch (error) {
+      deps.log.warn({ err: error }, 'temporal.search_attributes_not_registered');
+    }
+  };
+  return {
+    register,
+    withThem: async (run: RunHead, ask: (options: { typedSearchAttributes?: ReturnType<typeof searchAttributesOf> }) => Promise<void>) => {
+      const { parent, ...rest } = run;
+      try {
+        await ask({ typedSearchAttributes: searchAttributesOf(parent === null ? rest : { ...rest, parent }) });
+      } catch (error) {
+        if (temporalFailure(error) !== 'invalid') throw error;
+        await register();
+        await ask({});
+      }
+    },
+  };
+}
+
+function createInspection(config: ExecutionsDeps['config'], call: Call): Pick<Executions, 'describe' | 'terminate' | 'terminatedBy'> {
+  return {
+    describe: async (workflowId) => {
+      try {
+        const found = await call((client) => client.workflow.getHandle(workflowId).describe());
+        return { status: found.status.name, temporalRunId: found.runId, taskAttempt: found.raw.pendingWorkflowTask?.attempt ?? 0 };
+      } catch (error) {
+        if (temporalFailure(error) === 'gone') return undefined;
+        throw error;
+      }
+    },
+    terminate: async ({ workflowId, temporalRunId }, reason) => {
+      await call((client) => client.workflow.getHandle(workflowId, temporalRunId).terminate(reason));
+    },
+    terminatedBy: async ({ workflowId, temporalRunId }) => {
+      const request = { namespace: config.TEMPORAL_NAMESPACE, execution: { workflowId, runId: temporalRunId }, maximumPageSize: 1 };
+      const found = await call((client) => client.workflowService.getWorkflowExecutionHistoryReverse(request));
+      return found.history?.events?.[0]?.workflowExecutionTerminatedEventAttributes?.identity ?? '';
+    },
+  };
+}
+
+const runUrl = (config: ExecutionsDeps['config'], runId: string): string =>
+  `${config.TIU_PUBLIC_URL ?? `http://${config.TIU_HOST}:${config.TIU_PORT}`}/api/v1/runs/${runId}`;

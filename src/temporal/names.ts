@@ -1,0 +1,13 @@
+/** Identities of our own processes in Temporal begin with this. What they terminate is restarted; an operator's is closed. */
+export const IDENTITY_PREFIX = 'tiu-';
+
+/** Workflow type of a map's slice: no definition may have this name. */
+export const MAP_SLICE = 'tiu.mapSlice';
+
+export const POKE = 'poke';
+
+export type SliceId = { runId: string; task: number; generation: number; k: number };
+
+export const runWorkflowId = (runId: string): string => `run/${runId}`;
+
+export const sliceWorkflowId = (slice: SliceId): string => `slice/${slice.runId}/${slice.task}/${slice.generation}/${slice.k}`;

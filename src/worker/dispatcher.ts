@@ -1,0 +1,135 @@
+import type { Database } from '../db/database.ts';
+import {
+  claimCancels,
+  claimOverdue,
+  claimSlices,
+  claimUnseen,
+  forgetCancel,
+  forgetMap,
+  openRunHead,
+  type RunHeadRow,
+  type SliceRow,
+} from '../db/dispatch.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Executions } from '../temporal/executions.ts';
+import { temporalFailure } from '../temporal/failures.ts';
+import { admitRuns, type AdmissionDeps } from './admission.ts';
+import { createFaultLog } from './faultLog.ts';
+import { createPump } from './pump.ts';
+
+export type DispatcherDeps = Omit<AdmissionDeps, 'executions'> & {
+  executions: Pick<Executions, 'start' | 'poke' | 'cancel' | 'startSlice'>;
+  clock: Clock;
+  /** Told what calls to Temporal say about it: true = it answers. */
+  onTemporal: (up: boolean) => void;
+  /** Whether it is worth asking Temporal at all. */
+  temporalUp: () => boolean;
+};
+
+export type Dispatcher = {
+  /** Something may have to be done: a notice, a new LISTEN, a second gone by. */
+  kick: () => void;
+  stop: () => Promise<void>;
+};
+
+const POLL_MS = 1_000;
+
+/**
+ * Starts what is queued, cancels what is to be cancelled, pokes who has something to read, starts slices of maps.
+ * Everything follows from rows, so a lost notice or a killed process loses nothing. Each duty has a loop of its own:
+ * a slow one does not hold up the others.
+ */
+export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+  const fault = createFaultLog(deps, 'dispatch.failed');
+  const onError = (error: unknown) => {
+    if (temporalFailure(error) === 'down') deps.onTemporal(false);
+    else fault(error);
+  };
+  const guarded = (duty: () => Promise<boolean>) => createPump(() => (deps.temporalUp() ? duty() : Promise.resolve(false)), onError);
+  const tell = { ...deps, onError };
+  const duties = [
+    guarded(() => admitRuns(deps)),
+    guarded(() => sendCommands(tell)),
+    guarded(() => pokeOverdue(tell)),
+    guarded(() => startSlices(tell)),
+  ];
+  const kick = () => {
+    for (const duty of duties) duty.kick();
+  };
+  const timer = setInterval(kick, POLL_MS);
+  return {
+    kick,
+    stop: async () => {
+      clearInterval(timer);
+      await Promise.all(duties.map((duty) => duty.stop()));
+    },
+  };
+}
+
+type Teller = DispatcherDeps & { onError: (error: unknown) => void };
+
+async function sendCommands(deps: Teller): Promise<boolean> {
+  const cancels = await claimCancels(deps.db);
+  await Promise.all(cancels.map((runId) => sendCancel(deps, runId)));
+  const unseen = await claimUnseen(deps.db);
+  await Promise.all(unseen.map((run) => sendPoke(deps, run, 'command')));
+  return unseen.length === 100 || cancels.length === 100;
+}
+
+/** An execution that is gone needs no cancel: the poke that follows brings the run back, and it reads the command. */
+async function sendCancel(deps: Teller, runId: string): Promise<void> {
+  try {
+    await deps.executions.cancel(runId);
+    deps.metrics.cancels.inc();
+  } catch (error) {
+    if (temporalFailure(error) === 'gone') return;
+    await forgetCancel(deps.db, runId);
+    deps.onError(error);
+  }
+}
+
+async function pokeOverdue(deps: Teller): Promise<boolean> {
+  const overdue = await claimOverdue(deps.db);
+  await Promise.all(overdue.map((run) => sendPoke(deps, run, 'overdue')));
+  return overdue.length === 100;
+}
+
+async function sendPoke(deps: Teller, run: RunHeadRow, reason: string): Promise<void> {
+  try {
+    await deps.executions.poke(run);
+    deps.metrics.pokes.inc({ reason });
+  } catch (error) {
+    deps.onError(error);
+  }
+}
+
+async function startSlices(deps: Teller): Promise<boolean> {
+  const slices = await claimSlices(deps.db);
+  const queue = [...slices];
+  let failed = 0;
+  const lane = async () => {
+    for (let slice = queue.shift(); slice; slice = queue.shift()) if (!(await startSlice(deps, slice))) failed++;
+  };
+  await Promise.all(Array.from({ length: 8 }, lane));
+  return slices.length > 0 && failed === 0;
+}
+
+async function startSlice(deps: Teller, slice: SliceRow): Promise<boolean> {
+  try {
+    await deps.executions.startSlice(slice, `slice ${slice.k} of task ${slice.task}, run ${slice.runId}`);
+    deps.metrics.slices.inc();
+    return true;
+  } catch (error) {
+    await forgetMap(deps.db, slice);
+    deps.onError(error);
+    return false;
+  }
+}
+
+/** Pokes an open run by id; a closed one needs none. For activities, which know no more than the id. */
+export function createPoke(deps: { db: Pick<Database, 'rows'>; executions: Pick<Executions, 'poke'> }): (runId: string) => Promise<void> {
+  return async (runId) => {
+    const run = await openRunHead(deps.db, runId);
+    if (run) await deps.executions.poke(run);
+  };
+}

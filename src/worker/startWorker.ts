@@ -1,0 +1,224 @@
+import type { Worker } from '@temporalio/worker';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../db/database.ts';
+import { listen } from '../db/listen.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Config } from '../runtime/config.ts';
+import type { Lifecycle } from '../runtime/lifecycle.ts';
+import type { Log } from '../runtime/logger.ts';
+import type { WorkerMetrics } from '../runtime/metrics.ts';
+import { createExecutions, type Executions } from '../temporal/executions.ts';
+import { IDENTITY_PREFIX } from '../temporal/names.ts';
+import { createAborts, type Aborts, type AbortWatch } from './aborts.ts';
+import { CLAIM_MS } from './admission.ts';
+import { createWorker } from './createWorker.ts';
+import { createDispatcher, createPoke, type Dispatcher } from './dispatcher.ts';
+import { createFaultLog } from './faultLog.ts';
+import { startHealth } from './health.ts';
+import { createReconciler } from './reconciler.ts';
+import { createTemporalLink, type TemporalLink } from './temporalLink.ts';
+import { createUnfinishedStarts, type UnfinishedStarts } from './unfinishedStarts.ts';
+
+/** What activities may ask of the process they run in. */
+export type ActivityHooks = {
+  aborts: Aborts;
+  /** Pokes an open run; a closed one needs none. */
+  poke: (runId: string) => Promise<void>;
+  /** Asks Temporal to cancel the run's execution. */
+  requestCancel: (runId: string) => Promise<void>;
+  /** The dispatcher has something to do. */
+  kick: () => void;
+  /** The first `loadRun` of a run has ended. */
+  startedRun: (runId: string) => void;
+};
+
+export type StartWorkerDeps = {
+  db: Database;
+  config: Config;
+  log: Log;
+  metrics: WorkerMetrics;
+  clock: Clock;
+  lifecycle: Lifecycle;
+  /** Cancels a run at once, on behalf of an operator. */
+  forceCancel: (runId: string, reason: string) => Promise<void>;
+  activities: (hooks: ActivityHooks) => object;
+};
+
+export type WorkerPlace = {
+  /** uuid, new for every process. */
+  id: string;
+  name: string;
+  version: string;
+  /** File of the workflow bundle. */
+  bundle: string;
+  /** Startup options of the LISTEN connection. */
+  databaseOptions: string;
+};
+
+/**
+ * Everything a worker process does: carries workflows and activities, starts and pokes runs, repairs. Ends with the
+ * lifecycle: first no new starts, then Temporal's worker drains, then the rest.
+ * @returns resolves when the worker polls for the first time; Temporal may be down until then
+ */
+export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Promise<void> {
+  const { db, config, lifecycle, log, metrics, clock } = deps;
+  const identity = `${IDENTITY_PREFIX}${place.name}`;
+  const waker = createWaker();
+  const link = createTemporalLink({ config, log, metrics, onUp: waker.up });
+  const executions = createExecutions({ connection: link.connection, identity, config, log });
+  const unfinished = createUnfinishedStarts({ clock, onRoom: waker.kick }, { max: config.TIU_MAX_UNFINISHED_STARTS, claimMs: CLAIM_MS });
+  const aborts = createAborts({ db });
+  const temporal = { temporalUp: () => link.up() && waker.polling(), onTemporal: link.report };
+  const shared = { db, executions, metrics, log, clock, worker: place.id, ...temporal };
+  lifecycle.onStop('temporal connection', () => link.close());
+  const hooks = createHooks({ db, executions, aborts, unfinished, kick: waker.kick });
+  const ready = Promise.withResolvers<undefined>();
+  const kept = keepWorker(
+    {
+      ...deps,
+      link,
+      executions,
+      identity,
+      waker,
+      activities: deps.activities(hooks),
+      onPolling: () => {
+        ready.resolve(undefined);
+      },
+    },
+    place.bundle,
+  );
+  lifecycle.onStop('workflows and activities', () => kept.stop());
+  const reconciler = createReconciler({ ...shared, forceCancel: deps.forceCancel, kick: waker.kick });
+  lifecycle.onStop('reconciler', () => reconciler.stop());
+  const health = startHealth({ ...shared, reconciler, unfinished, temporalUp: link.up }, place);
+  lifecycle.onStop('health', () => health.stop());
+  const dispatcher = createDispatcher({ ...shared, unfinished });
+  lifecycle.onStop('dispatcher', () => dispatcher.stop());
+  waker.connect(dispatcher, executions);
+  const notices = listenFor({ ...deps, aborts, dispatcher }, place);
+  lifecycle.onStop('notices', () => notices.close());
+  await ready.promise;
+}
+
+/** Breaks the circle between the link, which says when Temporal is back, and those who want to know. */
+function createWaker() {
+  let dispatcher: Dispatcher | undefined;
+  let executions: Executions | undefined;
+  let polling = false;
+  const kick = () => dispatcher?.kick();
+  return {
+    kick,
+    connect: (theDispatcher: Dispatcher, theExecutions: Executions) => {
+      dispatcher = theDispatcher;
+      executions = theExecutions;
+      kick();
+    },
+    /** Temporal may have lost the search attributes with everything else. */
+    up: () => {
+      void executions?.prepare().then(kick);
+    },
+    /** Nothing is started before this process polls: it is the one that will be asked to carry it. */
+    polling: () => polling,
+    setPolling: (now: boolean) => {
+      polling = now;
+      if (now) kick();
+    },
+  };
+}
+
+type HookParts = { db: Database; executions: Executions; aborts: AbortWatch; unfinished: UnfinishedStarts; kick: () => void };
+
+function createHooks(parts: HookParts): ActivityHooks {
+  return {
+    aborts: { add: parts.aborts.add },
+    poke: createPoke(parts),
+    requestCancel: parts.executions.cancel,
+    kick: parts.kick,
+    startedRun: parts.unfinished.done,
+  };
+}
+
+type KeepDeps = StartWorkerDepsOfWorker & {
+  link: TemporalLink;
+  executions: Executions;
+  identity: string;
+  waker: ReturnType<typeof createWaker>;
+  activities: object;
+  onPolling: () => void;
+};
+type StartWorkerDepsOfWorker = Pick<StartWorkerDeps, 'config' | 'log' | 'lifecycle'>;
+
+const AGAIN_MS = 1_000;
+
+/** A worker that ends without having been asked to (its namespace is gone for a moment after a wipe) is made again. */
+function keepWorker(deps: KeepDeps, bundle: string): { stop: () => Promise<void> } {
+  const { lifecycle, log, waker } = deps;
+  let current: Worker | undefined;
+  const isStopping = () => lifecycle.stopping.aborted;
+  const once = async () => {
+    const connection = await deps.link.connect(lifecycle.stopping);
+    await deps.executions.prepare();
+    const worker = await createWorker({ ...deps, connection, bundle });
+    if (isStopping()) return;
+    current = worker;
+    const running = worker.run();
+    waker.setPolling(true);
+    deps.onPolling();
+    await running;
+  };
+  const loop = async () => {
+    while (!isStopping()) {
+      try {
+        await once();
+      } catch (error) {
+        if (!isStopping()) log.error({ err: error }, 'worker.ended');
+      }
+      current = undefined;
+      waker.setPolling(false);
+      await sleep(AGAIN_MS, undefined, { signal: lifecycle.stopping }).catch(() => undefined);
+    }
+  };
+  const done = loop();
+  return {
+    stop: async () => {
+      if (current?.getState() === 'RUNNING') current.shutdown();
+      await done;
+    },
+  };
+}
+
+const EVERYTHING = '*';
+
+/** `kick`: the dispatcher has something to do. `run`: something was committed to these runs, perhaps an intent to stop. */
+function listenFor(
+  deps: Pick<StartWorkerDeps, 'db' | 'log' | 'clock' | 'metrics' | 'lifecycle'> & { aborts: AbortWatch; dispatcher: Dispatcher },
+  place: WorkerPlace,
+) {
+  const { aborts, dispatcher } = deps;
+  const fault = createFaultLog(deps, 'notices.failed');
+  const look = (runs?: readonly string[]) => {
+    aborts.look(runs).catch(fault);
+  };
+  const timer = setInterval(look, AGAIN_MS);
+  const listener = listen({
+    url: deps.db.url,
+    options: place.databaseOptions,
+    channels: ['run', 'kick'],
+    onNotice: (channel, payload) => {
+      deps.metrics.notices.inc({ channel });
+      if (channel === 'kick') dispatcher.kick();
+      else look(payload === EVERYTHING ? undefined : payload.split(','));
+    },
+    onListen: () => {
+      dispatcher.kick();
+      look();
+    },
+    onError: fault,
+  });
+  return {
+    close: async () => {
+      clearInterval(timer);
+      await listener.close();
+    },
+  };
+}

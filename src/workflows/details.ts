@@ -1,0 +1,22 @@
+import { PENDING, statusOf } from '../domain/plan/outcome.ts';
+import type { GraphState } from '../domain/plan/state.ts';
+
+const MAX_NAMES = 20;
+
+/** What an operator sees of a run in the Temporal UI, as Markdown: how many tasks stand where, and which ones matter. */
+export function describeState(state: GraphState): string {
+  const groups = new Map<string, string[]>();
+  state.outcome.forEach((outcome, task) => {
+    const status = outcome === PENDING && state.busy.has(task) ? 'running' : statusOf(outcome);
+    const names = groups.get(status) ?? [];
+    names.push(state.graph.names[task] ?? '');
+    groups.set(status, names);
+  });
+  const named = new Set(['running', 'waiting', 'failed', 'timed_out']);
+  return [...groups]
+    .map(
+      ([status, names]) =>
+        `**${status}**: ${names.length}${named.has(status) ? ` (${names.slice(0, MAX_NAMES).join(', ')}${names.length > MAX_NAMES ? ', …' : ''})` : ''}`,
+    )
+    .join('\n\n');
+}

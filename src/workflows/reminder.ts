@@ -1,0 +1,35 @@
+import { CancellationScope, sleep } from '@temporalio/workflow';
+
+/** One timer for the next thing that is due. */
+export type Reminder = {
+  /** @param due from now, ms; null: nothing. A later time than the one set changes nothing. */
+  remind: (due: number | null) => void;
+  within: (ms: number) => boolean;
+};
+
+export function createReminder(remember: () => void): Reminder {
+  let at = Number.POSITIVE_INFINITY;
+  let scope: CancellationScope | undefined;
+  const set = (time: number): void => {
+    scope?.cancel();
+    at = time;
+    const own = new CancellationScope();
+    scope = own;
+    own
+      .run(() => sleep(Math.max(1, time - Date.now()), { summary: 'next wait or deadline' }))
+      .then(
+        () => {
+          at = Number.POSITIVE_INFINITY;
+          remember();
+        },
+        () => undefined,
+      );
+  };
+  return {
+    remind: (due) => {
+      const time = due === null ? Number.POSITIVE_INFINITY : Date.now() + Math.ceil(due) + 1;
+      if (time < at) set(time);
+    },
+    within: (ms) => at < Date.now() + ms,
+  };
+}

@@ -1,0 +1,60 @@
+import { createHash, randomUUID, randomUUIDv7 } from 'node:crypto';
+import type { Database } from '../../src/db/database.ts';
+import type { JournalRecord, TaskRecord } from '../../src/db/journal/record.ts';
+import type { Submit } from '../../src/db/submit.ts';
+
+export const WORKSPACE = '00000000-0000-7000-8000-000000000001';
+
+export const sha256 = (of: string): Buffer => createHash('sha256').update(of).digest();
+
+/** Runs as a dispatcher has just started them: epoch 1, running. */
+export async function someRuns(db: Pick<Database, 'rows'>, count: number, tasks = 10): Promise<string[]> {
+  const runs = Array.from({ length: count }, () => randomUUIDv7()).sort();
+  await db.rows({
+    name: 'some_runs',
+    text: `insert into run_state (run, workspace, status, epoch, total, open, last_seq) select r, $2, 'running', 1, $3, $3, 1 from unnest($1::uuid[]) r`,
+    values: [runs, WORKSPACE, tasks],
+  });
+  await db.rows({
+    name: 'some_events',
+    text: `insert into run_event (run, seq, workspace, type, at) select r, 1, $2, 'run.accepted', clock_timestamp() from unnest($1::uuid[]) r`,
+    values: [runs, WORKSPACE],
+  });
+  return runs;
+}
+
+export const TOKEN = '00000000-0000-4000-8000-00000000000a';
+
+type Given = Partial<Omit<TaskRecord, 'type'>> & { segment?: { dead?: Error }; epoch?: number; applied?: number };
+
+/** A record of task 0 that completes, unless said otherwise. */
+export function aRecord(run: string, given: Given = {}): JournalRecord {
+  return {
+    segment: {},
+    run,
+    epoch: 1,
+    type: 'task',
+    task: 0,
+    item: -1,
+    generation: 0,
+    attempt: 1,
+    token: TOKEN,
+    status: 'completed',
+    ...given,
+  };
+}
+
+export const aSubmit = (given: Partial<Submit> = {}): Submit => ({
+  workspace: WORKSPACE,
+  principal: 'key:1',
+  key: randomUUID(),
+  requestHash: sha256('request'),
+  definition: 'greet',
+  plan: { hash: sha256('plan'), body: '{"format":1}' },
+  tasks: 2,
+  priority: 0,
+  labels: {},
+  artifacts: [],
+  createdBy: 'key:1',
+  ...given,
+});
