@@ -107,7 +107,7 @@ export function checkResult(value: Json, meter: Meter, depth = 0): void {
 }
 
 function spendTree(value: Json, meter: Meter, depth: number): void {
-  spend(meter, 1);
+  spend(meter, 2);
   checkDepth(depth);
   if (typeof value === 'string') spendText(meter, value.length);
   if (Array.isArray(value)) {
