@@ -24,6 +24,7 @@ const accepted = {
   },
 };
 const startProblems: ProblemCode[] = [
+  'not_found',
   'idempotency_key_required',
   'idempotency_mismatch',
   'invalid_definition',
