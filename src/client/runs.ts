@@ -1,5 +1,5 @@
 import type { Http } from './createClient.ts';
-import { answered, answeredAtLast } from './request.ts';
+import { answeredAtLast } from './request.ts';
 import type { paths } from './types.gen.ts';
 import { watchRun, type IsOver } from './watchRun.ts';
 
@@ -42,9 +42,11 @@ export function createRuns(http: Http) {
     output: (id: string) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/output', { params: { path: { id } } })),
     /** One page of the log. To follow it, use `watch`. */
     events,
-    /** Asks the run to end; a second request forces it. */
-    cancel: (id: string, body: { reason?: string } = {}) =>
-      answered(baseUrl, () => api.POST('/api/v1/runs/{id}/cancel', { params: { path: { id } }, body })),
+    /** Asks the run to end; a second call forces it. Sent again safely if its answer is lost. */
+    cancel: (id: string, body: { reason?: string } = {}) => {
+      const header = { 'idempotency-key': crypto.randomUUID() };
+      return answeredAtLast(baseUrl, () => api.POST('/api/v1/runs/{id}/cancel', { params: { path: { id }, header }, body }));
+    },
     isOver,
     /** Resolves when the run is closed, with what it became; earlier, with what it is, if `signal` fires. */
     wait: async (id: string, options: { signal?: AbortSignal } = {}): Promise<Run> => {

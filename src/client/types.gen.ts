@@ -30,6 +30,6 @@ export interface paths {
   '/api/v1/runs/{id}/tasks': { get: Op<Id, undefined, List<Free>> };
   '/api/v1/runs/{id}/output': { get: Op<Id, undefined, { runId: string; status: string; output: unknown }> };
   '/api/v1/runs/{id}/events': { get: Op<Id, undefined, List<Event>> };
-  '/api/v1/runs/{id}/cancel': { post: Op<Id, { reason?: string }, Run> };
-  '/api/v1/health/detail': { get: Op<object, undefined, Free> };
+  '/api/v1/runs/{id}/cancel': { post: Op<Id & { header: { 'idempotency-key': string } }, { reason?: string }, Run> };
+  '/health': { get: Op<object, undefined, Free> };
 }
