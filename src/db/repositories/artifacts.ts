@@ -1,6 +1,6 @@
 import type { Database } from '../database.ts';
 
-export type ArtifactRow = { workspace: string; sha256: string; size: number; media_type: string; name: string | null; created: Date };
+export type ArtifactRow = { workspace: string; sha256: string; size: number; media_type: string; name: string | null; created: string };
 
 const COLUMNS = `workspace, encode(sha256, 'hex') as sha256, size::float8 as size, media_type, name, created`;
 

@@ -4,10 +4,10 @@ export type WorkerRow = {
   id: string;
   name: string;
   version: string;
-  started: Date;
-  seen: Date;
+  started: string;
+  seen: string;
   temporal: boolean;
-  reconciled: Date | null;
+  reconciled: string | null;
 };
 
 /** Workers that were heard of within `withinMs`, by the database's clock. */

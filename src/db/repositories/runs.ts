@@ -12,7 +12,7 @@ export type RunRow = {
   plan: string;
   priority: number;
   labels: JsonObject | null;
-  created: Date;
+  created: string;
   created_by: string;
   status: RunStatus;
   reason: string | null;
@@ -21,9 +21,9 @@ export type RunRow = {
   open: number;
   failed: number;
   last_seq: number;
-  deadline: Date | null;
-  started: Date | null;
-  finished: Date | null;
+  deadline: string | null;
+  started: string | null;
+  finished: string | null;
   failure: Failure | null;
 };
 
@@ -149,9 +149,9 @@ export type TaskRow = {
   output_ref: Buffer | null;
   output_size: number | null;
   failure: Failure | null;
-  started: Date | null;
-  finished: Date | null;
-  next_at: Date | null;
+  started: string | null;
+  finished: string | null;
+  next_at: string | null;
 };
 
 const TASK = 'task, item, generation, status, branch, attempt, output_ref, output_size, failure, started, finished, next_at';
@@ -209,7 +209,7 @@ export type EventRow = {
   item: number | null;
   attempt: number | null;
   data: Json;
-  at: Date;
+  at: string;
 };
 
 const EVENT = 'run, seq::float8 as seq, type, task, item, attempt, data, at';
