@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import { loadRunRow, markWaiting, readChangesSince, readStanding, sweepTasks, type TaskRow } from '../db/execution.ts';
 import { Stale } from '../db/journal/record.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
-import { INLINE, type Graph } from '../domain/plan/plan.ts';
+import type { Graph } from '../domain/plan/plan.ts';
 import { createState, recordRows, type Intent, type OutcomeRow } from '../domain/plan/state.ts';
 import { closingRecord } from './closing.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -10,7 +10,7 @@ import { executeInline } from './executeInline.ts';
 import { createOutputs } from './outputs.ts';
 import { createPlans, type RunContext } from './plans.ts';
 import { runEffect } from './runTask.ts';
-import { drain, openSegment, reportOf, type Owned, type OwnedOrStale, type OwnRequest } from './segment.ts';
+import { drain, mayOwn, openSegment, reportOf, type Owned, type OwnedOrStale, type OwnRequest } from './segment.ts';
 import { createSliceActivities } from './slices.ts';
 
 /** What a run that is over says of itself: no data, no stack. */
@@ -51,12 +51,12 @@ export function createActivities(deps: ActivityDeps) {
     return reportOf(segment);
   }
 
-  /** The first segment, when nothing but inline work is ready: saves a workflow task. */
+  /** The first segment, when nothing but inline tasks and waits are ready: saves a workflow task. */
   async function firstSegment(context: RunContext, loaded: Owned & { epoch: number }): Promise<OwnedOrStale | undefined> {
     const state = createState(context.compiled.plan.graph);
     recordRows(state, loaded.rows);
     const roots = [...state.ready];
-    const inline = roots.length > 0 && roots.every((task) => state.graph.classes[task] === INLINE);
+    const inline = roots.length > 0 && roots.every(mayOwn(state));
     if (!inline || loaded.intent !== null || loaded.due !== null) return undefined;
     return own(context, { run: context.facts.run, epoch: loaded.epoch, roots, sliceMs: LOCAL_SLICE_MS });
   }

@@ -84,10 +84,10 @@ test('more failed items than tolerated fail the map', async () => {
   expect(await engine.state(runId)).toMatchObject({ status: 'failed', failure: { code: 'items_failed' } });
 });
 
-test('a matrix maps over every combination', async () => {
-  const each = { type: 'transform', map: { items: { matrix: { os: ['a', 'b'], node: [1, 2] } }, as: 'm' }, with: { value: '${m.os + string(m.node)}' } };
+test('a matrix maps over every combination, axes by name, the last one fastest', async () => {
+  const each = { type: 'transform', map: { matrix: { os: ['a', 'b'], node: [1, 2] }, as: 'm' }, with: { value: '${m.os + string(m.node)}' } };
   const runId = await engine.run(define({ each }, { output: { value: '${tasks.each.output}' } }));
-  expect(await engine.output(runId)).toEqual(['a1', 'a2', 'b1', 'b2']);
+  expect(await engine.output(runId)).toEqual(['a1', 'b1', 'a2', 'b2']);
 });
 
 test('an output above 64 KiB goes to the object store once and reads back whole', async () => {
