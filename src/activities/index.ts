@@ -74,7 +74,7 @@ export function createActivities(deps: ActivityDeps) {
 
   return {
     /** Begins an execution under a new epoch, and runs the first segment in the same breath where it can. */
-    async loadRun(runId: string): Promise<LoadedRun> {
+    loadRun: async (runId: string): Promise<LoadedRun> => {
       const loaded = await loadRunRow(deps.db, runId);
       if ('closed' in loaded) return { ended: await ending(runId) };
       const context = await contextOf(runId);
@@ -94,26 +94,26 @@ export function createActivities(deps: ActivityDeps) {
       return first && !('stale' in first) ? { ...base, ...first, rows: [...base.rows, ...first.rows] } : base;
     },
 
-    async runSegment(request: { runId: string; epoch: number; roots: number[]; sliceMs: number }): Promise<OwnedOrStale> {
+    runSegment: async (request: { runId: string; epoch: number; roots: number[]; sliceMs: number }): Promise<OwnedOrStale> => {
       return own(await contextOf(request.runId), { run: request.runId, ...request });
     },
 
     /** One try of an effect; then the inline tasks that its end released, which saves a round trip a step. */
-    async runTask(request: { runId: string; epoch: number; task: number; generation: number }): Promise<OwnedOrStale> {
+    runTask: async (request: { runId: string; epoch: number; task: number; generation: number }): Promise<OwnedOrStale> => {
       const context = await contextOf(request.runId);
       const end = await runEffect(deps, context, { request: { ...request, run: request.runId, item: -1 }, beat: heartbeat() });
       if ('stale' in end) return end;
       return own(context, { run: request.runId, epoch: request.epoch, roots: [request.task], sliceMs: 10 * LOCAL_SLICE_MS });
     },
 
-    async readChanges(request: { runId: string; epoch: number; since: number }): Promise<Changes> {
+    readChanges: async (request: { runId: string; epoch: number; since: number }): Promise<Changes> => {
       const changes = await readChangesSince(deps.db, { run: request.runId, ...request });
       if ('stale' in changes) return changes;
       const { graph } = (await contextOf(request.runId)).compiled.plan;
       return { ...changes, rows: namedRows(graph, changes.rows) };
     },
 
-    async sweep(request: { runId: string; epoch: number; tasks: number[]; intent: Intent }): Promise<OwnedOrStale> {
+    sweep: async (request: { runId: string; epoch: number; tasks: number[]; intent: Intent }): Promise<OwnedOrStale> => {
       const swept = await sweepTasks(deps.db, { run: request.runId, ...request });
       if ('stale' in swept) return swept;
       deps.journal.notify(request.runId);
@@ -121,13 +121,13 @@ export function createActivities(deps: ActivityDeps) {
       return { rows: namedRows(graph, swept.rows), intent: swept.intent, due: swept.due, closed: null };
     },
 
-    async markWaiting(runId: string, epoch: number): Promise<void> {
+    markWaiting: async (runId: string, epoch: number): Promise<void> => {
       await markWaiting(deps.db, runId, epoch);
       deps.journal.notify(runId);
     },
 
     /** Proposes the end. `reopened`: a command or a task came in between. */
-    async finishRun(request: { runId: string; epoch: number; intent: Intent | null }): Promise<Finished> {
+    finishRun: async (request: { runId: string; epoch: number; intent: Intent | null }): Promise<Finished> => {
       const context = await contextOf(request.runId);
       const standing = await readStanding(deps.db, request.runId);
       if (standing?.status !== 'open') return { ended: await ending(request.runId) };
@@ -159,7 +159,7 @@ export function createActivities(deps: ActivityDeps) {
     requestCancel: (runId: string): Promise<void> => deps.requestCancel(runId),
 
     /** A cancel that came from the Temporal UI gets its row first, so that it is a command like any other. */
-    async noteCancel(runId: string): Promise<void> {
+    noteCancel: async (runId: string): Promise<void> => {
       await deps.noteCancel(runId, 'cancelled in Temporal');
     },
 

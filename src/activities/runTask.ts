@@ -105,7 +105,12 @@ function timer(ms: number | undefined, code: 'task_timed_out' | 'deadline_exceed
     },
     Math.min(Math.max(0, ms), 2 ** 31 - 1),
   );
-  return { signal: controller.signal, clear: () => void clearTimeout(running) };
+  return {
+    signal: controller.signal,
+    clear: () => {
+      clearTimeout(running);
+    },
+  };
 }
 
 /** Each second: tells Temporal that the attempt lives, and asks whether it still holds its task. */

@@ -182,7 +182,7 @@ export function settle(segment: Segment, mark: Mark, view: TaskView): Promise<vo
   const { state } = segment;
   record(state, {
     task: mark.task,
-    outcome: outcomeOf(mark.status as TaskStatus),
+    outcome: outcomeOf(mark.status),
     seq: Number.POSITIVE_INFINITY,
     generation: mark.generation,
     branch: mark.branch ?? 0,
