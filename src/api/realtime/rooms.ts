@@ -52,10 +52,12 @@ export function createRooms(deps: { db: Database; plans: Plans; feed: Feed; log:
       const read = [...dirty].flatMap((run) => rooms.get(run) ?? []);
       dirty.clear();
       if (read.length === 0) return;
-      const rows = await newEvents(deps.db, { runs: read.map((r) => r.run), after: read.map((r) => r.head), limit: PAGE }).catch((error: unknown) => {
-        for (const room of read) dirty.add(room.run);
-        throw error;
-      });
+      const rows = await newEvents(deps.db, { runs: read.map((r) => r.run), after: read.map((r) => r.head), limit: PAGE }).catch(
+        (error: unknown) => {
+          for (const room of read) dirty.add(room.run);
+          throw error;
+        },
+      );
       for (const [run, news] of Map.groupBy(rows, (row) => row.run)) {
         const room = rooms.get(run);
         if (room && !tell(room, news, listeners)) dirty.add(run);
