@@ -95,7 +95,12 @@ export async function findDefinition(
     name: 'definition_find',
     text: `select ${COLUMNS}, source, media_type from definition where workspace = $1 and name = $2 and ($3::int is null or number = $3)
       and ($4::text is null or version = $4) order by number desc limit 1`,
-    values: [key.workspace, key.name, typeof key.version === 'number' ? key.version : null, typeof key.version === 'string' ? key.version : null],
+    values: [
+      key.workspace,
+      key.name,
+      typeof key.version === 'number' ? key.version : null,
+      typeof key.version === 'string' ? key.version : null,
+    ],
   });
   return rows[0];
 }

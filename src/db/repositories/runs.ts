@@ -84,10 +84,17 @@ function conditions(filter: RunFilter): { where: string; values: unknown[]; shap
   if (filter.status.length > 0) where.push(`s.status = any($${values.push(filter.status)})`);
   if (filter.workflow !== undefined) where.push(`r.definition = $${values.push(filter.workflow)}`);
   for (const { name, value } of filter.labels) {
-    where.push(`exists (select from label l where l.workspace = $1 and l.name = $${values.push(name)} and l.value = $${values.push(value)} and l.run = r.id)`);
+    where.push(
+      `exists (select from label l where l.workspace = $1 and l.name = $${values.push(name)} and l.value = $${values.push(value)} and l.run = r.id)`,
+    );
   }
   if (filter.since) where.push(`r.created >= $${values.push(filter.since)}`);
-  const flags = [filter.status.length > 0 ? 's' : '', filter.workflow === undefined ? '' : 'w', String(filter.labels.length), filter.since ? 't' : ''];
+  const flags = [
+    filter.status.length > 0 ? 's' : '',
+    filter.workflow === undefined ? '' : 'w',
+    String(filter.labels.length),
+    filter.since ? 't' : '',
+  ];
   return { where: where.join(' and '), values, shape: flags.join('') };
 }
 
@@ -168,7 +175,10 @@ export async function countItems(db: Database, run: string): Promise<{ task: num
   });
 }
 
-export async function findTask(db: Database, key: { run: string; task: number }): Promise<(TaskRow & { output: string | null }) | undefined> {
+export async function findTask(
+  db: Database,
+  key: { run: string; task: number },
+): Promise<(TaskRow & { output: string | null }) | undefined> {
   const rows = await db.rows<TaskRow & { output: string | null }>({
     name: 'task_find',
     text: `select ${TASK}, output::text as output from task where run = $1 and task = $2 and item = -1 order by generation desc limit 1`,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Actor } from '../../../domain/access/can.ts';
 import { canonicalJson } from '../../../domain/definition/canonical.ts';
 import { checkInput } from '../../../domain/definition/jsonSchema.schema.ts';
-import { compileTemplate } from '../../../domain/expression/compile.ts';
+import { compileTemplate } from '../../../domain/expression/compileTemplate.ts';
 import { isObject, type Json } from '../../../domain/json.ts';
 import type { Plan } from '../../../domain/plan/plan.ts';
 import { Problem, type Issue } from '../../../domain/problem.ts';
