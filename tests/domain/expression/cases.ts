@@ -1,9 +1,9 @@
 import type { Json } from '../../../src/domain/json.ts';
 
 /** The run fails with this problem; `says` is a part of its message. */
-export type Fails = { fails: string; says: string };
+type Fails = { fails: string; says: string };
 /** The definition is refused with this issue; `says` is a part of its message or hint. */
-export type Refused = { refused: string; says: string };
+type Refused = { refused: string; says: string };
 export type Case = readonly [template: string, outcome: { is: Json } | Fails | Refused];
 
 const is = (value: Json): { is: Json } => ({ is: value });
