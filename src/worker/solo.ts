@@ -8,7 +8,10 @@ import { Problem, PROBLEMS, type Failure, type ProblemCode } from '../domain/pro
 export type SoloAnswer = { output: Json } | { failure: Failure };
 
 const asProblem = (failure: Failure): Problem =>
-  new Problem(failure.code in PROBLEMS ? (failure.code as ProblemCode) : 'internal', { detail: failure.message, ...(failure.data !== undefined && { data: failure.data }) });
+  new Problem(failure.code in PROBLEMS ? (failure.code as ProblemCode) : 'internal', {
+    detail: failure.message,
+    ...(failure.data !== undefined && { data: failure.data }),
+  });
 
 /**
  * Runs one try of a task in a process of its own, where only its own death counts.
