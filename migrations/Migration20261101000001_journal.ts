@@ -108,7 +108,7 @@ begin
   d as (select y.r, count(y.k) as n, count(*) filter (where y.fin) as fin, count(*) filter (where y.fin and y.status in ('failed', 'timed_out')) as fail
     from (select x.r, x.k, x.fin, x.status from x union all select g, null, false, null from generate_series(1, v_runs) g where v_ok[g]) y group by y.r),
   u as (update run_state s set open = s.open - d.fin, failed = s.failed + d.fail, last_seq = s.last_seq + d.n, applied_seq = greatest(s.applied_seq, r_applied[d.r]),
-      seg_open = case when r_epoch[d.r] > 0 then 0 else s.seg_open end, started = coalesce(s.started, v_now),
+      seg_open = case when r_epoch[d.r] > 0 then 0 else s.seg_open end,
       status = case when s.status in ('queued', 'waiting') then 'running' else s.status end,
       intent = case when s.intent is null and s.deadline <= v_now then 'timeout' else s.intent end
     from d where s.run = r_run[d.r]

@@ -64,7 +64,8 @@ function drawTask({ multi, tasks }: Bars, task: TaskProgress): void {
     return;
   }
   if (!known && (task.status === 'pending' || tasks.size >= MAX_LINES)) return;
-  const bar = known ?? multi.create(Math.max(1, task.items.total ?? 1), 0, {}, { format: '  {task} {bar} {state}', barsize: 20 });
+  const format = task.items.total === undefined ? '  {task} {state}' : '  {task} {bar} {state}';
+  const bar = known ?? multi.create(Math.max(1, task.items.total ?? 1), 0, {}, { format, barsize: 20 });
   tasks.set(task.id, bar);
   if (task.items.total !== undefined) bar.setTotal(Math.max(1, task.items.total));
   bar.update(task.items.done, { task: task.id, state: describeItems(task) });

@@ -58,4 +58,4 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
-const readHealth = ({ baseUrl, api }: Http) => answeredAtLast(baseUrl, () => api.GET('/api/v1/health/detail'));
+const readHealth = ({ baseUrl, api }: Http) => answeredAtLast(baseUrl, () => api.GET('/health'));

@@ -6,7 +6,7 @@ const TRIES = 5;
 const FIRST_DELAY_MS = 100;
 
 /** The body of a good answer. @throws ApiProblem for any other, Unreachable when there is none */
-export async function answered<T>(baseUrl: string, call: () => Promise<Answer<T>>): Promise<T> {
+async function answered<T>(baseUrl: string, call: () => Promise<Answer<T>>): Promise<T> {
   const { data, error, response } = await reaching(baseUrl, call);
   if (response.ok) return data as T;
   throw new ApiProblem(toProblemBody(error, response.status), Number(response.headers.get('retry-after') ?? Number.NaN) || undefined);
@@ -35,8 +35,8 @@ async function reaching<T>(baseUrl: string, call: () => Promise<Answer<T>>): Pro
   try {
     return await call();
   } catch (error) {
-    // fetch throws a TypeError when no answer came; an abort of the caller's own keeps its error.
-    if (error instanceof TypeError) throw new Unreachable(baseUrl, error);
+    // That is what fetch throws when no answer came, or half of one; by name, since it may come from another realm.
+    if (typeof error === 'object' && error !== null && 'name' in error && error.name === 'TypeError') throw new Unreachable(baseUrl, error);
     throw error;
   }
 }

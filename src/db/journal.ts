@@ -6,6 +6,8 @@ import { commitBatch, dropDead, type CommitDeps, type Lane, type Stats } from '.
 import type { Committed, JournalRecord } from './journal/record.ts';
 import { commitStatement } from './journal/statement.ts';
 
+export { Refused, Stale, type Committed, type JournalRecord } from './journal/record.ts';
+
 const MAX_QUEUE = 10_000;
 const MAX_QUEUE_BYTES = 32 * 2 ** 20;
 const MAX_SKIPS = 5;
@@ -21,7 +23,7 @@ export type Journal = {
   push: (record: JournalRecord) => Promise<Committed>;
   /** Undefined when there is room; else resolves when there is. */
   room: () => Promise<void> | undefined;
-  /** Says that something was committed to a run by other means than `push`. */
+  /** Tells of a run to which something was committed by other means. */
   notify: (runId: string) => void;
   /** Runs that this process's commits closed. */
   onClosed: (listener: (runId: string, status: ClosedStatus) => void) => void;
@@ -69,9 +71,7 @@ export function createJournal(deps: { url: string; log?: Log }): Journal {
   return {
     push: (record) => push(writer, record),
     room: () => (hasRoom(writer) ? undefined : new Promise((resolve) => writer.waiting.push(resolve))),
-    notify: (runId) => {
-      notices.run(runId);
-    },
+    notify: notices.run,
     onClosed: (listener) => void listeners.push(listener),
     get stats() {
       return { ...writer.stats, queued: writer.size };

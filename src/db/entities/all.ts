@@ -1,3 +1,4 @@
+import { ApiKey } from './apiKey.entity.ts';
 import { Workspace } from './workspace.entity.ts';
 
-export const entities = [Workspace];
+export const entities = [ApiKey, Workspace];

@@ -1,0 +1,20 @@
+import type { Json, JsonObject } from '../../domain/json.ts';
+
+/** One attempt of one task or item. */
+export type Execution = {
+  runId: string;
+  workspace: string;
+  taskId: string;
+  /** -1 = the task itself. */
+  item: number;
+  generation: number;
+  attempt: number;
+  /** Of an effect, the same over all attempts: `runId/taskId/item/generation`. */
+  key: string;
+  signal: AbortSignal;
+};
+
+/** Does what a kind says. `input` is `with`, evaluated and checked against the kind. @throws Problem */
+export type Executor = (input: JsonObject, execution: Execution) => Promise<Json>;
+
+export type Executors = { readonly [kind: string]: Executor };

@@ -1,0 +1,34 @@
+import type { Archives } from '../../providers/archive/archives.ts';
+import type { HttpClient } from '../../providers/http/httpClient.ts';
+import type { ObjectStore } from '../../providers/objectStore/objectStore.ts';
+import type { Syntax } from '../../providers/syntax/syntax.ts';
+import { createArtifactList, createArtifactRead, createArtifactWrite } from './artifact.ts';
+import type { Executors } from './executor.ts';
+import { createHttp } from './http.ts';
+import { createRender } from './render.ts';
+import type { RecordArtifact } from './storedArtifact.ts';
+import { createValidate } from './validate.ts';
+
+export type ExecutorDeps = {
+  objects: ObjectStore;
+  archives: Archives;
+  syntax: Pick<Syntax, 'check'>;
+  http: HttpClient;
+  /** Of a response body, bytes. */
+  maxBodyBytes: number;
+  recordArtifact: RecordArtifact;
+  /** Milliseconds since 1970. */
+  now: () => number;
+};
+
+/** By kind. What the engine evaluates itself (transform, assert, switch, wait) is not here. */
+export function createExecutors(deps: ExecutorDeps): Executors {
+  return {
+    render: createRender(deps),
+    validate: createValidate(deps),
+    'artifact.list': createArtifactList(deps),
+    'artifact.read': createArtifactRead(deps),
+    'artifact.write': createArtifactWrite(deps),
+    http: createHttp(deps),
+  };
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import Router, { type RouterMiddleware } from '@koa/router';
+import Koa, { type Context, type Next } from 'koa';
+import { Problem } from '../domain/problem.ts';
+import type { Deps } from './deps.ts';
+import { runRoute } from './http/pipeline.ts';
+import { answerRaw, presentProblem, problemHeaders, toProblem } from './http/problems.ts';
+import { SECURITY_HEADERS } from './http/security.ts';
+import { routes } from './routes.ts';
+
+const MAX_URL = 8_192;
+
+/** The HTTP server of the product, not listening yet. `ending` fires when the process wants to end. */
+export function createApi(deps: Deps, ending: AbortSignal): Server {
+  const app = new Koa();
+  app.silent = true;
+  app.use(envelope(deps, ending)).use(routerOf(deps).routes()).use(fallback);
+  const handle = app.callback();
+  const server = createServer(
+    {
+      maxHeaderSize: 32_768,
+      headersTimeout: 15_000,
+      requestTimeout: 120_000,
+      keepAliveTimeout: 10_000,
+      connectionsCheckingInterval: 5_000,
+    },
+    (request, response) => void handle(request, response),
+  );
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    answerRaw(socket, new Problem(CLIENT_ERRORS[error.code ?? ''] ?? 'malformed_request'), randomUUID());
+  });
+  server.on('checkExpectation', (request, response) => void handle(request, response));
+  return server;
+}
+
+const CLIENT_ERRORS: Readonly<Record<string, 'headers_too_large' | 'request_timeout'>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/** First and last of every request: its id, what every answer carries, problems, one log line. */
+const envelope = (deps: Deps, ending: AbortSignal) => async (ctx: Context, next: Next) => {
+  const given = ctx.get('x-request-id');
+  const requestId = /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+  const left = new AbortController();
+  ctx.res.once('close', () => {
+    left.abort();
+  });
+  ctx.state = { requestId, gone: AbortSignal.any([left.signal, ending]) };
+  ctx.set({ ...SECURITY_HEADERS, 'x-request-id': requestId, 'cache-control': 'no-store', vary: 'Accept, Authorization' });
+  const started = deps.clock();
+  try {
+    if (ctx.url.length > MAX_URL) throw new Problem('uri_too_long', { detail: `At most ${MAX_URL} characters` });
+    decodeURI(ctx.path);
+    await next();
+  } catch (error) {
+    fail(
+      deps,
+      ctx,
+      error instanceof URIError ? new Problem('malformed_request', { detail: 'The path is not well encoded', cause: error }) : error,
+    );
+  }
+  const route = String((ctx as { _matchedRoute?: unknown })._matchedRoute ?? 'none');
+  deps.metrics.requests.observe({ method: ctx.method, route, status: ctx.status }, (deps.clock() - started) / 1000);
+};
+
+function fail(deps: Deps, ctx: Context, error: unknown): void {
+  const problem = toProblem(error);
+  const requestId = ctx.state.requestId as string;
+  if (problem.status >= 500) deps.log.error({ requestId, code: problem.code, err: problem.cause ?? problem }, 'request.failed');
+  ctx.status = problem.status;
+  ctx.body = JSON.stringify(presentProblem(problem, requestId));
+  ctx.set(problemHeaders(problem));
+  // what is left of the body is not read: the connection cannot be used again
+  if (!ctx.req.complete) ctx.set('connection', 'close');
+}
+
+function routerOf(deps: Deps): Router {
+  const router = new Router();
+  for (const route of routes) {
+    router.register(route.path.replaceAll(/\{(\w+)\}/g, ':$1'), [route.method], runRoute(deps, route) as RouterMiddleware);
+  }
+  return router;
+}
+
+/** Reached when no route has path and method. */
+function fallback(ctx: Context): never {
+  const matched = (ctx.matched ?? []) as { methods: string[] }[];
+  if (matched.length === 0) throw new Problem('not_found');
+  const allow = [...new Set(matched.flatMap((layer) => layer.methods))].sort().join(', ');
+  ctx.set('allow', allow);
+  throw new Problem('method_not_allowed', { detail: `Allowed: ${allow}` });
+}

@@ -1,0 +1,60 @@
+import { readdirSync } from 'node:fs';
+import { createCommands } from '../db/commands.ts';
+import { openDatabase } from '../db/database.ts';
+import { createPlans } from '../db/repositories/plans.ts';
+import { createSubmits } from '../db/submit.ts';
+import { createObjectStore } from '../providers/objectStore/objectStore.ts';
+import type { Config } from '../runtime/config.ts';
+import { createAuthenticate } from './auth/authenticate.ts';
+import { createDefinitions } from './definitions.ts';
+import type { Deps, Log } from './deps.ts';
+import { createApiMetrics } from './metrics.ts';
+import { openapi } from './openapi.ts';
+import { createClosings } from './realtime/closings.ts';
+import { createFeed } from './realtime/feed.ts';
+import { createRooms } from './realtime/rooms.ts';
+import { createWorkspaces } from './realtime/workspaces.ts';
+import { routes } from './routes.ts';
+
+/** Opens everything an API process needs. `close` ends it, after the server has ended. */
+export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps; close: () => Promise<void> }> {
+  const url = config.DATABASE_URL;
+  // leaves room for the connections of feed, submits, commands and notices
+  const db = await openDatabase({ url, role: 'tiu_engine', max: config.TIU_API_CONNECTIONS });
+  const report = (event: string, fields: Record<string, unknown>) => {
+    log.warn(fields, event);
+  };
+  const submits = createSubmits({ url, log: report });
+  const commands = createCommands({ url, log: report });
+  const feed = createFeed({ url, log });
+  const plans = createPlans(db);
+  const deps: Deps = {
+    config,
+    db,
+    plans,
+    definitions: createDefinitions(),
+    objects: createObjectStore({ root: config.TIU_OBJECTS, maxBytes: config.TIU_MAX_UPLOAD }),
+    submitRun: submits.submitRun,
+    command: commands.command,
+    authenticate: createAuthenticate({ db }),
+    closings: createClosings({ db, feed, log }),
+    rooms: createRooms({ db, plans, feed, log }),
+    workspaces: createWorkspaces({ db, feed, log, config }),
+    metrics: createApiMetrics(),
+    log,
+    clock: () => Date.now(),
+    document: openapi(routes),
+    migrations: neededMigrations(),
+  };
+  const close = async () => {
+    await feed.close();
+    await Promise.all([submits.close(), commands.close()]);
+    await db.close();
+  };
+  return { deps, close };
+}
+
+const neededMigrations = (): string[] =>
+  readdirSync(new URL('../../migrations', import.meta.url))
+    .filter((file) => /^Migration\d+_\w+\.[jt]s$/.test(file))
+    .map((file) => file.replace(/\.[jt]s$/, ''));

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { canonicalJson } from '../domain/definition/canonical.ts';
+import type { Definition } from '../domain/definition/definition.ts';
+import { readDefinition, readDefinitionValue } from '../domain/definition/read.schema.ts';
+import type { Json } from '../domain/json.ts';
+import { compile } from '../domain/plan/compile.ts';
+import type { Plan } from '../domain/plan/plan.ts';
+import { Problem } from '../domain/problem.ts';
+
+export type Compiled = { definition: Definition; plan: Plan; planHash: Buffer; planText: string };
+
+export type Definitions = {
+  /**
+   * Checks and compiles a definition as it came: an object, or YAML or JSON text. The same text again costs a look-up.
+   * @throws Problem invalid_definition with all issues
+   */
+  compile: (definition: string | object) => Compiled;
+};
+
+/** Text over this is compiled each time, so that what is remembered stays small. Characters. */
+const REMEMBERED = 64 * 1024;
+
+export function createDefinitions(): Definitions {
+  const known = new LRUCache<string, Compiled>({ max: 100 });
+  return {
+    compile: (definition) => {
+      const text = typeof definition === 'string' ? `yaml\n${definition}` : `json\n${JSON.stringify(definition)}`;
+      const remembered = known.get(text);
+      if (remembered) return remembered;
+      const read = typeof definition === 'string' ? readDefinition(definition, 'yaml') : readDefinitionValue(definition as Json);
+      if (!('definition' in read)) throw new Problem('invalid_definition', { detail: `${read.issues.length} faults`, issues: read.issues });
+      const plan = compile(read.definition);
+      const planText = canonicalJson(plan);
+      const compiled = { definition: read.definition, plan, planText, planHash: createHash('sha256').update(planText).digest() };
+      if (text.length <= REMEMBERED) known.set(text, compiled);
+      return compiled;
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import type { Commands } from '../db/commands.ts';
+import type { Database } from '../db/database.ts';
+import type { Plans } from '../db/repositories/plans.ts';
+import type { Submits } from '../db/submit.ts';
+import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
+import type { Config } from '../runtime/config.ts';
+import type { Authenticate } from './auth/authenticate.ts';
+import type { Definitions } from './definitions.ts';
+import type { ApiMetrics } from './metrics.ts';
+import type { Closings } from './realtime/closings.ts';
+import type { Rooms } from './realtime/rooms.ts';
+import type { Workspaces } from './realtime/workspaces.ts';
+
+export type Log = {
+  info: (fields: object, event: string) => void;
+  warn: (fields: object, event: string) => void;
+  error: (fields: object, event: string) => void;
+};
+
+/** Built by createDeps alone. */
+export type Deps = {
+  config: Config;
+  db: Database;
+  plans: Plans;
+  definitions: Definitions;
+  objects: ObjectStore;
+  submitRun: Submits['submitRun'];
+  command: Commands['command'];
+  authenticate: Authenticate;
+  closings: Closings;
+  rooms: Rooms;
+  workspaces: Workspaces;
+  metrics: ApiMetrics;
+  log: Log;
+  /** ms since the epoch */
+  clock: () => number;
+  /** The OpenAPI document. */
+  document: object;
+  /** Names of the migrations this build needs. */
+  migrations: readonly string[];
+};

@@ -1,0 +1,87 @@
+import type { Plan } from '../../../domain/plan/plan.ts';
+import type { TaskStatus } from '../../../domain/plan/outcome.ts';
+import type { RunEvent, RunEventType } from '../../../domain/run/events.ts';
+import { priorityName } from '../../../domain/run/priority.ts';
+import type { EventRow, RunRow, TaskRow } from '../../../db/repositories/runs.ts';
+import type { Config } from '../../../runtime/config.ts';
+import { iso, maybeIso } from '../../time.ts';
+
+type Links = Pick<Config, 'TIU_TEMPORAL_UI' | 'TEMPORAL_NAMESPACE'>;
+
+/** @param counts of its tasks by status, where they were counted */
+export function presentRun(config: Links, run: RunRow, counts?: readonly { status: TaskStatus; n: number }[]) {
+  const self = `/api/v1/runs/${run.id}`;
+  const temporal = `${config.TIU_TEMPORAL_UI}/namespaces/${config.TEMPORAL_NAMESPACE}/workflows/${encodeURIComponent(`run/${run.id}`)}`;
+  return {
+    id: run.id,
+    workflow: { name: run.definition, number: run.definition_number },
+    status: run.status,
+    intent: run.finished === null ? run.intent : null,
+    priority: priorityName(run.priority),
+    labels: run.labels ?? {},
+    createdAt: iso(run.created),
+    createdBy: run.created_by,
+    startedAt: maybeIso(run.started),
+    finishedAt: maybeIso(run.finished),
+    deadlineAt: maybeIso(run.deadline),
+    lastSeq: run.last_seq,
+    counts: {
+      total: run.total,
+      open: run.open,
+      ...(counts ? Object.fromEntries(counts.map(({ status, n }) => [status, n])) : { failed: run.failed }),
+    },
+    reason: run.reason,
+    failure: run.failure,
+    links: { self, tasks: `${self}/tasks`, events: `${self}/events`, output: `${self}/output`, temporal },
+  };
+}
+
+export const etagOf = (run: Pick<RunRow, 'last_seq'>): string => `"${run.last_seq}"`;
+
+const presentState = (row: TaskRow | undefined) => ({
+  status: row?.status ?? ('pending' satisfies TaskStatus),
+  attempt: row?.attempt ?? 0,
+  generation: row?.generation ?? 0,
+  startedAt: maybeIso(row?.started ?? null),
+  finishedAt: maybeIso(row?.finished ?? null),
+  nextAttemptAt: maybeIso(row?.next_at ?? null),
+  failure: row?.failure ?? null,
+  outputSize: row?.output_size ?? null,
+});
+
+export function presentTask(
+  plan: Plan,
+  index: number,
+  seen: { row: TaskRow | undefined; items: readonly { task: number; status: TaskStatus; n: number }[] },
+) {
+  const task = plan.tasks[index];
+  return {
+    id: plan.graph.names[index] ?? '',
+    kind: task?.kind ?? '',
+    title: task?.title ?? null,
+    dependsOn: (plan.graph.deps[index] ?? []).map(([dependency]) => plan.graph.names[dependency] ?? ''),
+    ...presentState(seen.row),
+    items: task?.map ? Object.fromEntries(seen.items.filter((count) => count.task === index).map(({ status, n }) => [status, n])) : null,
+  };
+}
+
+export const presentItem = (row: TaskRow & { output: string | null }) => ({
+  index: row.item,
+  ...presentState(row),
+  output: row.output === null ? null : (JSON.parse(row.output) as unknown),
+  outputRef: row.output_ref?.toString('hex') ?? null,
+});
+
+/** @param names ids of the plan's tasks by index */
+export function presentEvent(names: readonly string[], row: EventRow): RunEvent {
+  return {
+    seq: row.seq,
+    type: row.type as RunEventType,
+    at: iso(row.at),
+    runId: row.run,
+    ...(row.task !== null && { task: names[row.task] ?? String(row.task) }),
+    ...(row.item !== null && row.item >= 0 && { item: row.item }),
+    ...(row.attempt !== null && { attempt: row.attempt }),
+    ...(row.data !== null && { data: row.data }),
+  };
+}

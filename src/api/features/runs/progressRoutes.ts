@@ -1,0 +1,142 @@
+import { isClosed } from '../../../domain/plan/outcome.ts';
+import { Problem } from '../../../domain/problem.ts';
+import { countItems, findTask, listEvents, listItems, listTasks, type RunRow } from '../../../db/repositories/runs.ts';
+import { fromCursor, pageOf } from '../../cursor.ts';
+import type { Deps } from '../../deps.ts';
+import { eventStream } from '../../realtime/eventStream.ts';
+import { defineRoute, type Route } from '../../route.ts';
+import { noQuery } from '../../schemas.ts';
+import { etagOf, presentEvent, presentItem, presentTask } from './present.ts';
+import { loadRun, readMapOutput, readOutput, readStored } from './readRun.ts';
+import { EventList, eventsQuery, ItemList, itemsQuery, RunOutput, runParams, TaskDetail, TaskList, taskParams } from './schemas.ts';
+
+const tag = 'runs';
+const planOf = async (deps: Deps, run: RunRow) => (await deps.plans.get(run.plan)).plan;
+
+/** @throws Problem not_found */
+async function taskOf(deps: Deps, run: RunRow, id: string) {
+  const plan = await planOf(deps, run);
+  const index = plan.graph.names.indexOf(id);
+  if (index < 0) throw new Problem('not_found', { detail: 'The run has no such task' });
+  return { plan, index };
+}
+
+const tasks = defineRoute({
+  method: 'get',
+  path: '/api/v1/runs/{id}/tasks',
+  action: 'run.read',
+  tag,
+  summary: 'Tasks of a run',
+  request: { params: runParams, query: noQuery },
+  responses: { 200: { description: 'All of them, in an order that follows their edges', schema: TaskList } },
+  load: loadRun,
+  handler: async ({ deps, resource }) => {
+    const plan = await planOf(deps, resource);
+    const mapped = plan.tasks.some((task) => task.map);
+    const [rows, items] = await Promise.all([listTasks(deps.db, resource.id), mapped ? countItems(deps.db, resource.id) : []]);
+    const byTask = new Map(rows.map((row) => [row.task, row]));
+    return {
+      status: 200,
+      body: { items: plan.tasks.map((_, index) => presentTask(plan, index, { row: byTask.get(index), items })) },
+      headers: { etag: etagOf(resource) },
+    };
+  },
+});
+
+const task = defineRoute({
+  method: 'get',
+  path: '/api/v1/runs/{id}/tasks/{task}',
+  action: 'run.read',
+  tag,
+  summary: 'One task, with its output',
+  request: { params: taskParams, query: noQuery },
+  responses: { 200: { description: 'The task', schema: TaskDetail } },
+  load: loadRun,
+  handler: async ({ deps, resource, params }) => {
+    const { plan, index } = await taskOf(deps, resource, params.task);
+    const mapped = plan.tasks[index]?.map !== undefined;
+    const row = await findTask(deps.db, { run: resource.id, task: index });
+    const items = mapped ? await countItems(deps.db, resource.id) : [];
+    const key = { run: resource.id, workspace: resource.workspace, task: index };
+    const output =
+      row?.status !== 'completed' ? null : mapped ? await readMapOutput(deps, key) : await readStored(deps, resource.workspace, row);
+    return { status: 200, body: { ...presentTask(plan, index, { row, items }), output } };
+  },
+});
+
+const items = defineRoute({
+  method: 'get',
+  path: '/api/v1/runs/{id}/tasks/{task}/items',
+  action: 'run.read',
+  tag,
+  summary: 'Items of a mapped task, by index',
+  request: { params: taskParams, query: itemsQuery },
+  responses: { 200: { description: 'A page of the items that something happened to', schema: ItemList } },
+  load: loadRun,
+  handler: async ({ deps, resource, params, query }) => {
+    const { index } = await taskOf(deps, resource, params.task);
+    const after = Number(fromCursor(query.cursor, /^\d{1,9}$/) ?? -1);
+    const rows = await listItems(deps.db, { run: resource.id, task: index }, { status: query.status, after, limit: query.limit + 1 });
+    const page = pageOf(rows, query.limit, (row) => String(row.item));
+    return { status: 200, body: { items: page.rows.map(presentItem), nextCursor: page.nextCursor } };
+  },
+});
+
+const output = defineRoute({
+  method: 'get',
+  path: '/api/v1/runs/{id}/output',
+  action: 'run.read',
+  tag,
+  summary: 'What a run gave',
+  request: { params: runParams, query: noQuery },
+  responses: { 200: { description: 'Its output; null unless it completed', schema: RunOutput } },
+  problems: ['run_not_finished'],
+  load: loadRun,
+  handler: async ({ deps, resource }) => {
+    if (!isClosed(resource.status)) throw new Problem('run_not_finished', { retryAfterMs: 1_000 });
+    return {
+      status: 200,
+      body: { runId: resource.id, status: resource.status, output: await readOutput(deps, resource) },
+      headers: { etag: etagOf(resource) },
+    };
+  },
+});
+
+const events = defineRoute({
+  method: 'get',
+  path: '/api/v1/runs/{id}/events',
+  action: 'run.read',
+  tag,
+  summary: 'Events of a run after a number',
+  description:
+    'With `Accept: text/event-stream` they are streamed as they come, `id:` being their number, until the run is closed; `Last-Event-ID` continues a stream.',
+  request: { params: runParams, query: eventsQuery },
+  responses: {
+    200: { description: 'Events in order, without a gap', schema: EventList, types: ['application/json', 'text/event-stream'] },
+  },
+  load: loadRun,
+  handler: async ({ deps, resource, query, headers, gone, raw }) => {
+    if (wantsStream(headers.accept)) {
+      const last = Number(headers['last-event-id'] ?? query.after ?? 0);
+      raw.socket.setTimeout(0);
+      const stream = await eventStream(deps.rooms, resource, { after: Number.isSafeInteger(last) && last >= 0 ? last : 0, gone });
+      return { status: 200, type: 'text/event-stream', body: stream, headers: { 'x-accel-buffering': 'no' } };
+    }
+    const { names } = (await planOf(deps, resource)).graph;
+    const rows = await listEvents(deps.db, {
+      run: resource.id,
+      after: query.after ?? 0,
+      until: Number.MAX_SAFE_INTEGER,
+      limit: query.limit,
+    });
+    return {
+      status: 200,
+      body: { items: rows.map((row) => presentEvent(names, row)), lastSeq: Math.max(resource.last_seq, rows.at(-1)?.seq ?? 0) },
+    };
+  },
+});
+
+const wantsStream = (accept: string | undefined): boolean =>
+  (accept ?? '').split(',').some((type) => type.trim().toLowerCase().startsWith('text/event-stream'));
+
+export const progressRoutes: readonly Route[] = [tasks, task, items, output, events];

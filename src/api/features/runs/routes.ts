@@ -1,0 +1,144 @@
+import type { ProblemCode } from '../../../domain/problem.ts';
+import { countRuns, listRuns, type RunFilter } from '../../../db/repositories/runs.ts';
+import { fromCursor, pageOf, UUID } from '../../cursor.ts';
+import { defineRoute, type Route } from '../../route.ts';
+import { noQuery } from '../../schemas.ts';
+import { acceptRun } from './acceptRun.ts';
+import { etagOf, presentRun } from './present.ts';
+import { loadRun, readRun } from './readRun.ts';
+import { CancelRun, ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, StartRun, workflowParams } from './schemas.ts';
+import { fingerprintOf } from './startRun.ts';
+
+const tag = 'runs';
+
+const accepted = {
+  200: {
+    description: 'It ended within the time that `Prefer: wait=N` (at most 60 s) asked for',
+    schema: RunResult,
+    headers: { location: 'The run', 'preference-applied': 'wait=N', 'idempotent-replayed': 'true when the key was used before' },
+  },
+  202: {
+    description: 'Accepted: the run is durable',
+    schema: Run,
+    headers: { location: 'The run', 'idempotent-replayed': 'true when the key was used before' },
+  },
+};
+const startProblems: ProblemCode[] = [
+  'not_found',
+  'idempotency_key_required',
+  'idempotency_mismatch',
+  'invalid_definition',
+  'invalid_run_input',
+  'number_out_of_range',
+  'unavailable',
+];
+
+const start = defineRoute({
+  method: 'post',
+  path: '/api/v1/runs',
+  action: 'run.start',
+  tag,
+  summary: 'Start a run',
+  description: 'Needs `Idempotency-Key`, or a `runId` of the client. An `application/yaml` body is a definition that is run without input.',
+  request: { query: noQuery, body: { schema: StartRun, fromYaml: (definition) => ({ definition }) } },
+  responses: accepted,
+  problems: startProblems,
+  idempotency: 'own',
+  handler: (call) => {
+    const { definition, workflow, runId: _, ...rest } = call.body;
+    const { workspace } = call.actor;
+    const source = workflow ? { workspace, name: workflow.name, version: workflow.version } : { definition: definition ?? '' };
+    return acceptRun(call, { ...rest, runId: call.body.runId, source, fingerprint: fingerprintOf({ definition, workflow, ...rest }) });
+  },
+});
+
+const execute = defineRoute({
+  method: 'post',
+  path: '/api/v1/workflows/{name}/execute',
+  action: 'run.start',
+  tag,
+  summary: 'Start a run of a stored workflow',
+  request: { params: workflowParams, query: noQuery, body: { schema: ExecuteWorkflow } },
+  responses: accepted,
+  problems: startProblems,
+  idempotency: 'own',
+  handler: (call) => {
+    const { version, runId, ...rest } = call.body ?? {};
+    const source = { workspace: call.actor.workspace, name: call.params.name, version };
+    return acceptRun(call, {
+      ...rest,
+      runId,
+      source,
+      fingerprint: fingerprintOf({ workflow: { name: call.params.name, version }, ...rest }),
+    });
+  },
+});
+
+const list = defineRoute({
+  method: 'get',
+  path: '/api/v1/runs',
+  action: 'run.read',
+  tag,
+  summary: 'Runs, newest first',
+  request: { query: listRunsQuery },
+  responses: { 200: { description: 'A page', schema: RunList } },
+  handler: async ({ deps, actor, query }) => {
+    const filter: RunFilter = {
+      workspace: actor.workspace,
+      status: query.status,
+      workflow: query.workflow,
+      labels: query.label.map((text) => ({ name: text.slice(0, text.indexOf(':')), value: text.slice(text.indexOf(':') + 1) })),
+      since: query.since === undefined ? undefined : new Date(query.since),
+    };
+    const before = fromCursor(query.cursor, UUID);
+    const { rows, nextCursor } = pageOf(await listRuns(deps.db, filter, { before, limit: query.limit + 1 }), query.limit, (row) => row.id);
+    const total = query.count === 'true' ? { total: await countRuns(deps.db, filter) } : {};
+    return { status: 200, body: { items: rows.map((row) => presentRun(deps.config, row)), nextCursor, ...total } };
+  },
+});
+
+const read = defineRoute({
+  method: 'get',
+  path: '/api/v1/runs/{id}',
+  action: 'run.read',
+  tag,
+  summary: 'One run',
+  request: { params: runParams, query: noQuery },
+  responses: {
+    200: { description: 'The run', schema: Run, headers: { etag: 'Its last event number' } },
+    304: { description: 'Unchanged since If-None-Match' },
+  },
+  load: loadRun,
+  handler: async ({ deps, resource, headers }) => {
+    const etag = etagOf(resource);
+    if (headers['if-none-match'] === etag) return { status: 304, headers: { etag } };
+    return { status: 200, body: await readRun(deps, resource), headers: { etag } };
+  },
+});
+
+const cancel = defineRoute({
+  method: 'post',
+  path: '/api/v1/runs/{id}/cancel',
+  action: 'run.cancel',
+  tag,
+  summary: 'Ask a run to end; a second time forces it',
+  request: { params: runParams, query: noQuery, body: { schema: CancelRun } },
+  responses: { 202: { description: 'The command is durable and under way', schema: Run } },
+  problems: ['run_already_closed', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable'],
+  idempotency: 'stored',
+  load: loadRun,
+  handler: async ({ deps, actor, resource, body }) => {
+    const reason = body?.reason;
+    await deps.command({
+      run: resource.id,
+      workspace: actor.workspace,
+      type: 'cancel',
+      by: actor.principal,
+      ...(reason !== undefined && { reason }),
+    });
+    const run = (await loadRun({ deps, actor, params: resource })) ?? resource;
+    return { status: 202, body: await readRun(deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
+  },
+});
+
+export const runRoutes: readonly Route[] = [start, execute, list, read, cancel];

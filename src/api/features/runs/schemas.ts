@@ -1,0 +1,146 @@
+import { z } from 'zod';
+import { RUN_STATUSES, TASK_STATUSES } from '../../../domain/plan/outcome.ts';
+import { PRIORITIES } from '../../../domain/run/priority.ts';
+import { anyJson, Failure, listOf, maybeTime, page, repeated, runIdText, taskId, text, time, workflowName } from '../../schemas.ts';
+
+const status = z.enum(RUN_STATUSES);
+const taskStatus = z.enum(TASK_STATUSES);
+const label = text(200);
+const labels = z.record(z.string().regex(/^[\w.-]{1,63}$/), label).refine((value) => Object.keys(value).length <= 50, 'at most 50 labels');
+
+const countsByStatus = z.object(Object.fromEntries(TASK_STATUSES.map((name) => [name, z.int().optional()])));
+
+export const Run = z
+  .object({
+    id: runIdText,
+    workflow: z.object({
+      name: z.string(),
+      number: z.int().nullable().meta({ description: 'Of the stored definition; null for one that came with the run' }),
+    }),
+    status,
+    /** A wish that is under way. */
+    intent: z
+      .enum(['cancel', 'force', 'timeout', 'fail'])
+      .nullable()
+      .meta({ description: 'What the run was asked and has not reached yet' }),
+    priority: z.enum(PRIORITIES),
+    labels: z.record(z.string(), anyJson),
+    createdAt: time,
+    createdBy: z.string(),
+    startedAt: maybeTime,
+    finishedAt: maybeTime,
+    deadlineAt: maybeTime,
+    lastSeq: z.int().meta({ description: 'Number of its last event; also its ETag' }),
+    counts: countsByStatus.extend({ total: z.int(), open: z.int() }).meta({ description: 'Tasks in all, not finished, and by status' }),
+    reason: z.string().nullable(),
+    failure: Failure.nullable(),
+    links: z.object({ self: z.string(), tasks: z.string(), events: z.string(), output: z.string(), temporal: z.string() }),
+  })
+  .meta({ id: 'Run' });
+
+export const RunResult = Run.extend({ output: anyJson.meta({ description: 'Null unless the run completed' }) }).meta({ id: 'RunResult' });
+export const RunOutput = z.object({ runId: runIdText, status, output: anyJson }).meta({ id: 'RunOutput' });
+export const RunList = listOf(Run).extend({ total: z.int().optional() }).meta({ id: 'RunList' });
+
+const taskFields = {
+  status: taskStatus,
+  attempt: z.int(),
+  generation: z.int(),
+  startedAt: maybeTime,
+  finishedAt: maybeTime,
+  nextAttemptAt: maybeTime,
+  failure: Failure.nullable(),
+  outputSize: z.int().nullable().meta({ description: 'Bytes of its JSON' }),
+};
+
+export const Task = z
+  .object({
+    id: taskId,
+    kind: z.string(),
+    title: z.string().nullable(),
+    dependsOn: z.array(z.string()),
+    ...taskFields,
+    items: countsByStatus.nullable().meta({ description: 'Of a mapped task: items by status' }),
+  })
+  .meta({ id: 'Task' });
+export const TaskDetail = Task.extend({ output: anyJson }).meta({ id: 'TaskDetail' });
+export const TaskList = z.object({ items: z.array(Task) }).meta({ id: 'TaskList' });
+
+export const Item = z
+  .object({
+    index: z.int(),
+    ...taskFields,
+    output: anyJson,
+    outputRef: z.string().nullable().meta({ description: 'SHA-256 of an output that is kept in the object store and not shown here' }),
+  })
+  .meta({ id: 'Item' });
+export const ItemList = listOf(Item).meta({ id: 'ItemList' });
+
+export const RunEvent = z
+  .object({
+    seq: z.int(),
+    type: z.string(),
+    at: time,
+    runId: runIdText,
+    task: taskId.optional(),
+    item: z.int().optional(),
+    attempt: z.int().optional(),
+    data: anyJson.optional(),
+  })
+  .meta({ id: 'RunEvent' });
+export const EventList = z.object({ items: z.array(RunEvent), lastSeq: z.int() }).meta({ id: 'EventList' });
+
+const shared = {
+  input: anyJson.optional(),
+  runId: z
+    .uuid()
+    .optional()
+    .meta({ description: 'A v7 within a day of now becomes the id of the run; any other is an idempotency key only' }),
+  priority: z.enum(PRIORITIES).optional(),
+  labels: labels.optional(),
+};
+
+export const StartRun = z
+  .strictObject({
+    definition: z
+      .union([z.record(z.string(), z.unknown()), z.string().min(1)])
+      .optional()
+      .meta({ description: 'The definition itself: an object, or YAML (or JSON) text' }),
+    workflow: z
+      .strictObject({ name: workflowName, version: z.union([z.int().min(1), text(100)]).optional() })
+      .optional()
+      .meta({ description: 'A stored one' }),
+    ...shared,
+  })
+  .refine((body) => (body.definition === undefined) !== (body.workflow === undefined), 'either definition or workflow')
+  .meta({ id: 'StartRun' });
+export type StartRunBody = z.output<typeof StartRun>;
+
+export const ExecuteWorkflow = z
+  .strictObject({ version: z.union([z.int().min(1), text(100)]).optional(), ...shared })
+  .optional()
+  .meta({ id: 'ExecuteWorkflow' });
+
+export const CancelRun = z
+  .strictObject({ reason: text(1_000).optional() })
+  .optional()
+  .meta({ id: 'CancelRun' });
+
+export const workflowParams = z.object({ name: z.string() });
+export const runParams = z.object({ id: z.string() });
+export const taskParams = z.object({ id: z.string(), task: z.string() });
+
+export const listRunsQuery = z.strictObject({
+  ...page,
+  status: repeated(status),
+  workflow: workflowName.optional(),
+  label: repeated(z.string().regex(/^[\w.-]{1,63}:.{1,200}$/s, 'name:value')),
+  since: z.iso.datetime({ offset: true }).optional(),
+  sort: z.enum(['-createdAt']).default('-createdAt'),
+  count: z.enum(['true', 'false']).default('false'),
+});
+export const itemsQuery = z.strictObject({ ...page, status: repeated(taskStatus) });
+export const eventsQuery = z.strictObject({
+  after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+  limit: z.coerce.number().int().min(1).max(1_000).default(500),
+});

@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto';
+import type { Actor } from '../../../domain/access/can.ts';
+import { canonicalJson } from '../../../domain/definition/canonical.ts';
+import { checkInput } from '../../../domain/definition/jsonSchema.schema.ts';
+import { compileTemplate } from '../../../domain/expression/compileTemplate.ts';
+import { isObject, type Json } from '../../../domain/json.ts';
+import type { Plan } from '../../../domain/plan/plan.ts';
+import { Problem, type Issue } from '../../../domain/problem.ts';
+import { isPriority, priorityNumber, type Priority } from '../../../domain/run/priority.ts';
+import { missingArtifacts } from '../../../db/repositories/artifacts.ts';
+import type { Deps } from '../../deps.ts';
+import { resolvePlan, type Source } from './resolvePlan.ts';
+
+export type StartRunInput = {
+  source: Source;
+  /** Canonical text of the request, for telling a repetition from another request under the same key. */
+  fingerprint: string;
+  idempotencyKey: string | undefined;
+  input?: unknown;
+  runId?: string | undefined;
+  priority?: Priority | undefined;
+  labels?: Record<string, string> | undefined;
+};
+
+/** A client's own id is the run's only while its time is about now: partitions and order go by it. */
+const DAY_MS = 86_400_000;
+
+/**
+ * Accepts a run: checked, then durable, all in one group-committed transaction.
+ * @throws Problem idempotency_key_required | invalid_definition | invalid_run_input | payload_too_large | idempotency_mismatch
+ */
+export async function startRun(deps: Deps, actor: Actor, request: StartRunInput): Promise<{ runId: string; replayed: boolean }> {
+  const own = isOwnId(request.runId, deps.clock()) ? request.runId : undefined;
+  const key = request.idempotencyKey ?? (own === undefined && request.runId !== undefined ? `run:${request.runId}` : undefined);
+  if (key === undefined && own === undefined)
+    throw new Problem('idempotency_key_required', { detail: 'Send Idempotency-Key, or a runId of your own' });
+  const { plan, hash, body, name, number } = await resolvePlan(deps, request.source);
+  const input = readInput(plan, request.input, deps.config.TIU_MAX_INPUT);
+  const artifacts = await artifactsOf(deps, actor, plan, input.value);
+  const { outcome, runId } = await deps.submitRun({
+    ...(own !== undefined && { runId: own }),
+    ...(key !== undefined && { key }),
+    requestHash: createHash('sha256').update(request.fingerprint).digest(),
+    workspace: actor.workspace,
+    principal: actor.principal,
+    createdBy: actor.principal,
+    definition: name,
+    ...(number !== undefined && { definitionNumber: number }),
+    plan: { hash, body },
+    tasks: plan.tasks.length,
+    input: input.text,
+    priority: priorityNumber(request.priority ?? priorityOf(plan, input.value)),
+    labels: { ...labelsOf(plan), ...request.labels },
+    ...(plan.deadlineMs !== undefined && { deadlineMs: plan.deadlineMs }),
+    artifacts,
+  });
+  if (outcome === 'conflict') throw new Problem('idempotency_mismatch');
+  return { runId, replayed: outcome === 'known' };
+}
+
+const labelsOf = (plan: Plan): Record<string, string> =>
+  Object.fromEntries(Object.entries(plan.labels).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]));
+
+function isOwnId(id: string | undefined, now: number): id is string {
+  if (id?.[14] !== '7') return false;
+  return Math.abs(Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16) - now) < DAY_MS;
+}
+
+function readInput(plan: Plan, given: unknown, maxBytes: number): { value: Json; text: string } {
+  const checked = checkInput(plan.inputSchema, (given ?? {}) as Json);
+  if ('issues' in checked) throw new Problem('invalid_run_input', { detail: `${checked.issues.length} faults`, issues: checked.issues });
+  const text = JSON.stringify(checked.input);
+  if (Buffer.byteLength(text) > maxBytes)
+    throw new Problem('payload_too_large', { detail: `The input of a run may have ${maxBytes} bytes; upload an artifact` });
+  return { value: checked.input, text };
+}
+
+/** Artifacts that the input names. They are held as long as the run needs them. */
+async function artifactsOf(deps: Deps, actor: Actor, plan: Plan, input: Json): Promise<Buffer[]> {
+  const named = plan.artifactInputs.flatMap((field) => {
+    const value = isObject(input) ? input[field] : undefined;
+    const sha256 = isObject(value) ? value.sha256 : value;
+    return typeof sha256 === 'string' ? [{ field, sha256 }] : [];
+  });
+  if (named.length === 0) return [];
+  const valid = named.filter(({ sha256 }) => /^[0-9a-f]{64}$/.test(sha256));
+  const missing = new Set(await missingArtifacts(deps.db, { workspace: actor.workspace, hashes: valid.map(({ sha256 }) => sha256) }));
+  const issues: Issue[] = named
+    .filter((name) => missing.has(name.sha256) || !valid.includes(name))
+    .map(({ field }) => ({ pointer: `/${field}`, code: 'artifact_not_found', message: 'names no artifact of this workspace' }));
+  if (issues.length > 0) throw new Problem('invalid_run_input', { detail: `${issues.length} faults`, issues });
+  return valid.map(({ sha256 }) => Buffer.from(sha256, 'hex'));
+}
+
+function priorityOf(plan: Plan, input: Json): Priority {
+  if (isPriority(plan.priority)) return plan.priority;
+  const template = compileTemplate(plan.priority, { names: ['input'] });
+  const value = 'compiled' in template ? template.compiled.evaluate({ input }) : undefined;
+  if (isPriority(value)) return value;
+  const issues = [
+    { pointer: '', code: 'invalid_priority', message: 'the priority of the definition gives no known priority for this input' },
+  ];
+  throw new Problem('invalid_run_input', { detail: issues[0]?.message ?? '', issues });
+}
+
+/** What tells a request from another one. */
+export const fingerprintOf = (request: object): string => canonicalJson(request);

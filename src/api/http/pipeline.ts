@@ -1,0 +1,95 @@
+import type { Context } from 'koa';
+import { can, type Actor, type Resource } from '../../domain/access/can.ts';
+import { Problem } from '../../domain/problem.ts';
+import { bearer } from '../auth/authenticate.ts';
+import type { Deps } from '../deps.ts';
+import type { Call, Reply, Route } from '../route.ts';
+import { checkBodyHeaders, hasBody, mediaType, parseJson, readText, type MediaType } from './body.ts';
+import { idempotencyKey, idempotent } from './idempotency.ts';
+import { validate } from './validate.ts';
+
+const NOBODY: Actor = { principal: 'public', workspace: '', grants: new Set() };
+
+/** How a route is run. The order is the same for all of them, and only here. */
+export const runRoute =
+  (deps: Deps, route: Route) =>
+  async (ctx: Context & { params: Record<string, string> }): Promise<void> => {
+    limits(deps, route, ctx);
+    const actor = route.action === 'public' ? NOBODY : await deps.authenticate(bearer(ctx.headers.authorization));
+    const { text, ...input } = await read(deps, route, ctx);
+    const call = {
+      deps,
+      actor,
+      ...input,
+      headers: ctx.headers,
+      raw: ctx.req,
+      requestId: ctx.state.requestId as string,
+      gone: ctx.state.gone as AbortSignal,
+    };
+    const resource = await authorise(route, call);
+    const act = () => route.handler({ ...call, resource } as Call<never, never, never, never>);
+    const key = route.idempotency === 'stored' ? idempotencyKey(ctx.headers) : undefined;
+    const reply =
+      key === undefined ? await act() : await idempotent(deps, { actor, key, what: `${route.method} ${ctx.path}`, body: text }, act);
+    present(ctx, reply);
+  };
+
+function limits(deps: Deps, route: Route, ctx: Context): void {
+  const body = route.request?.body;
+  const types: MediaType[] = route.request?.upload ? ['other'] : body ? (body.fromYaml ? ['json', 'yaml'] : ['json']) : [];
+  checkBodyHeaders(ctx.req, { types, maxBytes: maxBytes(deps, route) });
+  const offered = Object.values(route.responses).flatMap((response) => response.types ?? (response.schema ? ['application/json'] : []));
+  if (offered.length > 0 && ctx.accepts(offered) === false) {
+    throw new Problem('not_acceptable', { detail: `Offered: ${[...new Set(offered)].join(', ')}` });
+  }
+}
+
+const maxBytes = (deps: Deps, route: Route): number => {
+  if (route.request?.upload) return deps.config.TIU_MAX_UPLOAD;
+  return route.request?.body ? deps.config.TIU_MAX_BODY : 0;
+};
+
+async function read(deps: Deps, route: Route, ctx: Context & { params: Record<string, string> }) {
+  const body = route.request?.body;
+  const present = body !== undefined && hasBody(ctx.req);
+  const text = present ? await readText(ctx.req, deps.config.TIU_MAX_BODY) : '';
+  const yaml = mediaType(ctx.req).kind === 'yaml' && body?.fromYaml;
+  const parsed = validate({
+    params: { schema: route.request?.params, value: ctx.params, prefix: '/path' },
+    query: { schema: route.request?.query, value: queryOf(ctx), prefix: '/query' },
+    body: { schema: body?.schema, value: yaml ? yaml(text) : present && text !== '' ? parseJson(text) : undefined, prefix: '' },
+  });
+  return { text, ...parsed };
+}
+
+/** Parameters that come once are strings, repeated ones are lists, so that a schema decides which may repeat. */
+function queryOf(ctx: Context): Record<string, unknown> {
+  const query = new Map<string, string[]>();
+  for (const [name, value] of new URLSearchParams(ctx.querystring)) {
+    if (value.includes('\0')) throw new Problem('malformed_request', { detail: 'The query holds U+0000' });
+    query.set(name, [...(query.get(name) ?? []), value]);
+  }
+  return Object.fromEntries([...query].map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
+}
+
+async function authorise(route: Route, call: { deps: Deps; actor: Actor; params: unknown }): Promise<Resource | undefined> {
+  if (route.action === 'public') return undefined;
+  if (!can(call.actor, route.action, call.actor)) throw new Problem('forbidden', { detail: `The key may not ${route.action}` });
+  if (!route.load) return call.actor;
+  const resource = await route.load(call as Parameters<NonNullable<Route['load']>>[0]);
+  // an object of another workspace is not told apart from one that does not exist
+  if (!resource || !can(call.actor, route.action, resource)) throw new Problem('not_found');
+  return resource;
+}
+
+function present(ctx: Context, reply: Reply): void {
+  ctx.status = reply.status;
+  for (const [name, value] of Object.entries(reply.headers ?? {})) ctx.set(name, value);
+  if (reply.body === undefined) {
+    ctx.body = null;
+    ctx.status = reply.status;
+    return;
+  }
+  ctx.type = reply.type ?? 'application/json';
+  ctx.body = reply.type === undefined ? JSON.stringify(reply.body) : reply.body;
+}

@@ -1,0 +1,72 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Problem, PROBLEMS } from '../../domain/problem.ts';
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** RFC 9457, with our stable `code`, the request's id, and all faults of a document at once. */
+export type ProblemBody = {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  detail?: string;
+  requestId: string;
+  issues?: Problem['issues'];
+};
+
+/** Whatever was thrown as a problem: what nobody expected says nothing about itself. */
+export function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  const code = (error as { code?: unknown }).code;
+  return new Problem(unreachable(code) ? 'unavailable' : 'internal', { cause: error, ...(unreachable(code) && { retryAfterMs: 1_000 }) });
+}
+
+/** PostgreSQL is away, starting, stopping, full or slow: the client may try again. */
+const unreachable = (code: unknown): boolean =>
+  typeof code === 'string' && /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|08|53|57|55P03|40001|40P01|25P0[34])/.test(code);
+
+export function presentProblem(problem: Problem, requestId: string): ProblemBody {
+  const { status, title } = PROBLEMS[problem.code];
+  return {
+    type: `urn:tiu:problem:${problem.code}`,
+    title,
+    status,
+    code: problem.code,
+    ...(problem.detail !== undefined && { detail: problem.detail }),
+    requestId,
+    ...(problem.issues && { issues: problem.issues }),
+  };
+}
+
+export function problemHeaders(problem: Problem): Record<string, string> {
+  return {
+    'content-type': PROBLEM_TYPE,
+    'cache-control': 'no-store',
+    ...(problem.code === 'unauthenticated' && { 'www-authenticate': 'Bearer' }),
+    ...(problem.retryAfterMs !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(problem.retryAfterMs / 1000))) }),
+  };
+}
+
+/** Answers on a connection that has no readable request. */
+export function answerRaw(socket: Socket, problem: Problem, requestId: string): void {
+  if (!socket.writable || socket.bytesWritten > 0) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(presentProblem(problem, requestId));
+  const headers = {
+    ...problemHeaders(problem),
+    'x-request-id': requestId,
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  };
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${problem.status} ${problem.code}\r\n${head.join('')}\r\n${body}`);
+}
+
+export function answer(response: ServerResponse, problem: Problem, requestId: string): void {
+  for (const [name, value] of Object.entries(problemHeaders(problem))) response.setHeader(name, value);
+  response.statusCode = problem.status;
+  response.end(JSON.stringify(presentProblem(problem, requestId)));
+}

@@ -1,0 +1,31 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { readConfig } from '../runtime/config.ts';
+import { createLifecycle, stopOnSignals } from '../runtime/lifecycle.ts';
+import { createLogger } from '../runtime/logger.ts';
+import { createApi } from './createApi.ts';
+import { createDeps } from './createDeps.ts';
+import { createSockets } from './realtime/sockets.ts';
+
+const config = readConfig(process.env);
+const log = createLogger({ name: 'api', level: config.TIU_LOG_LEVEL });
+const lifecycle = createLifecycle({ log });
+stopOnSignals({ lifecycle, log }, config.TIU_SHUTDOWN_GRACE);
+
+const { deps, close } = await createDeps(config, log);
+lifecycle.onStop('dependencies', close);
+
+const server = createApi(deps, lifecycle.stopping);
+const sockets = createSockets(deps, server);
+deps.metrics.observeSockets(sockets.count);
+lifecycle.onStop('server', async () => {
+  const closed = once(server, 'close');
+  await sockets.close(); // and takes no new connection
+  server.closeIdleConnections();
+  await closed;
+});
+
+server.listen(config.TIU_PORT, config.TIU_HOST);
+await once(server, 'listening');
+const { port } = server.address() as AddressInfo;
+process.stdout.write(`${JSON.stringify({ ready: true, url: config.TIU_PUBLIC_URL ?? `http://${config.TIU_HOST}:${port}` })}\n`);

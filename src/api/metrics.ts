@@ -1,0 +1,31 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { createRegistry, SECONDS } from '../runtime/metrics.ts';
+
+export type ApiMetrics = ReturnType<typeof createApiMetrics>;
+
+/** What an API process counts. */
+export function createApiMetrics() {
+  const registry: Registry = createRegistry();
+  const registers = [registry];
+  return {
+    registry,
+    requests: new Histogram({
+      name: 'tiu_http_request_seconds',
+      help: 'Requests by route',
+      labelNames: ['method', 'route', 'status'],
+      buckets: SECONDS,
+      registers,
+    }),
+    accepted: new Counter({ name: 'tiu_runs_accepted_total', help: 'Runs accepted', labelNames: ['replayed'], registers }),
+    observeSockets: (count: () => number) =>
+      new Gauge({
+        name: 'tiu_sockets',
+        help: 'Open sockets',
+        registers,
+        collect() {
+          this.set(count());
+        },
+      }),
+    behind: new Counter({ name: 'tiu_readers_behind_total', help: 'Readers told to catch up', registers }),
+  };
+}

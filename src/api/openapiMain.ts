@@ -1,0 +1,5 @@
+import { openapi } from './openapi.ts';
+import { routes } from './routes.ts';
+
+// docs/openapi.json is this output
+process.stdout.write(`${JSON.stringify(openapi(routes), null, 2)}\n`);

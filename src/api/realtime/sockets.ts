@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto';
+import type { Server as HttpServer } from 'node:http';
+import { Server, type Socket } from 'socket.io';
+import { z } from 'zod';
+import { can, type Actor } from '../../domain/access/can.ts';
+import { Problem } from '../../domain/problem.ts';
+import type { RunEvent } from '../../domain/run/events.ts';
+import { UUID } from '../cursor.ts';
+import type { Deps } from '../deps.ts';
+import { loadRun } from '../features/runs/readRun.ts';
+import { presentProblem, toProblem, type ProblemBody } from '../http/problems.ts';
+import { buffered, drained } from './pressure.ts';
+
+/** Bytes that may wait for a slow socket before it is told to catch up. */
+const BUFFER = 1024 * 1024;
+const MAX_FRAME = 1024 * 1024;
+const MAX_SUBSCRIPTIONS = 100;
+/** How often the tokens of open sockets are looked at again, ms. */
+const RECHECK_MS = 10_000;
+
+type SocketData = { actor: Actor; token: string; topics: Map<string, () => void> };
+type TopicEvent = { topic: string; seq: number; type: string; at: string; runId?: string; data?: unknown };
+type Ack = { ok: true; seq: number } | { ok: false; problem: ProblemBody };
+type ToClient = { event: (event: TopicEvent) => void; behind: (notice: { topic: string; seq: number }) => void };
+type ToServer = { subscribe: (request: unknown, ack: unknown) => void; unsubscribe: (request: unknown, ack: unknown) => void };
+type Client = Socket<ToServer, ToClient, Record<string, never>, SocketData>;
+type Io = Server<ToServer, ToClient, Record<string, never>, SocketData>;
+
+const subscription = z.strictObject({
+  topic: z.string().max(200),
+  after: z.int().min(0).default(0),
+});
+
+/** Socket.IO at `/socket.io`: topics `run:<id>` (every event, by number) and `workspace:<id>` (latest states). */
+export function createSockets(deps: Deps, server: HttpServer): { close: () => Promise<void>; count: () => number } {
+  const io: Io = new Server(server, {
+    path: '/socket.io',
+    maxHttpBufferSize: MAX_FRAME,
+    serveClient: false,
+    cors: { origin: false },
+    pingInterval: 20_000,
+  });
+  io.use((socket, next) => {
+    authenticate(deps, socket).then(
+      () => {
+        next();
+      },
+      (error: unknown) => {
+        const problem = presentProblem(toProblem(error), randomUUID());
+        next(Object.assign(new Error(problem.title), { data: problem }));
+      },
+    );
+  });
+  io.on('connection', (socket) => {
+    socket.on('subscribe', (request, ack) => void reply(ack, () => subscribe(deps, socket, request)));
+    socket.on('unsubscribe', (request, ack) => void reply(ack, () => unsubscribe(socket, request)));
+    socket.once('disconnect', () => {
+      for (const leave of socket.data.topics.values()) leave();
+    });
+  });
+  deps.rooms.onNews((run, events) => {
+    for (const event of events) io.local.to(`run:${run}`).emit('event', { topic: `run:${run}`, ...event });
+  });
+  deps.workspaces.onRuns((workspace, runs) => {
+    const topic = `workspace:${workspace}`;
+    shed(io, topic);
+    const at = new Date(deps.clock()).toISOString();
+    for (const run of runs)
+      io.local.to(topic).emit('event', { topic, seq: run.lastSeq, type: 'run.progress', at, runId: run.id, data: run });
+  });
+  const recheck = setInterval(() => {
+    for (const socket of io.of('/').sockets.values())
+      deps.authenticate(socket.data.token).catch((error: unknown) => error instanceof Problem && socket.disconnect(true));
+  }, RECHECK_MS);
+  return {
+    count: () => io.of('/').sockets.size,
+    close: async () => {
+      clearInterval(recheck);
+      await io.close(); // closes the HTTP server too
+    },
+  };
+}
+
+async function authenticate(deps: Deps, socket: Client): Promise<void> {
+  const token: unknown = socket.handshake.auth.token;
+  const actor = await deps.authenticate(typeof token === 'string' ? token : undefined);
+  socket.data = { actor, token: String(token), topics: new Map() };
+}
+
+async function reply(ack: unknown, act: () => Promise<number>): Promise<void> {
+  const answer = await act().then(
+    (seq): Ack => ({ ok: true, seq }),
+    (error: unknown): Ack => ({ ok: false, problem: presentProblem(toProblem(error), randomUUID()) }),
+  );
+  if (typeof ack === 'function') (ack as (answer: Ack) => void)(answer);
+}
+
+function parse(request: unknown): z.output<typeof subscription> {
+  const parsed = subscription.safeParse(request);
+  if (parsed.success) return parsed.data;
+  throw new Problem('invalid_request', { detail: parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`).join('; ') });
+}
+
+async function subscribe(deps: Deps, socket: Client, request: unknown): Promise<number> {
+  const { topic, after } = parse(request);
+  const { topics } = socket.data;
+  leave(socket, topic);
+  if (topics.size >= MAX_SUBSCRIPTIONS) throw new Problem('rate_limited', { detail: `At most ${MAX_SUBSCRIPTIONS} topics per socket` });
+  const [kind, id = ''] = topic.split(':');
+  if (kind === 'run' && UUID.test(id)) return subscribeRun(deps, socket, { topic, id, after });
+  if (kind === 'workspace' && id === socket.data.actor.workspace) return subscribeWorkspace(deps, socket, topic);
+  throw new Problem('not_found', { detail: 'No such topic' });
+}
+
+async function subscribeRun(deps: Deps, socket: Client, target: { topic: string; id: string; after: number }): Promise<number> {
+  const { actor, topics } = socket.data;
+  const run = await loadRun({ deps, actor, params: { id: target.id } });
+  if (!run) throw new Problem('not_found', { detail: 'No such topic' });
+  if (!can(actor, 'run.read', run)) throw new Problem('forbidden');
+  const { topic } = target;
+  const send = (events: readonly RunEvent[]) => {
+    for (const event of events) socket.emit('event', { topic, ...event });
+  };
+  const stop = await deps.rooms.follow(run, target.after, {
+    events: send,
+    live: () => void socket.join(topic),
+    full: () => buffered(socket.conn) > BUFFER,
+    drained: () => drained(socket.conn, BUFFER / 4),
+    behind: (seq) => {
+      leave(socket, topic);
+      socket.emit('behind', { topic, seq });
+    },
+  });
+  topics.set(topic, stop);
+  if (!socket.connected) stop();
+  return run.last_seq;
+}
+
+async function subscribeWorkspace(deps: Deps, socket: Client, topic: string): Promise<number> {
+  const { actor, topics } = socket.data;
+  if (!can(actor, 'run.read', actor)) throw new Problem('forbidden');
+  const stop = deps.workspaces.watch(actor.workspace);
+  topics.set(topic, stop);
+  const runs = await deps.workspaces.snapshot(actor.workspace);
+  socket.emit('event', { topic, seq: 0, type: 'workspace.snapshot', at: new Date(deps.clock()).toISOString(), data: { runs } });
+  await socket.join(topic);
+  if (!socket.connected) stop();
+  return 0;
+}
+
+/** Slow readers of a topic without a log are dropped from it: they subscribe again and get a snapshot. */
+function shed(io: Io, topic: string): void {
+  for (const id of io.of('/').adapter.rooms.get(topic) ?? []) {
+    const socket = io.of('/').sockets.get(id);
+    if (!socket || buffered(socket.conn) <= BUFFER) continue;
+    leave(socket, topic);
+    socket.emit('behind', { topic, seq: 0 });
+  }
+}
+
+function leave(socket: Client, topic: string): void {
+  socket.data.topics.get(topic)?.();
+  socket.data.topics.delete(topic);
+  void socket.leave(topic);
+}
+
+function unsubscribe(socket: Client, request: unknown): Promise<number> {
+  leave(socket, parse(request).topic);
+  return Promise.resolve(0);
+}

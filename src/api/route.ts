@@ -1,0 +1,79 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { z } from 'zod';
+import type { Action, Actor, Resource } from '../domain/access/can.ts';
+import type { ProblemCode } from '../domain/problem.ts';
+import type { Deps } from './deps.ts';
+
+export type BodySpec<B extends z.ZodType> = {
+  schema: B;
+  /** Turns an `application/yaml` body into the shape that `schema` describes; without it YAML is refused. */
+  fromYaml?: (text: string) => unknown;
+};
+
+/** What a handler is given: everything checked. */
+export type Call<P, Q, B, R> = {
+  deps: Deps;
+  actor: Actor;
+  params: P;
+  query: Q;
+  body: B;
+  resource: R;
+  headers: IncomingMessage['headers'];
+  /** The raw request, for uploads. */
+  raw: IncomingMessage;
+  requestId: string;
+  /** Fires when the client has gone or the process wants to end. */
+  gone: AbortSignal;
+};
+
+export type Reply = {
+  status: number;
+  /** An object is sent as JSON; text, bytes and streams as `type` says. */
+  body?: unknown;
+  type?: string;
+  headers?: Record<string, string>;
+  /** What an idempotent replay answers instead of `body`. */
+  replay?: unknown;
+};
+
+export type ResponseSpec = { description: string; schema?: z.ZodType; types?: readonly string[]; headers?: Record<string, string> };
+
+type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends Resource> = {
+  method: 'get' | 'post' | 'delete';
+  /** With `{name}` for parameters. */
+  path: string;
+  /** What the caller must be allowed to do; `public` = anybody. */
+  action: Action | 'public';
+  summary: string;
+  description?: string;
+  tag: string;
+  request?: { params?: P; query?: Q; body?: BodySpec<B>; upload?: true };
+  responses: { [status: number]: ResponseSpec };
+  /** Codes this route may answer with besides those every route has. */
+  problems?: readonly ProblemCode[];
+  /**
+   * `stored`: an answer is kept with its Idempotency-Key and replayed. `own`: the handler keeps the promise itself.
+   * Routes that repeat harmlessly have none.
+   */
+  idempotency?: 'stored' | 'own';
+  /** The object the request is about; undefined = 404. */
+  load?: (call: Pick<Call<z.output<P>, z.output<Q>, z.output<B>, never>, 'deps' | 'actor' | 'params'>) => Promise<R | undefined>;
+  handler: (call: Call<z.output<P>, z.output<Q>, z.output<B>, R>) => Promise<Reply>;
+};
+
+/** A route whose types are erased: what the list holds and the pipeline runs. */
+export type Route = Omit<Definition<z.ZodType, z.ZodType, z.ZodType, Resource>, 'load' | 'handler'> & {
+  load?: (call: Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'params'>) => Promise<Resource | undefined>;
+  handler: (call: Call<never, never, never, never>) => Promise<Reply>;
+};
+
+/** Describes a route; `pipeline.ts` runs it in the one fixed order and `openapi.ts` documents it. */
+export const defineRoute = <
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+  R extends Resource = Resource,
+>(
+  definition: Definition<P, Q, B, R>,
+): Route => definition as unknown as Route;

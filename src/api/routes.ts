@@ -1,0 +1,19 @@
+import { apiKeyRoutes } from './features/apiKeys/routes.ts';
+import { artifactRoutes } from './features/artifacts/routes.ts';
+import { docsRoutes } from './features/docs/routes.ts';
+import { healthRoutes } from './features/health/routes.ts';
+import { progressRoutes } from './features/runs/progressRoutes.ts';
+import { runRoutes } from './features/runs/routes.ts';
+import { workflowRoutes } from './features/workflows/routes.ts';
+import type { Route } from './route.ts';
+
+/** The product over HTTP: everything there is, in one list. */
+export const routes: readonly Route[] = [
+  ...workflowRoutes,
+  ...runRoutes,
+  ...progressRoutes,
+  ...artifactRoutes,
+  ...apiKeyRoutes,
+  ...healthRoutes,
+  ...docsRoutes,
+];

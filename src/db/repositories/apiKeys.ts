@@ -1,0 +1,75 @@
+import { createHash, randomBytes, randomUUIDv7 } from 'node:crypto';
+import type { Scope } from '../../domain/access/can.ts';
+import type { Database } from '../database.ts';
+import { ApiKey } from '../entities/apiKey.entity.ts';
+
+const FORMAT = /^tiu_[0-9a-f]{32}_[A-Za-z0-9_-]{43}$/;
+
+export type ApiKeyInfo = { id: string; name: string; scopes: Scope[]; created: Date; lastUsed: Date | null };
+export type KeyHolder = { id: string; workspace: string; scopes: Scope[] };
+
+const hashOf = (key: string): Buffer => createHash('sha256').update(key).digest();
+
+/** Makes a key of a workspace. The key itself is in the answer and nowhere else. */
+export async function createApiKey(
+  db: Database,
+  input: { workspace: string; name: string; scopes: readonly Scope[] },
+): Promise<ApiKeyInfo & { key: string }> {
+  const id = randomUUIDv7();
+  const key = `tiu_${id.replaceAll('-', '')}_${randomBytes(32).toString('base64url')}`;
+  const scopes = [...new Set(input.scopes)].sort();
+  const created = new Date();
+  await db.orm.em
+    .fork()
+    .insert(ApiKey, { id, workspace: input.workspace, name: input.name, hash: hashOf(key), scopes, created, version: 1 });
+  return { id, key, name: input.name, scopes, created, lastUsed: null };
+}
+
+/** Whose key this is; undefined for one that is malformed, unknown or revoked. */
+export async function findKeyHolder(db: Database, key: string): Promise<KeyHolder | undefined> {
+  if (!FORMAT.test(key)) return undefined;
+  const rows = await db.rows<KeyHolder>({
+    name: 'key_holder',
+    text: 'select id, workspace, scopes from api_key where hash = $1 and revoked is null',
+    values: [hashOf(key)],
+  });
+  return rows[0];
+}
+
+/** Keys that are not revoked, newest first. @param before id of the last one of the page before */
+export async function listApiKeys(
+  db: Database,
+  page: { workspace: string; before: string | undefined; limit: number },
+): Promise<ApiKeyInfo[]> {
+  const rows = await db.orm.em
+    .fork()
+    .find(
+      ApiKey,
+      { workspace: page.workspace, revoked: null, ...(page.before !== undefined && { id: { $lt: page.before } }) },
+      { orderBy: { id: 'desc' }, limit: page.limit },
+    );
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    scopes: row.scopes as Scope[],
+    created: row.created,
+    lastUsed: row.lastUsed ?? null,
+  }));
+}
+
+/** @returns false if there is no such key in the workspace, or it was revoked before */
+export async function revokeApiKey(db: Database, key: { workspace: string; id: string }): Promise<boolean> {
+  const changed = await db.orm.em
+    .fork()
+    .nativeUpdate(ApiKey, { id: key.id, workspace: key.workspace, revoked: null }, { revoked: new Date() });
+  return changed === 1;
+}
+
+/** Notes that a key was used, at most once a minute. */
+export async function touchApiKey(db: Database, id: string): Promise<void> {
+  await db.rows({
+    name: 'key_touch',
+    text: `update api_key set last_used = clock_timestamp() where id = $1 and (last_used is null or last_used < clock_timestamp() - interval '1 minute')`,
+    values: [id],
+  });
+}

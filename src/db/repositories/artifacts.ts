@@ -1,0 +1,47 @@
+import type { Database } from '../database.ts';
+
+export type ArtifactRow = { workspace: string; sha256: string; size: number; media_type: string; name: string | null; created: string };
+
+const COLUMNS = `workspace, encode(sha256, 'hex') as sha256, size::float8 as size, media_type, name, created`;
+
+/** Records an object that is in the store. The same content again keeps its first row. */
+export async function recordArtifact(
+  db: Database,
+  artifact: { workspace: string; sha256: string; size: number; mediaType: string; name: string | undefined; by: string },
+): Promise<ArtifactRow & { fresh: boolean }> {
+  const rows = await db.rows<ArtifactRow & { fresh: boolean }>({
+    name: 'artifact_record',
+    text: `insert into artifact as a (workspace, sha256, size, media_type, name, created, created_by) values ($1, $2, $3, $4, $5, clock_timestamp(), $6)
+      on conflict (workspace, sha256) do update set deleting = null returning ${COLUMNS}, xmax = 0 as fresh`,
+    values: [
+      artifact.workspace,
+      Buffer.from(artifact.sha256, 'hex'),
+      artifact.size,
+      artifact.mediaType,
+      artifact.name ?? null,
+      artifact.by,
+    ],
+  });
+  const row = rows[0];
+  if (!row) throw new Error('an upsert returned no row');
+  return row;
+}
+
+export async function findArtifact(db: Database, key: { workspace: string; sha256: string }): Promise<ArtifactRow | undefined> {
+  const rows = await db.rows<ArtifactRow>({
+    name: 'artifact_find',
+    text: `select ${COLUMNS} from artifact where workspace = $1 and sha256 = $2 and deleting is null`,
+    values: [key.workspace, Buffer.from(key.sha256, 'hex')],
+  });
+  return rows[0];
+}
+
+/** Those of `hashes` (hex) that the workspace has no artifact for. */
+export async function missingArtifacts(db: Database, scope: { workspace: string; hashes: string[] }): Promise<string[]> {
+  const rows = await db.rows<{ sha: string }>({
+    name: 'artifact_missing',
+    text: `select encode(h, 'hex') as sha from unnest($2::bytea[]) h where not exists (select from artifact a where a.workspace = $1 and a.sha256 = h and a.deleting is null)`,
+    values: [scope.workspace, scope.hashes.map((hash) => Buffer.from(hash, 'hex'))],
+  });
+  return rows.map((row) => row.sha);
+}

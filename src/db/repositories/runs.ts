@@ -1,0 +1,234 @@
+import type { Json, JsonObject } from '../../domain/json.ts';
+import type { RunStatus, TaskStatus } from '../../domain/plan/outcome.ts';
+import type { Failure } from '../../domain/problem.ts';
+import type { Database } from '../database.ts';
+
+export type RunRow = {
+  id: string;
+  workspace: string;
+  definition: string;
+  definition_number: number | null;
+  /** hex */
+  plan: string;
+  priority: number;
+  labels: JsonObject | null;
+  created: string;
+  created_by: string;
+  status: RunStatus;
+  reason: string | null;
+  intent: string | null;
+  total: number;
+  open: number;
+  failed: number;
+  last_seq: number;
+  deadline: string | null;
+  started: string | null;
+  finished: string | null;
+  failure: Failure | null;
+};
+
+const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.labels, r.created, r.created_by,
+  s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.deadline, s.started, s.finished, s.failure`;
+
+/** A run of the workspace; undefined for another's. */
+export async function findRun(db: Database, run: { workspace: string; id: string }): Promise<RunRow | undefined> {
+  const rows = await db.rows<RunRow>({
+    name: 'run_find',
+    text: `select ${COLUMNS} from run r join run_state s on s.run = r.id where r.id = $1 and r.workspace = $2`,
+    values: [run.id, run.workspace],
+  });
+  return rows[0];
+}
+
+/** Runs among `ids` that belong to the workspace. */
+export async function findRuns(db: Database, runs: { workspace: string; ids: string[] }): Promise<RunRow[]> {
+  return db.rows<RunRow>({
+    name: 'runs_find',
+    text: `select ${COLUMNS} from run r join run_state s on s.run = r.id where r.id = any($1) and r.workspace = $2 order by r.id`,
+    values: [runs.ids, runs.workspace],
+  });
+}
+
+export type RunFilter = {
+  workspace: string;
+  status: readonly RunStatus[];
+  workflow: string | undefined;
+  labels: readonly { name: string; value: string }[];
+  since: Date | undefined;
+};
+
+/** Newest first. @param before id of the last one of the page before */
+export async function listRuns(db: Database, filter: RunFilter, page: { before: string | undefined; limit: number }): Promise<RunRow[]> {
+  const { where, values, shape } = conditions(filter);
+  const before = page.before === undefined ? '' : `and r.id < $${values.push(page.before)}`;
+  return db.rows<RunRow>({
+    name: `run_list_${shape}${before === '' ? '' : 'b'}`,
+    text: `select ${COLUMNS} from run r join run_state s on s.run = r.id where ${where} ${before} order by r.id desc limit $${values.push(page.limit)}`,
+    values,
+  });
+}
+
+export async function countRuns(db: Database, filter: RunFilter): Promise<number> {
+  const { where, values, shape } = conditions(filter);
+  const rows = await db.rows<{ n: number }>({
+    name: `run_count_${shape}`,
+    text: `select count(*)::int as n from run r join run_state s on s.run = r.id where ${where}`,
+    values,
+  });
+  return rows[0]?.n ?? 0;
+}
+
+function conditions(filter: RunFilter): { where: string; values: unknown[]; shape: string } {
+  const values: unknown[] = [filter.workspace];
+  const where = ['r.workspace = $1'];
+  if (filter.status.length > 0) where.push(`s.status = any($${values.push(filter.status)})`);
+  if (filter.workflow !== undefined) where.push(`r.definition = $${values.push(filter.workflow)}`);
+  for (const { name, value } of filter.labels) {
+    where.push(
+      `exists (select from label l where l.workspace = $1 and l.name = $${values.push(name)} and l.value = $${values.push(value)} and l.run = r.id)`,
+    );
+  }
+  if (filter.since) where.push(`r.created >= $${values.push(filter.since)}`);
+  const flags = [
+    filter.status.length > 0 ? 's' : '',
+    filter.workflow === undefined ? '' : 'w',
+    String(filter.labels.length),
+    filter.since ? 't' : '',
+  ];
+  return { where: where.join(' and '), values, shape: flags.join('') };
+}
+
+/** How many tasks of a run are in which status; pending ones have no row. */
+export async function countTasks(db: Database, run: string): Promise<{ status: TaskStatus; n: number }[]> {
+  return db.rows({
+    name: 'task_counts',
+    text: `select t.status, count(*)::int as n from (select distinct on (task) status from task where run = $1 and item = -1 order by task, generation desc) t group by 1`,
+    values: [run],
+  });
+}
+
+/** What a closed run gave: JSON text, or where it is. Undefined for one that gave nothing. */
+export async function findOutput(db: Database, run: string): Promise<{ output: string | null; output_ref: Buffer | null } | undefined> {
+  const rows = await db.rows<{ output: string | null; output_ref: Buffer | null }>({
+    name: 'run_output',
+    text: 'select output::text as output, output_ref from run_output where run = $1',
+    values: [run],
+  });
+  return rows[0];
+}
+
+/** Status and last event number of those of `runs` that exist. */
+export async function runHeads(db: Database, runs: string[]): Promise<{ run: string; last_seq: number; closed: boolean }[]> {
+  return db.rows({
+    name: 'run_heads',
+    text: 'select run, last_seq::float8 as last_seq, finished is not null as closed from run_state where run = any($1)',
+    values: [runs],
+  });
+}
+
+/** The newest runs of a workspace, and of `others` those that belong to it, as `[id, last event number]`. */
+export async function workspaceHeads(
+  db: Database,
+  scope: { workspace: string; newest: number; others: string[] },
+): Promise<{ run: string; last_seq: number; closed: boolean }[]> {
+  return db.rows({
+    name: 'workspace_heads',
+    text: `select s.run, s.last_seq::float8 as last_seq, s.finished is not null as closed from run_state s where s.workspace = $1 and s.run = any(
+      (array(select id from run where workspace = $1 order by id desc limit $2)) || $3::uuid[])`,
+    values: [scope.workspace, scope.newest, scope.others],
+  });
+}
+
+export type TaskRow = {
+  task: number;
+  item: number;
+  generation: number;
+  status: TaskStatus;
+  branch: number | null;
+  attempt: number;
+  output_ref: Buffer | null;
+  output_size: number | null;
+  failure: Failure | null;
+  started: string | null;
+  finished: string | null;
+  next_at: string | null;
+};
+
+const TASK = 'task, item, generation, status, branch, attempt, output_ref, output_size, failure, started, finished, next_at';
+
+/** Rows of the tasks themselves; a task that nothing happened to has none. */
+export async function listTasks(db: Database, run: string): Promise<TaskRow[]> {
+  return db.rows<TaskRow>({
+    name: 'task_list',
+    text: `select distinct on (task) ${TASK} from task where run = $1 and item = -1 order by task, generation desc`,
+    values: [run],
+  });
+}
+
+/** Statuses of the items of mapped tasks. */
+export async function countItems(db: Database, run: string): Promise<{ task: number; status: TaskStatus; n: number }[]> {
+  return db.rows({
+    name: 'item_counts',
+    text: `select t.task, t.status, count(*)::int as n from (select distinct on (task, item) task, status from task where run = $1 and item >= 0
+      order by task, item, generation desc) t group by 1, 2`,
+    values: [run],
+  });
+}
+
+export async function findTask(
+  db: Database,
+  key: { run: string; task: number },
+): Promise<(TaskRow & { output: string | null }) | undefined> {
+  const rows = await db.rows<TaskRow & { output: string | null }>({
+    name: 'task_find',
+    text: `select ${TASK}, output::text as output from task where run = $1 and task = $2 and item = -1 order by generation desc limit 1`,
+    values: [key.run, key.task],
+  });
+  return rows[0];
+}
+
+/** Items in order of their index. @param page.after index of the last one of the page before, -1 = from the start */
+export async function listItems(
+  db: Database,
+  key: { run: string; task: number },
+  page: { status: readonly TaskStatus[]; after: number; limit: number },
+): Promise<(TaskRow & { output: string | null })[]> {
+  return db.rows<TaskRow & { output: string | null }>({
+    name: 'item_list',
+    text: `select * from (select distinct on (item) ${TASK}, output::text as output from task where run = $1 and task = $2 and item > $3 order by item, generation desc) t
+      where cardinality($4::text[]) = 0 or status = any($4) order by item limit $5`,
+    values: [key.run, key.task, page.after, page.status, page.limit],
+  });
+}
+
+export type EventRow = {
+  run: string;
+  seq: number;
+  type: string;
+  task: number | null;
+  item: number | null;
+  attempt: number | null;
+  data: Json;
+  at: string;
+};
+
+const EVENT = 'run, seq::float8 as seq, type, task, item, attempt, data, at';
+
+/** Events of a run after a number, in order. @param until highest number wanted */
+export async function listEvents(db: Database, page: { run: string; after: number; until: number; limit: number }): Promise<EventRow[]> {
+  return db.rows<EventRow>({
+    name: 'event_list',
+    text: `select ${EVENT} from run_event where run = $1 and seq > $2 and seq <= $3 order by seq limit $4`,
+    values: [page.run, page.after, page.until, page.limit],
+  });
+}
+
+/** For each run the events after its number, at most `limit` of each. */
+export async function newEvents(db: Database, heads: { runs: string[]; after: number[]; limit: number }): Promise<EventRow[]> {
+  return db.rows<EventRow>({
+    name: 'event_news',
+    text: `select e.run, e.seq::float8 as seq, e.type, e.task, e.item, e.attempt, e.data, e.at from unnest($1::uuid[], $2::bigint[]) h(run, head)
+      cross join lateral (select * from run_event v where v.run = h.run and v.seq > h.head order by v.seq limit $3) e order by e.run, e.seq`,
+    values: [heads.runs, heads.after, heads.limit],
+  });
+}

@@ -1,0 +1,39 @@
+/** What a key may be granted. Roles, when they come, are sets of these. */
+export const SCOPES = [
+  'runs:read',
+  'runs:write',
+  'workflows:read',
+  'workflows:write',
+  'artifacts:read',
+  'artifacts:write',
+  'keys:manage',
+  'system:read',
+] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** Every action of the product and the scope it needs. */
+export const ACTIONS = {
+  'workflow.check': 'workflows:read',
+  'workflow.read': 'workflows:read',
+  'workflow.store': 'workflows:write',
+  'run.start': 'runs:write',
+  'run.read': 'runs:read',
+  'run.cancel': 'runs:write',
+  'artifact.read': 'artifacts:read',
+  'artifact.upload': 'artifacts:write',
+  'key.read': 'keys:manage',
+  'key.create': 'keys:manage',
+  'key.revoke': 'keys:manage',
+  'system.read': 'system:read',
+} as const satisfies Record<string, Scope>;
+export type Action = keyof typeof ACTIONS;
+
+/** Who acts. `principal` is what rows record, `key:<uuid>` today. */
+export type Actor = { principal: string; workspace: string; grants: ReadonlySet<Scope> };
+
+/** What is acted on: as much of it as the decision needs. */
+export type Resource = { workspace: string };
+
+/** The one decision about rights. An object of another workspace is nobody's business, whatever is granted. */
+export const can = (actor: Actor, action: Action, resource: Resource): boolean =>
+  actor.workspace === resource.workspace && actor.grants.has(ACTIONS[action]);

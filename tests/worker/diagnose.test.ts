@@ -1,0 +1,33 @@
+import { expect, test } from '@jest/globals';
+import type { Execution } from '../../src/temporal/executions.ts';
+import { diagnose, type Diagnosis } from '../../src/worker/diagnose.ts';
+
+const is = (status: Execution['status'], taskAttempt = 0): Execution => ({ status, taskAttempt, temporalRunId: 't' });
+
+type Case = [
+  name: string,
+  execution: Execution | undefined,
+  terminatedBy: string,
+  run: { restarts?: number; started?: boolean },
+  expected: Diagnosis,
+];
+
+test.each<Case>([
+  ['one that runs', is('RUNNING', 1), '', {}, 'fine'],
+  ['one whose workflow task was tried five times', is('RUNNING', 5), '', {}, 'fine'],
+  ['one whose workflow task was tried six times', is('RUNNING', 6), '', {}, 'wedged'],
+  ['one that is wedged after three restarts', is('RUNNING', 6), '', { restarts: 3 }, 'fault'],
+  ['one that is wedged before it began', is('RUNNING', 6), '', { started: false }, 'wedged'],
+  ['one that Temporal does not know', undefined, '', {}, 'lost'],
+  ['one that never began and Temporal does not know', undefined, '', { started: false }, 'fine'],
+  ['one that the server terminated', is('TERMINATED'), 'history-service', {}, 'killed'],
+  ['one that we terminated', is('TERMINATED'), 'tiu-w1', {}, 'killed'],
+  ['one that somebody terminated', is('TERMINATED'), 'ann@desk', {}, 'operator'],
+  ['one that nobody known terminated', is('TERMINATED'), '', {}, 'operator'],
+  ['one that completed while its row is open', is('COMPLETED'), '', {}, 'dead'],
+  ['one that failed while its row is open', is('FAILED'), '', {}, 'dead'],
+  ['one that fails again and again', is('FAILED'), '', { restarts: 3 }, 'fault'],
+  ['one that an operator paused in Temporal', is('PAUSED'), '', {}, 'fine'],
+])('%s', (...[, execution, terminatedBy, run, expected]) => {
+  expect(diagnose({ restarts: 0, started: true, ...run }, execution, terminatedBy)).toBe(expected);
+});

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Client, Connection } from '@temporalio/client';
+import type { Database } from '../../src/db/database.ts';
+import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
+import { aRun, stateOf, until } from './support/aRun.ts';
+import { aWorker, type TestWorker } from './support/aWorker.ts';
+
+let base: TestDatabase;
+let db: Database;
+let worker: TestWorker;
+let connection: Connection;
+beforeAll(async () => {
+  base = await aDatabase();
+  db = await base.open('tiu_engine', 6);
+  connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
+  worker = await aWorker(db, { TIU_TASK_QUEUE: 'reconciler', TIU_WORKFLOW_TASK_TIMEOUT: '1000' });
+  await worker.ready;
+}, 60_000);
+afterAll(async () => {
+  await worker.stop();
+  await connection.close();
+  await base.drop();
+});
+
+const as = (identity: string) => new Client({ connection, identity }).workflow;
+const statusIs = (runId: string, status: string, ms = 20_000) => until(async () => (await stateOf(db, runId)).status === status, ms);
+const corrections = async (reason: string) =>
+  (await worker.metrics.corrections.get()).values.find((v) => v.labels.reason === reason)?.value ?? 0;
+
+/** A run that waits in Temporal, begun long enough ago to be looked at. */
+async function aWaitingRun(): Promise<string> {
+  const run = await aRun(db, { mode: 'wait' });
+  await until(async () => (await stateOf(db, run)).started);
+  await db.pool.query(`update run_state set started = started - interval '10 s' where run = $1`, [run]);
+  return run;
+}
+
+test('a run that Temporal lost is started again', async () => {
+  const run = await aRun(db, { started: true });
+  await statusIs(run, 'completed');
+  expect(await corrections('lost')).toBeGreaterThanOrEqual(1);
+});
+
+test('a run that waits in peace is left alone', async () => {
+  const run = await aWaitingRun();
+  const { epoch } = await stateOf(db, run);
+  const from = Date.now();
+  await until(async () => (await worker.metrics.reconciled.get()).values[0]?.value ?? 0).then(() =>
+    until(async () => ((await worker.metrics.reconciled.get()).values[0]?.value ?? 0) * 1000 > from + 2_000),
+  );
+  expect((await stateOf(db, run)).epoch).toBe(epoch);
+});
+
+test.each(['history-service', 'tiu-other'])('a run terminated by %s is restarted', async (identity) => {
+  const run = await aWaitingRun();
+  const { epoch } = await stateOf(db, run);
+  await as(identity).getHandle(`run/${run}`).terminate('test');
+  await until(async () => (await stateOf(db, run)).epoch > epoch);
+  expect(await stateOf(db, run)).toMatchObject({ status: 'running', intent: null });
+});
+
+test('a run terminated by an operator is cancelled by force, with the reason', async () => {
+  const run = await aWaitingRun();
+  await as('ann@desk').getHandle(`run/${run}`).terminate('enough');
+  await until(async () => (await stateOf(db, run)).intent === 'force');
+  expect((await stateOf(db, run)).reason).toBe('terminated in Temporal by ann@desk');
+  await statusIs(run, 'completed');
+});
+
+test('a run whose execution ends again and again while its row is open fails with engine_fault', async () => {
+  const run = await aRun(db, { mode: 'end', started: true });
+  await statusIs(run, 'failed', 25_000);
+  const state = await stateOf(db, run);
+  expect(state).toMatchObject({ restarts: 3, failure: { code: 'engine_fault' } });
+});
+
+test('a wedged run is terminated and restarted; after three restarts it fails with engine_fault', async () => {
+  const first = await aRun(db, { mode: 'poison' });
+  const last = await aRun(db, { mode: 'poison' });
+  await until(async () => (await stateOf(db, last)).started);
+  await db.pool.query('update run_state set restarts = 3 where run = $1', [last]);
+  await statusIs(last, 'failed', 60_000);
+  expect((await stateOf(db, last)).failure?.code).toBe('engine_fault');
+  await until(async () => (await stateOf(db, first)).restarts === 1, 60_000);
+  expect((await as('test').getHandle(`run/${last}`).describe()).status.name).toBe('TERMINATED');
+  await db.pool.query(`update run set input = '{"mode":"finish"}' where id = $1`, [first]);
+  await statusIs(first, 'completed', 60_000);
+}, 130_000);
+
+test('a slice that Temporal lost is started again', async () => {
+  const run = await aWaitingRun();
+  await db.pool.query(
+    `insert into slice (run, task, generation, k, workspace, lo, hi) select run, 0, 0, 7, workspace, 0, 10 from run_state where run = $1`,
+    [run],
+  );
+  await db.pool.query(
+    `insert into wait (run, task, item, generation, kind, workspace, dispatched) select run, 0, -1, 0, 'map', workspace, true from run_state where run = $1`,
+    [run],
+  );
+  await until(() => Promise.resolve(worker.slices.length > 0));
+  expect(worker.slices[0]).toEqual({ runId: run, task: 0, generation: 0, k: 7 });
+  await db.pool.query('update slice set done = true where run = $1', [run]);
+});
