@@ -51,6 +51,7 @@ function countStep(): boolean {
 /** In linear time, whatever the pattern: schemas come from users. */
 const regExp = Object.assign(
   (pattern: string) => {
+    if (pattern.length > LIMITS.patternLength) throw new Error(`a pattern has at most ${LIMITS.patternLength} characters`);
     const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern));
     // Ajv keeps one engine per text of it.
     return { test: (text: string): boolean => compiled.matcher(text).find(), toString: () => pattern };

@@ -30,6 +30,8 @@ export const LIMITS = {
   durationMs: 3650 * 24 * 60 * 60 * 1000,
   /** Characters of one JSON Schema. */
   schemaBytes: 256 * 1024,
+  /** Characters of a regular expression in one. */
+  patternLength: 1_000,
   /** References followed while one value is matched. */
   schemaSteps: 1_000_000,
   /** Issues in one answer; the rest is counted in a last one. */
