@@ -61,7 +61,7 @@ export function createOutputs(deps: Pick<ActivityDeps, 'db' | 'objects'>, contex
       if (missing.length > 0) {
         const batch = load(missing);
         for (const task of missing) {
-          const view = batch.then((all) => all.get(task) as TaskView);
+          const view = batch.then((all) => pick(all, task));
           view.catch(() => views.delete(task));
           views.set(task, view);
         }
@@ -69,7 +69,8 @@ export function createOutputs(deps: Pick<ActivityDeps, 'db' | 'objects'>, contex
       const bound: JsonObject = {};
       let size = 0;
       for (const task of reads) {
-        const view = await (views.get(task) as Promise<TaskView> | TaskView);
+        const view = await views.get(task);
+        if (!view) continue;
         if (computed.includes(task)) size += view.size;
         bound[graph.names[task] ?? ''] = view.items
           ? { status: view.status, output: view.output, error: view.error, items: view.items }
@@ -83,6 +84,9 @@ export function createOutputs(deps: Pick<ActivityDeps, 'db' | 'objects'>, contex
     },
   };
 }
+
+const pick = (all: ReadonlyMap<number, TaskView>, task: number): TaskView =>
+  all.get(task) ?? { status: 'pending', output: null, error: null, size: 0 };
 
 /** A mapped task's output is the outputs of its successful items, in order. */
 export const mapView = (items: ItemView[]): Pick<TaskView, 'output' | 'items'> => ({

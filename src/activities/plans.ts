@@ -3,7 +3,7 @@ import { readFacts, readPlan, type RunFacts } from '../db/execution.ts';
 import { compileCondition } from '../domain/expression/compileCondition.ts';
 import { compileTemplate } from '../domain/expression/compileTemplate.ts';
 import type { Compiled, Scope } from '../domain/expression/expression.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { Field, Kind } from '../domain/kinds/kind.ts';
 import { KINDS } from '../domain/kinds/kinds.ts';
 import type { Plan, PlanTask } from '../domain/plan/plan.ts';
@@ -57,7 +57,12 @@ function compileFields(task: PlanTask, contract: Kind, scope: Scope): CompiledFi
 
 function compileCases(task: PlanTask, scope: Scope): CompiledCase[] {
   const cases = Array.isArray(task.with.cases) ? task.with.cases : [];
-  return cases.map((entry) => ({ condition: must(compileCondition(String((entry as JsonObject).if), scope)) }));
+  return cases.map((entry) => ({ condition: must(compileCondition(conditionOf(entry), scope)) }));
+}
+
+function conditionOf(entry: Json): string {
+  const condition = isObject(entry) ? entry.if : undefined;
+  return typeof condition === 'string' ? condition : JSON.stringify(condition ?? false);
 }
 
 function compileItems(task: PlanTask, scope: Scope): { [name: string]: Compiled } {
@@ -71,12 +76,10 @@ function compileItems(task: PlanTask, scope: Scope): { [name: string]: Compiled 
 
 function computedReads(all: readonly (Compiled | undefined)[], index: Map<string, number>): number[] {
   const reads = new Set<number>();
-  for (const compiled of all)
-    if (compiled && !compiled.whole)
-      for (const reference of compiled.references) {
-        const task = reference.task === undefined ? undefined : index.get(reference.task);
-        if (task !== undefined) reads.add(task);
-      }
+  for (const { task } of all.flatMap((compiled) => (compiled && !compiled.whole ? compiled.references : []))) {
+    const position = task === undefined ? undefined : index.get(task);
+    if (position !== undefined) reads.add(position);
+  }
   return [...reads];
 }
 
@@ -86,7 +89,7 @@ function compileTask(plan: Plan, position: number, index: Map<string, number>): 
   if (!task || !contract)
     throw new Problem('engine_fault', { detail: `the plan names a kind that is not there: ${task?.kind ?? position}` });
   const tasks = new Set(plan.graph.names);
-  const scope: Scope = { names: ['input', 'tasks', 'run', 'secrets'], tasks, secrets: true };
+  const scope: Scope = { names: ['input', 'tasks', 'run'], tasks };
   const inner: Scope = task.map ? { ...scope, names: [...scope.names, task.map.as, 'item', 'index'] } : scope;
   const condition = task.if === undefined ? undefined : must(compileCondition(task.if, scope));
   const fields = compileFields(task, contract, inner);

@@ -17,7 +17,7 @@ type ContextOf = (run: string) => Promise<RunContext>;
 
 export function createSliceActivities(deps: ActivityDeps, contextOf: ContextOf, beat: () => () => void) {
   return {
-    async loadSlice(id: SliceId): Promise<LoadedSlice> {
+    loadSlice: async (id: SliceId): Promise<LoadedSlice> => {
       const loaded = await loadSliceRow(deps.db, { run: id.runId, ...id });
       if ('over' in loaded) return loaded;
       const task = (await contextOf(id.runId)).compiled.task(id.task);
@@ -26,7 +26,7 @@ export function createSliceActivities(deps: ActivityDeps, contextOf: ContextOf, 
     },
 
     /** One item of a mapped effect. */
-    async runItem(id: SliceId, item: number): Promise<{ over: boolean }> {
+    runItem: async (id: SliceId, item: number): Promise<{ over: boolean }> => {
       const context = await contextOf(id.runId);
       const request = { run: id.runId, task: id.task, item, generation: id.generation, epoch: 0 };
       const end = await runEffect(deps, context, { request, beat: beat() });
@@ -34,7 +34,7 @@ export function createSliceActivities(deps: ActivityDeps, contextOf: ContextOf, 
     },
 
     /** Inline items, for `sliceMs` at most; what is left over is asked for again. */
-    async runItems(id: SliceId, items: number[], sliceMs: number): Promise<{ over: boolean; left: number[] }> {
+    runItems: async (id: SliceId, items: number[], sliceMs: number): Promise<{ over: boolean; left: number[] }> => {
       const context = await contextOf(id.runId);
       const task = context.compiled.task(id.task);
       const bindings = await bindingsOf(context, task, createOutputs(deps, context));
@@ -58,7 +58,7 @@ export function createSliceActivities(deps: ActivityDeps, contextOf: ContextOf, 
       return { over: slice.over, left: done.left === 0 ? [] : items.filter((item) => !finished.has(item)) };
     },
 
-    async finishSlice(id: SliceId): Promise<void> {
+    finishSlice: async (id: SliceId): Promise<void> => {
       const task = (await contextOf(id.runId)).compiled.task(id.task);
       const rule = task.map?.tolerate;
       const tolerate = { count: rule && 'count' in rule ? rule.count : 0, percent: rule && 'percent' in rule ? rule.percent : 0 };
@@ -72,7 +72,7 @@ type Sent = { run: string; token: string; mark: Mark; slice: { over: boolean } }
 
 async function send(deps: ActivityDeps, sent: Sent): Promise<Committed | undefined> {
   try {
-    const committed = await deps.journal.push({ ...sent.mark, segment: {}, run: sent.run, epoch: 0, token: sent.token } as JournalRecord);
+    const committed = await deps.journal.push({ ...sent.mark, segment: {}, run: sent.run, epoch: 0, token: sent.token });
     if (committed.intent !== null) sent.slice.over = true;
     return committed;
   } catch (error) {

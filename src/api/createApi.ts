@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
-import Router from '@koa/router';
+import Router, { type RouterMiddleware } from '@koa/router';
 import Koa, { type Context, type Next } from 'koa';
 import { Problem } from '../domain/problem.ts';
 import type { Deps } from './deps.ts';
@@ -19,7 +19,13 @@ export function createApi(deps: Deps, ending: AbortSignal): Server {
   app.use(envelope(deps, ending)).use(routerOf(deps).routes()).use(fallback);
   const handle = app.callback();
   const server = createServer(
-    { maxHeaderSize: 32_768, headersTimeout: 15_000, requestTimeout: 120_000, keepAliveTimeout: 10_000, connectionsCheckingInterval: 5_000 },
+    {
+      maxHeaderSize: 32_768,
+      headersTimeout: 15_000,
+      requestTimeout: 120_000,
+      keepAliveTimeout: 10_000,
+      connectionsCheckingInterval: 5_000,
+    },
     (request, response) => void handle(request, response),
   );
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -50,7 +56,11 @@ const envelope = (deps: Deps, ending: AbortSignal) => async (ctx: Context, next:
     decodeURI(ctx.path);
     await next();
   } catch (error) {
-    fail(deps, ctx, error instanceof URIError ? new Problem('malformed_request', { detail: 'The path is not well encoded', cause: error }) : error);
+    fail(
+      deps,
+      ctx,
+      error instanceof URIError ? new Problem('malformed_request', { detail: 'The path is not well encoded', cause: error }) : error,
+    );
   }
   const route = String((ctx as { _matchedRoute?: unknown })._matchedRoute ?? 'none');
   deps.metrics.requests.observe({ method: ctx.method, route, status: ctx.status }, (deps.clock() - started) / 1000);
@@ -70,7 +80,7 @@ function fail(deps: Deps, ctx: Context, error: unknown): void {
 function routerOf(deps: Deps): Router {
   const router = new Router();
   for (const route of routes) {
-    router.register(route.path.replaceAll(/\{(\w+)\}/g, ':$1'), [route.method], runRoute(deps, route) as Router.Middleware);
+    router.register(route.path.replaceAll(/\{(\w+)\}/g, ':$1'), [route.method], runRoute(deps, route) as RouterMiddleware);
   }
   return router;
 }

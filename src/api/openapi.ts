@@ -12,7 +12,11 @@ export function openapi(routes: readonly Route[]) {
   for (const route of routes) (paths[route.path] ??= {})[route.method] = operation(route);
   return createDocument({
     openapi: '3.1.1',
-    info: { title: 'TIU', version: '1', description: 'Durable workflow orchestration. Problems are `application/problem+json` with a stable `code`.' },
+    info: {
+      title: 'TIU',
+      version: '1',
+      description: 'Durable workflow orchestration. Problems are `application/problem+json` with a stable `code`.',
+    },
     servers: [{ url: '/' }],
     security: [{ key: [] }],
     components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key' } } },
@@ -41,9 +45,15 @@ function operation(route: Route): ZodOpenApiOperationObject {
 }
 
 function headerParams(route: Route): { header?: z.ZodObject } {
-  const key = route.idempotency && { 'Idempotency-Key': z.string().max(255).optional().meta({ description: 'Makes repeating the request harmless for 7 days' }) };
-  const prefer = route.idempotency === 'own' && { Prefer: z.string().optional().meta({ description: '`wait=N`: answer with the result if the run ends within N seconds (at most 60)' }) };
-  const stream = route.path.endsWith('/events') && { 'Last-Event-ID': z.string().optional().meta({ description: 'Of a stream: the last event number received' }) };
+  const key = route.idempotency && {
+    'Idempotency-Key': z.string().max(255).optional().meta({ description: 'Makes repeating the request harmless for 7 days' }),
+  };
+  const prefer = route.idempotency === 'own' && {
+    Prefer: z.string().optional().meta({ description: '`wait=N`: answer with the result if the run ends within N seconds (at most 60)' }),
+  };
+  const stream = route.path.endsWith('/events') && {
+    'Last-Event-ID': z.string().optional().meta({ description: 'Of a stream: the last event number received' }),
+  };
   const all = { ...key, ...prefer, ...stream };
   return Object.keys(all).length > 0 ? { header: z.object(all) } : {};
 }
@@ -60,8 +70,12 @@ function responsesOf(route: Route): Record<string, ZodOpenApiResponseObject> {
   return Object.fromEntries(
     Object.entries(route.responses).map(([status, spec]) => {
       const types = spec.types ?? (spec.schema ? ['application/json'] : []);
-      const schema = (type: string) => (spec.schema && type === 'application/json' ? { schema: spec.schema } : { schema: { type: 'string' as const } });
-      const headers = Object.entries(spec.headers ?? {}).map(([name, text]) => [name, { description: text, schema: { type: 'string' as const } }]);
+      const schema = (type: string) =>
+        spec.schema && type === 'application/json' ? { schema: spec.schema } : { schema: { type: 'string' as const } };
+      const headers = Object.entries(spec.headers ?? {}).map(([name, text]) => [
+        name,
+        { description: text, schema: { type: 'string' as const } },
+      ]);
       return [
         status,
         {
@@ -94,6 +108,9 @@ function problemsOf(route: Route): Record<string, ZodOpenApiResponseObject> {
   return Object.fromEntries(
     [...byStatus]
       .filter(([status]) => !(status in route.responses))
-      .map(([status, list]) => [String(status), { description: list.map((code) => `\`${code}\``).join(', '), content: { [PROBLEM_TYPE]: { schema: Problem } } }]),
+      .map(([status, list]) => [
+        String(status),
+        { description: list.map((code) => `\`${code}\``).join(', '), content: { [PROBLEM_TYPE]: { schema: Problem } } },
+      ]),
   );
 }

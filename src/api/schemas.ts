@@ -10,7 +10,9 @@ export const text = (max: number) =>
     .refine((value) => !value.includes('\0'), 'must not hold U+0000');
 
 export const anyJson = z.unknown().meta({ description: 'Any JSON value' });
-export const time = z.string().meta({ format: 'date-time', description: 'UTC, ISO 8601 with milliseconds', example: '2026-11-25T08:00:00.000Z' });
+export const time = z
+  .string()
+  .meta({ format: 'date-time', description: 'UTC, ISO 8601 with milliseconds', example: '2026-11-25T08:00:00.000Z' });
 export const maybeTime = z.string().nullable().meta({ format: 'date-time' });
 export const runIdText = z.string().meta({ format: 'uuid' });
 export const workflowName = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a lower-case name: letters, digits and dashes, at most 63');
@@ -61,4 +63,6 @@ export const repeated = <T extends z.ZodType>(item: T) =>
   z
     .union([item, z.array(item).max(20)])
     .optional()
-    .transform((value): z.output<T>[] => (value === undefined ? [] : Array.isArray(value) ? (value as z.output<T>[]) : [value as z.output<T>]));
+    .transform((value): z.output<T>[] =>
+      value === undefined ? [] : Array.isArray(value) ? (value as z.output<T>[]) : [value as z.output<T>],
+    );

@@ -20,7 +20,10 @@ async function gapless(runId: string): Promise<void> {
 
 test('a chain of inline tasks runs to its end in one activity, with its output', async () => {
   const runId = await engine.run(
-    define({ a: transform('${input.n + 1}'), b: transform('${tasks.a.output * 2}') }, { output: { value: { twice: '${tasks.b.output}' } } }),
+    define(
+      { a: transform('${input.n + 1}'), b: transform('${tasks.a.output * 2}') },
+      { output: { value: { twice: '${tasks.b.output}' } } },
+    ),
     { n: 20 },
   );
   expect(await engine.statuses(runId)).toEqual({ a: 'completed', b: 'completed' });
@@ -31,7 +34,16 @@ test('a chain of inline tasks runs to its end in one activity, with its output',
 
 test('a switch runs the branch it takes and skips the others, and what depends on them', async () => {
   const tasks = {
-    pick: { type: 'switch', with: { cases: [{ if: 'input.n > 5', then: ['big'] }, { if: 'input.n > 1', then: ['small'] }], else: ['none'] } },
+    pick: {
+      type: 'switch',
+      with: {
+        cases: [
+          { if: 'input.n > 5', then: ['big'] },
+          { if: 'input.n > 1', then: ['small'] },
+        ],
+        else: ['none'],
+      },
+    },
     big: transform('big'),
     small: transform('small'),
     none: transform('none'),
@@ -39,12 +51,22 @@ test('a switch runs the branch it takes and skips the others, and what depends o
     end: transform('y', { dependsOn: [{ task: 'small', when: ['completed', 'skipped'] }] }),
   };
   const runId = await engine.run(define(tasks), { n: 3 });
-  expect(await engine.statuses(runId)).toEqual({ pick: 'completed', big: 'skipped', small: 'completed', none: 'skipped', after: 'skipped', end: 'completed' });
+  expect(await engine.statuses(runId)).toEqual({
+    pick: 'completed',
+    big: 'skipped',
+    small: 'completed',
+    none: 'skipped',
+    after: 'skipped',
+    end: 'completed',
+  });
 });
 
 test('a failed assertion fails the run with the task and its code, and blocks what depends on it', async () => {
   const runId = await engine.run(
-    define({ check: { type: 'assert', with: { that: 'input.n > 5', message: 'n is ${input.n}' } }, after: transform(1, { dependsOn: ['check'] }) }),
+    define({
+      check: { type: 'assert', with: { that: 'input.n > 5', message: 'n is ${input.n}' } },
+      after: transform(1, { dependsOn: ['check'] }),
+    }),
     { n: 3 },
   );
   expect(await engine.statuses(runId)).toEqual({ check: 'failed', after: 'blocked' });
@@ -54,14 +76,23 @@ test('a failed assertion fails the run with the task and its code, and blocks wh
 });
 
 test('failFast cancels what has not begun', async () => {
-  const plan = define({ bad: { type: 'assert', with: { that: 'false' } }, gate: { type: 'wait', with: { for: 'PT1H' } }, after: transform(1, { dependsOn: ['gate'] }) }, { onError: 'failFast' });
+  const plan = define(
+    {
+      bad: { type: 'assert', with: { that: 'false' } },
+      gate: { type: 'wait', with: { for: 'PT1H' } },
+      after: transform(1, { dependsOn: ['gate'] }),
+    },
+    { onError: 'failFast' },
+  );
   const runId = await engine.submit(aPlan(plan));
   const loaded = await engine.inActivity(engine.activities.loadRun, runId);
   if ('ended' in loaded) throw new Error('ended');
   expect(loaded.rows).toContainEqual(expect.arrayContaining(['bad', 'failed']));
   const swept = await engine.inActivity(engine.activities.sweep, { runId, epoch: loaded.epoch, tasks: [1, 2], intent: 'fail' as const });
   expect(swept).toMatchObject({ intent: 'fail' });
-  expect(await engine.inActivity(engine.activities.finishRun, { runId, epoch: loaded.epoch, intent: 'fail' as const })).toMatchObject({ ended: { status: 'failed', failedTask: 'bad' } });
+  expect(await engine.inActivity(engine.activities.finishRun, { runId, epoch: loaded.epoch })).toMatchObject({
+    ended: { status: 'failed', failedTask: 'bad' },
+  });
   await gapless(runId);
 });
 
@@ -75,23 +106,37 @@ test('a map keeps the order of its items, skips by its condition and tolerates w
     sum: transform('${sum(tasks.each.output)}'),
     states: transform('${tasks.each.items.map(i, i.status)}'),
   };
-  const runId = await engine.run(define(tasks, { output: { value: ['${tasks.sum.output}', '${tasks.states.output}'] } }), { xs: [1, 2, 3, 5] });
+  const runId = await engine.run(define(tasks, { output: { value: ['${tasks.sum.output}', '${tasks.states.output}'] } }), {
+    xs: [1, 2, 3, 5],
+  });
   expect(await engine.output(runId)).toEqual([17, ['completed', 'completed', 'skipped', 'completed']]);
 });
 
 test('more failed items than tolerated fail the map', async () => {
-  const runId = await engine.run(define({ each: { type: 'assert', map: { items: [1, 2, 3, 4], tolerate: { percent: 25 } }, with: { that: 'item > 2' } } }));
+  const runId = await engine.run(
+    define({ each: { type: 'assert', map: { items: [1, 2, 3, 4], tolerate: { percent: 25 } }, with: { that: 'item > 2' } } }),
+  );
   expect(await engine.state(runId)).toMatchObject({ status: 'failed', failure: { code: 'items_failed' } });
 });
 
 test('a matrix maps over every combination, axes by name, the last one fastest', async () => {
-  const each = { type: 'transform', map: { matrix: { os: ['a', 'b'], node: [1, 2] }, as: 'm' }, with: { value: '${m.os + string(m.node)}' } };
+  const each = {
+    type: 'transform',
+    map: { matrix: { os: ['a', 'b'], node: [1, 2] }, as: 'm' },
+    with: { value: '${m.os + string(m.node)}' },
+  };
   const runId = await engine.run(define({ each }, { output: { value: '${tasks.each.output}' } }));
   expect(await engine.output(runId)).toEqual(['a1', 'b1', 'a2', 'b2']);
 });
 
 test('an output above 64 KiB goes to the object store once and reads back whole', async () => {
-  const runId = await engine.run(define({ big: transform('${input.text}'), size: transform('${size(tasks.big.output)}') }, { output: { value: '${tasks.size.output}' } }), { text: 'x'.repeat(100_000) });
+  const runId = await engine.run(
+    define(
+      { big: transform('${input.text}'), size: transform('${size(tasks.big.output)}') },
+      { output: { value: '${tasks.size.output}' } },
+    ),
+    { text: 'x'.repeat(100_000) },
+  );
   expect(await engine.output(runId)).toBe(100_000);
   expect(engine.objects.size).toBe(1);
 });
@@ -103,7 +148,12 @@ test('a segment that runs again after its commits reports everything it owns and
   if ('ended' in first) throw new Error('ended');
   const before = await engine.events(runId);
   const again = await engine.inActivity(engine.activities.runSegment, { runId, epoch: first.epoch, roots: [0], sliceMs: 1_000 });
-  expect(again).toMatchObject({ rows: [['a', 'completed', expect.any(Number)], ['b', 'completed', expect.any(Number)]] });
+  expect(again).toMatchObject({
+    rows: [
+      ['a', 'completed', expect.any(Number)],
+      ['b', 'completed', expect.any(Number)],
+    ],
+  });
   expect(await engine.events(runId)).toEqual(before);
 });
 
@@ -112,11 +162,15 @@ test('an older epoch writes nothing', async () => {
   const first = await engine.inActivity(engine.activities.loadRun, runId);
   await engine.inActivity(engine.activities.loadRun, runId);
   if ('ended' in first) throw new Error('ended');
-  expect(await engine.inActivity(engine.activities.runSegment, { runId, epoch: first.epoch, roots: [1], sliceMs: 1_000 })).toEqual({ stale: true });
+  expect(await engine.inActivity(engine.activities.runSegment, { runId, epoch: first.epoch, roots: [1], sliceMs: 1_000 })).toEqual({
+    stale: true,
+  });
 });
 
 test('a due timer is settled by the next read, and a later one says when', async () => {
-  const runId = await engine.submit(aPlan(define({ soon: { type: 'wait', with: { for: 'PT0S' } }, late: { type: 'wait', with: { for: 'PT1H' } } })));
+  const runId = await engine.submit(
+    aPlan(define({ soon: { type: 'wait', with: { for: 'PT0S' } }, late: { type: 'wait', with: { for: 'PT1H' } } })),
+  );
   const loaded = await engine.inActivity(engine.activities.loadRun, runId);
   if ('ended' in loaded) throw new Error('ended');
   const segment = await engine.inActivity(engine.activities.runSegment, { runId, epoch: loaded.epoch, roots: [0, 1], sliceMs: 1_000 });
@@ -137,14 +191,30 @@ test('200 random definitions end in the database as the reference model says', a
       made.graph.names.map((name, task) => {
         const status = statusOf(made.behaviour[task]?.ends ?? 1);
         const words = ['pending', 'completed', 'failed', 'skipped', 'blocked', 'timed_out', 'cancelled'];
-        const dependsOn = (made.graph.deps[task] ?? []).map(([dependency, mask]) => ({ task: `t${dependency}`, when: words.filter((_, bit) => bit > 0 && (mask >> bit) & 1) }));
+        const dependsOn = (made.graph.deps[task] ?? []).map(([dependency, mask]) => ({
+          task: `t${dependency}`,
+          when: words.filter((_, bit) => bit > 0 && (mask >> bit) & 1),
+        }));
         const join = made.graph.need[task] === 1 ? { join: 'any' } : {};
         const onError = made.graph.tolerant[task] === 1 ? { onError: 'continue' } : {};
-        return [name, { type: 'assert', with: { that: status === 'failed' ? 'false' : 'true' }, ...ends[status], ...join, ...onError, ...(dependsOn.length > 0 && { dependsOn }) }];
+        return [
+          name,
+          {
+            type: 'assert',
+            with: { that: status === 'failed' ? 'false' : 'true' },
+            ...ends[status],
+            ...join,
+            ...onError,
+            ...(dependsOn.length > 0 && { dependsOn }),
+          },
+        ];
       }),
     );
     const runId = await engine.run(define(tasks));
-    expect({ seed, ...(await engine.statuses(runId)) }).toEqual({ seed, ...Object.fromEntries(model.outcomes.map((outcome, task) => [`t${task}`, statusOf(outcome)])) });
+    expect({ seed, ...(await engine.statuses(runId)) }).toEqual({
+      seed,
+      ...Object.fromEntries(model.outcomes.map((outcome, task) => [`t${task}`, statusOf(outcome)])),
+    });
     expect((await engine.state(runId)).status).toBe(model.status);
   }
 }, 60_000);

@@ -37,7 +37,16 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
   const objects = new Map<string, Buffer>();
   const nothing = () => Promise.resolve();
   const deps: ActivityDeps = {
-    ...{ db, journal, executors, kick: () => undefined, started: () => undefined, poke: nothing, requestCancel: nothing, noteCancel: nothing },
+    ...{
+      db,
+      journal,
+      executors,
+      kick: () => undefined,
+      started: () => undefined,
+      poke: nothing,
+      requestCancel: nothing,
+      noteCancel: nothing,
+    },
     objects: {
       put: (_workspace, bytes) => {
         const name = createHash('sha256').update(bytes).digest('hex');
@@ -59,7 +68,14 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
   async function submit(plan: Plan, input: Json = {}): Promise<string> {
     const body = canonicalJson(plan);
     const submitted = await submits.submitRun({
-      ...{ workspace, principal: 'test', requestHash: sha256(randomUUID()), definition: plan.name, tasks: plan.tasks.length, artifacts: [] },
+      ...{
+        workspace,
+        principal: 'test',
+        requestHash: sha256(randomUUID()),
+        definition: plan.name,
+        tasks: plan.tasks.length,
+        artifacts: [],
+      },
       ...{ plan: { hash: sha256(body), body }, input: JSON.stringify(input), priority: 0, labels: {}, createdBy: 'test' },
     });
     return submitted.runId;
@@ -71,7 +87,8 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
     run: async (definition: Json, input: Json = {}): Promise<string> => {
       const runId = await submit(aPlan(definition), input);
       const loaded = await inActivity(activities.loadRun, runId);
-      if (!('ended' in loaded) && loaded.closed === null) throw new Error(`the first segment did not close the run: ${JSON.stringify(loaded)}`);
+      if (!('ended' in loaded) && loaded.closed === null)
+        throw new Error(`the first segment did not close the run: ${JSON.stringify(loaded)}`);
       return runId;
     },
     statuses: async (runId: string): Promise<Record<string, string>> => {
@@ -99,7 +116,11 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
       return row;
     },
     output: async (runId: string) => {
-      const [row] = await db.rows<{ output: Json }>({ name: 'output', text: 'select output from run_output where run = $1', values: [runId] });
+      const [row] = await db.rows<{ output: Json }>({
+        name: 'output',
+        text: 'select output from run_output where run = $1',
+        values: [runId],
+      });
       return row?.output;
     },
     close: async () => {

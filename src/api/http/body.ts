@@ -12,7 +12,11 @@ const YAML_TYPES = new Set(['application/yaml', 'application/x-yaml', 'text/yaml
 
 export function mediaType(request: IncomingMessage): { kind: MediaType; type: string; charset: string } {
   const [type = '', ...parameters] = (request.headers['content-type'] ?? '').split(';').map((part) => part.trim().toLowerCase());
-  const charset = parameters.find((p) => p.startsWith('charset='))?.slice('charset='.length).replaceAll('"', '') ?? 'utf-8';
+  const charset =
+    parameters
+      .find((p) => p.startsWith('charset='))
+      ?.slice('charset='.length)
+      .replaceAll('"', '') ?? 'utf-8';
   return { kind: JSON_TYPES.has(type) ? 'json' : YAML_TYPES.has(type) ? 'yaml' : 'other', type, charset };
 }
 
@@ -29,12 +33,15 @@ export function checkBodyHeaders(request: IncomingMessage, accepts: { types: rea
   if (length !== undefined && Number(length) > accepts.maxBytes) throw tooLarge(accepts.maxBytes);
   if (!hasBody(request)) return;
   const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'identity') throw new Problem('unsupported_media_type', { detail: `Content-Encoding ${printable(encoding)} is not supported` });
+  if (encoding !== 'identity')
+    throw new Problem('unsupported_media_type', { detail: `Content-Encoding ${printable(encoding)} is not supported` });
   if (accepts.types.includes('other')) return;
   const { kind, type, charset } = mediaType(request);
   if (!accepts.types.includes(kind)) {
     const wanted = accepts.types.map((t) => `application/${t}`).join(' or ');
-    throw new Problem('unsupported_media_type', { detail: wanted === '' ? 'This request has no body' : `Expected ${wanted}, got ${printable(type || 'no Content-Type')}` });
+    throw new Problem('unsupported_media_type', {
+      detail: wanted === '' ? 'This request has no body' : `Expected ${wanted}, got ${printable(type || 'no Content-Type')}`,
+    });
   }
   if (charset !== 'utf-8' && charset !== 'utf8') {
     throw new Problem('unsupported_media_type', { detail: `Charset ${printable(charset)} is not supported; send UTF-8` });
@@ -58,7 +65,8 @@ export async function readText(request: IncomingMessage, maxBytes: number): Prom
 /** A reviver that refuses integers which a double would round. Slow, so only used when the text has long digit runs. */
 function exact(_: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value) || context?.source === undefined) return value;
-  if (/^-?\d+$/.test(context.source)) throw new Problem('number_out_of_range', { detail: `${context.source.slice(0, 40)} would be rounded` });
+  if (/^-?\d+$/.test(context.source))
+    throw new Problem('number_out_of_range', { detail: `${context.source.slice(0, 40)} would be rounded` });
   return value;
 }
 
@@ -89,7 +97,8 @@ function checkDepth(root: unknown): void {
     if (depth > MAX_DEPTH) throw new Problem('malformed_body', { detail: `The body is nested deeper than ${MAX_DEPTH} levels` });
     const next: unknown[] = [];
     for (const value of level) {
-      if (typeof value === 'number' && !Number.isFinite(value)) throw new Problem('number_out_of_range', { detail: 'A number is too large' });
+      if (typeof value === 'number' && !Number.isFinite(value))
+        throw new Problem('number_out_of_range', { detail: 'A number is too large' });
       if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) next.push(inner);
     }
     level = next;

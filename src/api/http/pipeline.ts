@@ -17,11 +17,20 @@ export const runRoute =
     limits(deps, route, ctx);
     const actor = route.action === 'public' ? NOBODY : await deps.authenticate(bearer(ctx.headers.authorization));
     const { text, ...input } = await read(deps, route, ctx);
-    const call = { deps, actor, ...input, headers: ctx.headers, raw: ctx.req, requestId: ctx.state.requestId as string, gone: ctx.state.gone as AbortSignal };
+    const call = {
+      deps,
+      actor,
+      ...input,
+      headers: ctx.headers,
+      raw: ctx.req,
+      requestId: ctx.state.requestId as string,
+      gone: ctx.state.gone as AbortSignal,
+    };
     const resource = await authorise(route, call);
     const act = () => route.handler({ ...call, resource } as Call<never, never, never, never>);
     const key = route.idempotency === 'stored' ? idempotencyKey(ctx.headers) : undefined;
-    const reply = key === undefined ? await act() : await idempotent(deps, { actor, key, what: `${route.method} ${ctx.path}`, body: text }, act);
+    const reply =
+      key === undefined ? await act() : await idempotent(deps, { actor, key, what: `${route.method} ${ctx.path}`, body: text }, act);
     present(ctx, reply);
   };
 

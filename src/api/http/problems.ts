@@ -55,7 +55,12 @@ export function answerRaw(socket: Socket, problem: Problem, requestId: string): 
     return;
   }
   const body = JSON.stringify(presentProblem(problem, requestId));
-  const headers = { ...problemHeaders(problem), 'x-request-id': requestId, 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
+  const headers = {
+    ...problemHeaders(problem),
+    'x-request-id': requestId,
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  };
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${problem.status} ${problem.code}\r\n${head.join('')}\r\n${body}`);
 }

@@ -29,7 +29,11 @@ const pointer = (path: readonly PropertyKey[]): string =>
 
 function toIssues(issue: z.core.$ZodIssue, prefix: string): Issue[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ pointer: prefix + pointer([...issue.path, key]), code: 'unknown_key', message: 'is not known here' }));
+    return issue.keys.map((key) => ({
+      pointer: prefix + pointer([...issue.path, key]),
+      code: 'unknown_key',
+      message: 'is not known here',
+    }));
   }
   return [{ pointer: prefix + pointer(issue.path), code: issue.code, message: issue.message }];
 }

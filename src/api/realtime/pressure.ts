@@ -5,7 +5,10 @@ type Connection = Socket['conn'];
 /** Bytes that wait for the network on a connection: packets not handed over yet and what the web socket holds. */
 export function buffered(connection: Connection): number {
   // the packet queue and the web socket are engine.io's own; it offers no figure for them
-  const inside = connection as unknown as { writeBuffer: { data?: string | Buffer }[]; transport: { socket?: { bufferedAmount?: number } } };
+  const inside = connection as unknown as {
+    writeBuffer: { data?: string | Buffer }[];
+    transport: { socket?: { bufferedAmount?: number } };
+  };
   let bytes = inside.transport.socket?.bufferedAmount ?? 0;
   for (const packet of inside.writeBuffer) bytes += packet.data?.length ?? 0;
   return bytes;

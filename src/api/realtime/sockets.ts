@@ -33,7 +33,13 @@ const subscription = z.strictObject({
 
 /** Socket.IO at `/socket.io`: topics `run:<id>` (every event, by number) and `workspace:<id>` (latest states). */
 export function createSockets(deps: Deps, server: HttpServer): { close: () => Promise<void>; count: () => number } {
-  const io: Io = new Server(server, { path: '/socket.io', maxHttpBufferSize: MAX_FRAME, serveClient: false, cors: { origin: false }, pingInterval: 20_000 });
+  const io: Io = new Server(server, {
+    path: '/socket.io',
+    maxHttpBufferSize: MAX_FRAME,
+    serveClient: false,
+    cors: { origin: false },
+    pingInterval: 20_000,
+  });
   io.use((socket, next) => {
     authenticate(deps, socket).then(
       () => {
@@ -59,10 +65,12 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     const topic = `workspace:${workspace}`;
     shed(io, topic);
     const at = new Date(deps.clock()).toISOString();
-    for (const run of runs) io.local.to(topic).emit('event', { topic, seq: run.lastSeq, type: 'run.progress', at, runId: run.id, data: run });
+    for (const run of runs)
+      io.local.to(topic).emit('event', { topic, seq: run.lastSeq, type: 'run.progress', at, runId: run.id, data: run });
   });
   const recheck = setInterval(() => {
-    for (const socket of io.of('/').sockets.values()) deps.authenticate(socket.data.token).catch((error: unknown) => error instanceof Problem && socket.disconnect(true));
+    for (const socket of io.of('/').sockets.values())
+      deps.authenticate(socket.data.token).catch((error: unknown) => error instanceof Problem && socket.disconnect(true));
   }, RECHECK_MS);
   return {
     count: () => io.of('/').sockets.size,

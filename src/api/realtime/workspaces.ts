@@ -42,7 +42,8 @@ export function createWorkspaces(deps: { db: Database; feed: Feed; log: Log; con
       if (row.finished === null) known.open.add(row.id);
       else known.open.delete(row.id);
     }
-    if (known.heads.size > REMEMBERED) for (const run of [...known.heads.keys()].slice(0, REMEMBERED / 2)) if (!known.open.has(run)) known.heads.delete(run);
+    if (known.heads.size > REMEMBERED)
+      for (const run of [...known.heads.keys()].slice(0, REMEMBERED / 2)) if (!known.open.has(run)) known.heads.delete(run);
     const runs = rows.map((row) => presentRun(deps.config, row));
     for (const listener of listeners) listener(workspace, runs);
   };

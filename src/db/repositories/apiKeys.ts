@@ -19,7 +19,9 @@ export async function createApiKey(
   const key = `tiu_${id.replaceAll('-', '')}_${randomBytes(32).toString('base64url')}`;
   const scopes = [...new Set(input.scopes)].sort();
   const created = new Date();
-  await db.orm.em.fork().insert(ApiKey, { id, workspace: input.workspace, name: input.name, hash: hashOf(key), scopes, created, version: 1 });
+  await db.orm.em
+    .fork()
+    .insert(ApiKey, { id, workspace: input.workspace, name: input.name, hash: hashOf(key), scopes, created, version: 1 });
   return { id, key, name: input.name, scopes, created, lastUsed: null };
 }
 
@@ -35,13 +37,24 @@ export async function findKeyHolder(db: Database, key: string): Promise<KeyHolde
 }
 
 /** Keys that are not revoked, newest first. @param before id of the last one of the page before */
-export async function listApiKeys(db: Database, page: { workspace: string; before: string | undefined; limit: number }): Promise<ApiKeyInfo[]> {
-  const rows = await db.orm.em.fork().find(
-    ApiKey,
-    { workspace: page.workspace, revoked: null, ...(page.before !== undefined && { id: { $lt: page.before } }) },
-    { orderBy: { id: 'desc' }, limit: page.limit },
-  );
-  return rows.map((row) => ({ id: row.id, name: row.name, scopes: row.scopes as Scope[], created: row.created, lastUsed: row.lastUsed ?? null }));
+export async function listApiKeys(
+  db: Database,
+  page: { workspace: string; before: string | undefined; limit: number },
+): Promise<ApiKeyInfo[]> {
+  const rows = await db.orm.em
+    .fork()
+    .find(
+      ApiKey,
+      { workspace: page.workspace, revoked: null, ...(page.before !== undefined && { id: { $lt: page.before } }) },
+      { orderBy: { id: 'desc' }, limit: page.limit },
+    );
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    scopes: row.scopes as Scope[],
+    created: row.created,
+    lastUsed: row.lastUsed ?? null,
+  }));
 }
 
 /** @returns false if there is no such key in the workspace, or it was revoked before */

@@ -1,6 +1,6 @@
 import type { Database } from '../database.ts';
 
-export type ArtifactRow = { workspace: string; sha256: string; size: number; media_type: string; name: string | null; created: Date };
+export type ArtifactRow = { workspace: string; sha256: string; size: number; media_type: string; name: string | null; created: string };
 
 const COLUMNS = `workspace, encode(sha256, 'hex') as sha256, size::float8 as size, media_type, name, created`;
 
@@ -13,7 +13,14 @@ export async function recordArtifact(
     name: 'artifact_record',
     text: `insert into artifact as a (workspace, sha256, size, media_type, name, created, created_by) values ($1, $2, $3, $4, $5, clock_timestamp(), $6)
       on conflict (workspace, sha256) do update set deleting = null returning ${COLUMNS}, xmax = 0 as fresh`,
-    values: [artifact.workspace, Buffer.from(artifact.sha256, 'hex'), artifact.size, artifact.mediaType, artifact.name ?? null, artifact.by],
+    values: [
+      artifact.workspace,
+      Buffer.from(artifact.sha256, 'hex'),
+      artifact.size,
+      artifact.mediaType,
+      artifact.name ?? null,
+      artifact.by,
+    ],
   });
   const row = rows[0];
   if (!row) throw new Error('an upsert returned no row');

@@ -9,7 +9,7 @@ export type DefinitionRow = {
   hash: string;
   title: string | null;
   plan: string;
-  created: Date;
+  created: string;
   created_by: string;
 };
 
@@ -34,9 +34,8 @@ export type NewDefinition = {
 export async function storeDefinition(db: Database, definition: NewDefinition): Promise<DefinitionRow & { fresh: boolean }> {
   const rows = await db.rows<DefinitionRow>({
     name: 'definition_store',
-    text: `with locked as materialized (select pg_advisory_xact_lock(hashtextextended($1::text || '/' || $2, 4))),
-      p as (insert into plan (hash, body, created) select $8, $9::json, clock_timestamp() from locked on conflict do nothing),
-      n as (select coalesce(max(d.number), 0) + 1 as number from locked left join definition d on d.workspace = $1 and d.name = $2)
+    text: `with p as (insert into plan (hash, body, created) values ($8, $9, clock_timestamp()) on conflict do nothing),
+      n as (select coalesce(max(number), 0) + 1 as number from definition where workspace = $1 and name = $2)
       insert into definition (workspace, name, number, version, hash, title, source, media_type, plan, created, created_by)
       select $1, $2, n.number, $3, $4, $5, $6, $7, $8, clock_timestamp(), $10 from n
       on conflict do nothing returning ${COLUMNS}`,
@@ -59,7 +58,7 @@ export async function storeDefinition(db: Database, definition: NewDefinition): 
     text: `select ${COLUMNS} from definition where workspace = $1 and name = $2 and hash = $3`,
     values: [definition.workspace, definition.name, definition.hash],
   });
-  // nothing inserted and nothing there: another request took the number; its lock is free by now
+  // nothing inserted and nothing there: another request took the number
   return known[0] ? { ...known[0], fresh: false } : storeDefinition(db, definition);
 }
 
@@ -95,7 +94,12 @@ export async function findDefinition(
     name: 'definition_find',
     text: `select ${COLUMNS}, source, media_type from definition where workspace = $1 and name = $2 and ($3::int is null or number = $3)
       and ($4::text is null or version = $4) order by number desc limit 1`,
-    values: [key.workspace, key.name, typeof key.version === 'number' ? key.version : null, typeof key.version === 'string' ? key.version : null],
+    values: [
+      key.workspace,
+      key.name,
+      typeof key.version === 'number' ? key.version : null,
+      typeof key.version === 'string' ? key.version : null,
+    ],
   });
   return rows[0];
 }

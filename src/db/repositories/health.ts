@@ -1,6 +1,14 @@
 import type { Database } from '../database.ts';
 
-export type WorkerRow = { id: string; name: string; version: string; started: Date; seen: Date; temporal: boolean; reconciled: Date | null };
+export type WorkerRow = {
+  id: string;
+  name: string;
+  version: string;
+  started: string;
+  seen: string;
+  temporal: boolean;
+  reconciled: string | null;
+};
 
 /** Workers that were heard of within `withinMs`, by the database's clock. */
 export async function liveWorkers(db: Database, withinMs: number): Promise<WorkerRow[]> {
@@ -19,5 +27,9 @@ export async function appliedMigrations(db: Database): Promise<string[]> {
 
 /** Runs by status, of all workspaces, that are not closed. */
 export async function openRuns(db: Database): Promise<{ status: string; n: number }[]> {
-  return db.rows({ name: 'runs_open', text: 'select status, count(*)::int as n from run_state where finished is null group by 1', values: [] });
+  return db.rows({
+    name: 'runs_open',
+    text: 'select status, count(*)::int as n from run_state where finished is null group by 1',
+    values: [],
+  });
 }

@@ -12,7 +12,7 @@ export type RunRow = {
   plan: string;
   priority: number;
   labels: JsonObject | null;
-  created: Date;
+  created: string;
   created_by: string;
   status: RunStatus;
   reason: string | null;
@@ -21,9 +21,9 @@ export type RunRow = {
   open: number;
   failed: number;
   last_seq: number;
-  deadline: Date | null;
-  started: Date | null;
-  finished: Date | null;
+  deadline: string | null;
+  started: string | null;
+  finished: string | null;
   failure: Failure | null;
 };
 
@@ -84,10 +84,17 @@ function conditions(filter: RunFilter): { where: string; values: unknown[]; shap
   if (filter.status.length > 0) where.push(`s.status = any($${values.push(filter.status)})`);
   if (filter.workflow !== undefined) where.push(`r.definition = $${values.push(filter.workflow)}`);
   for (const { name, value } of filter.labels) {
-    where.push(`exists (select from label l where l.workspace = $1 and l.name = $${values.push(name)} and l.value = $${values.push(value)} and l.run = r.id)`);
+    where.push(
+      `exists (select from label l where l.workspace = $1 and l.name = $${values.push(name)} and l.value = $${values.push(value)} and l.run = r.id)`,
+    );
   }
   if (filter.since) where.push(`r.created >= $${values.push(filter.since)}`);
-  const flags = [filter.status.length > 0 ? 's' : '', filter.workflow === undefined ? '' : 'w', String(filter.labels.length), filter.since ? 't' : ''];
+  const flags = [
+    filter.status.length > 0 ? 's' : '',
+    filter.workflow === undefined ? '' : 'w',
+    String(filter.labels.length),
+    filter.since ? 't' : '',
+  ];
   return { where: where.join(' and '), values, shape: flags.join('') };
 }
 
@@ -142,9 +149,9 @@ export type TaskRow = {
   output_ref: Buffer | null;
   output_size: number | null;
   failure: Failure | null;
-  started: Date | null;
-  finished: Date | null;
-  next_at: Date | null;
+  started: string | null;
+  finished: string | null;
+  next_at: string | null;
 };
 
 const TASK = 'task, item, generation, status, branch, attempt, output_ref, output_size, failure, started, finished, next_at';
@@ -168,7 +175,10 @@ export async function countItems(db: Database, run: string): Promise<{ task: num
   });
 }
 
-export async function findTask(db: Database, key: { run: string; task: number }): Promise<(TaskRow & { output: string | null }) | undefined> {
+export async function findTask(
+  db: Database,
+  key: { run: string; task: number },
+): Promise<(TaskRow & { output: string | null }) | undefined> {
   const rows = await db.rows<TaskRow & { output: string | null }>({
     name: 'task_find',
     text: `select ${TASK}, output::text as output from task where run = $1 and task = $2 and item = -1 order by generation desc limit 1`,
@@ -199,7 +209,7 @@ export type EventRow = {
   item: number | null;
   attempt: number | null;
   data: Json;
-  at: Date;
+  at: string;
 };
 
 const EVENT = 'run, seq::float8 as seq, type, task, item, attempt, data, at';

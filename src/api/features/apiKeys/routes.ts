@@ -4,6 +4,7 @@ import { createApiKey, listApiKeys, revokeApiKey, type ApiKeyInfo } from '../../
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { listOf, maybeTime, page, scope, text, time } from '../../schemas.ts';
+import { iso, maybeIso } from '../../time.ts';
 
 const ApiKey = z
   .object({ id: z.string().meta({ format: 'uuid' }), name: z.string(), scopes: z.array(scope), createdAt: time, lastUsedAt: maybeTime })
@@ -17,8 +18,8 @@ const presentKey = (key: ApiKeyInfo) => ({
   id: key.id,
   name: key.name,
   scopes: key.scopes,
-  createdAt: key.created.toISOString(),
-  lastUsedAt: key.lastUsed?.toISOString() ?? null,
+  createdAt: iso(key.created),
+  lastUsedAt: maybeIso(key.lastUsed),
 });
 
 const list = defineRoute({
@@ -44,7 +45,10 @@ const create = defineRoute({
   tag,
   summary: 'Make a key',
   description: 'A key may be given only what its maker has.',
-  request: { query: z.strictObject({}), body: { schema: z.strictObject({ name: text(100), scopes: z.array(scope).min(1) }).meta({ id: 'CreateApiKey' }) } },
+  request: {
+    query: z.strictObject({}),
+    body: { schema: z.strictObject({ name: text(100), scopes: z.array(scope).min(1) }).meta({ id: 'CreateApiKey' }) },
+  },
   responses: { 201: { description: 'Made', schema: NewApiKey, headers: { location: 'The key' } } },
   problems: ['idempotency_mismatch', 'idempotency_in_progress'],
   idempotency: 'stored',
@@ -53,7 +57,12 @@ const create = defineRoute({
     if (beyond.length > 0) throw new Problem('forbidden', { detail: `The key has not: ${beyond.join(', ')}` });
     const made = await createApiKey(deps.db, { workspace: actor.workspace, ...body });
     const shown = presentKey(made);
-    return { status: 201, body: { ...shown, key: made.key }, replay: { ...shown, key: null }, headers: { location: `/api/v1/api-keys/${made.id}` } };
+    return {
+      status: 201,
+      body: { ...shown, key: made.key },
+      replay: { ...shown, key: null },
+      headers: { location: `/api/v1/api-keys/${made.id}` },
+    };
   },
 });
 
@@ -66,7 +75,8 @@ const revoke = defineRoute({
   request: { params: z.object({ id: z.string() }), query: z.strictObject({}) },
   responses: { 204: { description: 'It is refused from now on; other processes notice within a second' } },
   handler: async ({ deps, actor, params }) => {
-    if (!UUID.test(params.id) || !(await revokeApiKey(deps.db, { workspace: actor.workspace, id: params.id }))) throw new Problem('not_found');
+    if (!UUID.test(params.id) || !(await revokeApiKey(deps.db, { workspace: actor.workspace, id: params.id })))
+      throw new Problem('not_found');
     deps.authenticate.forget();
     return { status: 204 };
   },

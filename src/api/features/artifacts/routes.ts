@@ -4,9 +4,17 @@ import { findArtifact, recordArtifact, type ArtifactRow } from '../../../db/repo
 import { hasBody, mediaType } from '../../http/body.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { sha256Text, text, time } from '../../schemas.ts';
+import { iso } from '../../time.ts';
 
 const Artifact = z
-  .object({ sha256: sha256Text, size: z.int(), mediaType: z.string(), name: z.string().nullable(), createdAt: time, links: z.object({ self: z.string() }) })
+  .object({
+    sha256: sha256Text,
+    size: z.int(),
+    mediaType: z.string(),
+    name: z.string().nullable(),
+    createdAt: time,
+    links: z.object({ self: z.string() }),
+  })
   .meta({ id: 'Artifact' });
 
 const tag = 'artifacts';
@@ -15,7 +23,7 @@ const presentArtifact = (row: ArtifactRow) => ({
   size: row.size,
   mediaType: row.media_type,
   name: row.name,
-  createdAt: row.created.toISOString(),
+  createdAt: iso(row.created),
   links: { self: `/api/v1/artifacts/${row.sha256}` },
 });
 
@@ -25,7 +33,8 @@ const upload = defineRoute({
   action: 'artifact.upload',
   tag,
   summary: 'Upload an artifact',
-  description: 'The body is the content, its `Content-Type` the media type. Content-addressed: the same bytes are the same artifact, so repeating is harmless.',
+  description:
+    'The body is the content, its `Content-Type` the media type. Content-addressed: the same bytes are the same artifact, so repeating is harmless.',
   request: { query: z.strictObject({ name: text(255).optional() }), upload: true },
   responses: {
     200: { description: 'The workspace has this content already', schema: Artifact },
@@ -61,7 +70,9 @@ const download = defineRoute({
   responses: { 200: { description: 'The bytes, as a download', types: ['*/*'] }, 304: { description: 'The client has it' } },
   problems: ['artifact_not_found'],
   load: ({ deps, actor, params }) =>
-    /^[0-9a-f]{64}$/.test(params.sha256) ? findArtifact(deps.db, { workspace: actor.workspace, sha256: params.sha256 }) : Promise.resolve(undefined),
+    /^[0-9a-f]{64}$/.test(params.sha256)
+      ? findArtifact(deps.db, { workspace: actor.workspace, sha256: params.sha256 })
+      : Promise.resolve(undefined),
   handler: async ({ deps, resource, headers }) => {
     const etag = `"${resource.sha256}"`;
     if (headers['if-none-match'] === etag) return { status: 304, headers: { etag } };

@@ -35,7 +35,8 @@ const PAGE = `<!doctype html>
 `;
 
 /** Nothing from outside; the page's library sets styles on elements and embeds small images. */
-const POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 const document = defineRoute({
   method: 'get',

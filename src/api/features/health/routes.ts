@@ -3,6 +3,7 @@ import { appliedMigrations, liveWorkers, openRuns } from '../../../db/repositori
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { maybeTime, time } from '../../schemas.ts';
+import { iso, maybeIso } from '../../time.ts';
 
 /** A worker that was not heard of for this long counts as gone, ms. */
 const WORKER_SEEN_MS = 10_000;
@@ -10,7 +11,17 @@ const WORKER_SEEN_MS = 10_000;
 const Live = z.object({ status: z.literal('ok') }).meta({ id: 'Live' });
 const Ready = z.object({ status: z.enum(['ok', 'unavailable']), database: z.boolean(), migrations: z.boolean() }).meta({ id: 'Ready' });
 const Health = Ready.extend({
-  workers: z.array(z.object({ id: z.string(), name: z.string(), version: z.string(), startedAt: time, seenAt: time, temporal: z.boolean(), reconciledAt: maybeTime })),
+  workers: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      version: z.string(),
+      startedAt: time,
+      seenAt: time,
+      temporal: z.boolean(),
+      reconciledAt: maybeTime,
+    }),
+  ),
   temporal: z.boolean().meta({ description: 'Some worker reaches it' }),
   lastReconcileAt: maybeTime,
   openRuns: z.record(z.string(), z.int()),
@@ -56,17 +67,17 @@ const detail = defineRoute({
   responses: { 200: { description: 'As the database knows it', schema: Health } },
   handler: async ({ deps }) => {
     const [state, workers, runs] = await Promise.all([readiness(deps), liveWorkers(deps.db, WORKER_SEEN_MS), openRuns(deps.db)]);
-    const reconciled = workers.flatMap((worker) => worker.reconciled?.toISOString() ?? []).sort();
+    const reconciled = workers.flatMap((worker) => (worker.reconciled === null ? [] : iso(worker.reconciled))).sort();
     const body = {
       ...state,
       workers: workers.map((worker) => ({
         id: worker.id,
         name: worker.name,
         version: worker.version,
-        startedAt: worker.started.toISOString(),
-        seenAt: worker.seen.toISOString(),
+        startedAt: iso(worker.started),
+        seenAt: iso(worker.seen),
         temporal: worker.temporal,
-        reconciledAt: worker.reconciled?.toISOString() ?? null,
+        reconciledAt: maybeIso(worker.reconciled),
       })),
       temporal: workers.some((worker) => worker.temporal),
       lastReconcileAt: reconciled.at(-1) ?? null,

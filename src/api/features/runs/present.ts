@@ -4,10 +4,9 @@ import type { RunEvent, RunEventType } from '../../../domain/run/events.ts';
 import { priorityName } from '../../../domain/run/priority.ts';
 import type { EventRow, RunRow, TaskRow } from '../../../db/repositories/runs.ts';
 import type { Config } from '../../../runtime/config.ts';
+import { iso, maybeIso } from '../../time.ts';
 
 type Links = Pick<Config, 'TIU_TEMPORAL_UI' | 'TEMPORAL_NAMESPACE'>;
-
-const iso = (at: Date | null): string | null => (at === null ? null : at.toISOString());
 
 /** @param counts of its tasks by status, where they were counted */
 export function presentRun(config: Links, run: RunRow, counts?: readonly { status: TaskStatus; n: number }[]) {
@@ -20,13 +19,17 @@ export function presentRun(config: Links, run: RunRow, counts?: readonly { statu
     intent: run.finished === null ? run.intent : null,
     priority: priorityName(run.priority),
     labels: run.labels ?? {},
-    createdAt: run.created.toISOString(),
+    createdAt: iso(run.created),
     createdBy: run.created_by,
-    startedAt: iso(run.started),
-    finishedAt: iso(run.finished),
-    deadlineAt: iso(run.deadline),
+    startedAt: maybeIso(run.started),
+    finishedAt: maybeIso(run.finished),
+    deadlineAt: maybeIso(run.deadline),
     lastSeq: run.last_seq,
-    counts: { total: run.total, open: run.open, ...(counts ? Object.fromEntries(counts.map(({ status, n }) => [status, n])) : { failed: run.failed }) },
+    counts: {
+      total: run.total,
+      open: run.open,
+      ...(counts ? Object.fromEntries(counts.map(({ status, n }) => [status, n])) : { failed: run.failed }),
+    },
     reason: run.reason,
     failure: run.failure,
     links: { self, tasks: `${self}/tasks`, events: `${self}/events`, output: `${self}/output`, temporal },
@@ -39,9 +42,9 @@ const presentState = (row: TaskRow | undefined) => ({
   status: row?.status ?? ('pending' satisfies TaskStatus),
   attempt: row?.attempt ?? 0,
   generation: row?.generation ?? 0,
-  startedAt: iso(row?.started ?? null),
-  finishedAt: iso(row?.finished ?? null),
-  nextAttemptAt: iso(row?.next_at ?? null),
+  startedAt: maybeIso(row?.started ?? null),
+  finishedAt: maybeIso(row?.finished ?? null),
+  nextAttemptAt: maybeIso(row?.next_at ?? null),
   failure: row?.failure ?? null,
   outputSize: row?.output_size ?? null,
 });
@@ -74,7 +77,7 @@ export function presentEvent(names: readonly string[], row: EventRow): RunEvent 
   return {
     seq: row.seq,
     type: row.type as RunEventType,
-    at: row.at.toISOString(),
+    at: iso(row.at),
     runId: row.run,
     ...(row.task !== null && { task: names[row.task] ?? String(row.task) }),
     ...(row.item !== null && row.item >= 0 && { item: row.item }),

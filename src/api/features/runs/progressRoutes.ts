@@ -58,7 +58,8 @@ const task = defineRoute({
     const row = await findTask(deps.db, { run: resource.id, task: index });
     const items = mapped ? await countItems(deps.db, resource.id) : [];
     const key = { run: resource.id, workspace: resource.workspace, task: index };
-    const output = row?.status !== 'completed' ? null : mapped ? await readMapOutput(deps, key) : await readStored(deps, resource.workspace, row);
+    const output =
+      row?.status !== 'completed' ? null : mapped ? await readMapOutput(deps, key) : await readStored(deps, resource.workspace, row);
     return { status: 200, body: { ...presentTask(plan, index, { row, items }), output } };
   },
 });
@@ -93,7 +94,11 @@ const output = defineRoute({
   load: loadRun,
   handler: async ({ deps, resource }) => {
     if (!isClosed(resource.status)) throw new Problem('run_not_finished', { retryAfterMs: 1_000 });
-    return { status: 200, body: { runId: resource.id, status: resource.status, output: await readOutput(deps, resource) }, headers: { etag: etagOf(resource) } };
+    return {
+      status: 200,
+      body: { runId: resource.id, status: resource.status, output: await readOutput(deps, resource) },
+      headers: { etag: etagOf(resource) },
+    };
   },
 });
 
@@ -106,7 +111,9 @@ const events = defineRoute({
   description:
     'With `Accept: text/event-stream` they are streamed as they come, `id:` being their number, until the run is closed; `Last-Event-ID` continues a stream.',
   request: { params: runParams, query: eventsQuery },
-  responses: { 200: { description: 'Events in order, without a gap', schema: EventList, types: ['application/json', 'text/event-stream'] } },
+  responses: {
+    200: { description: 'Events in order, without a gap', schema: EventList, types: ['application/json', 'text/event-stream'] },
+  },
   load: loadRun,
   handler: async ({ deps, resource, query, headers, gone, raw }) => {
     if (wantsStream(headers.accept)) {
@@ -116,8 +123,16 @@ const events = defineRoute({
       return { status: 200, type: 'text/event-stream', body: stream, headers: { 'x-accel-buffering': 'no' } };
     }
     const { names } = (await planOf(deps, resource)).graph;
-    const rows = await listEvents(deps.db, { run: resource.id, after: query.after ?? 0, until: Number.MAX_SAFE_INTEGER, limit: query.limit });
-    return { status: 200, body: { items: rows.map((row) => presentEvent(names, row)), lastSeq: Math.max(resource.last_seq, rows.at(-1)?.seq ?? 0) } };
+    const rows = await listEvents(deps.db, {
+      run: resource.id,
+      after: query.after ?? 0,
+      until: Number.MAX_SAFE_INTEGER,
+      limit: query.limit,
+    });
+    return {
+      status: 200,
+      body: { items: rows.map((row) => presentEvent(names, row)), lastSeq: Math.max(resource.last_seq, rows.at(-1)?.seq ?? 0) },
+    };
   },
 });
 

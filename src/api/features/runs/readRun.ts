@@ -5,7 +5,15 @@ import { UUID } from '../../cursor.ts';
 import { presentRun } from './present.ts';
 
 /** The run that a path names, for `load`. */
-export const loadRun = ({ deps, actor, params }: { deps: Deps; actor: { workspace: string }; params: { id: string } }): Promise<RunRow | undefined> =>
+export const loadRun = ({
+  deps,
+  actor,
+  params,
+}: {
+  deps: Deps;
+  actor: { workspace: string };
+  params: { id: string };
+}): Promise<RunRow | undefined> =>
   UUID.test(params.id) ? findRun(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined);
 
 /** A run with its tasks counted by status. */
@@ -29,7 +37,7 @@ const ITEMS_AT_ONCE = 500;
 /** Outputs of the completed items of a mapped task, in order. */
 export async function readMapOutput(deps: Deps, key: { run: string; workspace: string; task: number }): Promise<Json[]> {
   const outputs: Json[] = [];
-  for (let after = -1; ; ) {
+  for (let after = -1; ;) {
     const rows = await listItems(deps.db, key, { status: ['completed'], after, limit: ITEMS_AT_ONCE });
     for (const row of rows) outputs.push(await readStored(deps, key.workspace, row));
     after = rows.at(-1)?.item ?? after;

@@ -15,7 +15,10 @@ export async function resolvePlan(deps: Pick<Deps, 'db' | 'definitions' | 'plans
     return { plan, hash: planHash, body: planText, name: definition.name };
   }
   const stored = await findDefinition(deps.db, source);
-  if (!stored) throw new Problem('not_found', { detail: `No workflow ${source.name}${source.version === undefined ? '' : ` of version ${source.version}`}` });
+  if (!stored)
+    throw new Problem('not_found', {
+      detail: `No workflow ${source.name}${source.version === undefined ? '' : ` of version ${source.version}`}`,
+    });
   const { plan, text } = await deps.plans.get(stored.plan);
   return { plan, hash: Buffer.from(stored.plan, 'hex'), body: text, name: stored.name, number: stored.number };
 }

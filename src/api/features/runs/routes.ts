@@ -17,9 +17,21 @@ const accepted = {
     schema: RunResult,
     headers: { location: 'The run', 'preference-applied': 'wait=N', 'idempotent-replayed': 'true when the key was used before' },
   },
-  202: { description: 'Accepted: the run is durable', schema: Run, headers: { location: 'The run', 'idempotent-replayed': 'true when the key was used before' } },
+  202: {
+    description: 'Accepted: the run is durable',
+    schema: Run,
+    headers: { location: 'The run', 'idempotent-replayed': 'true when the key was used before' },
+  },
 };
-const startProblems: ProblemCode[] = ['idempotency_key_required', 'idempotency_mismatch', 'invalid_definition', 'invalid_run_input', 'number_out_of_range', 'unavailable'];
+const startProblems: ProblemCode[] = [
+  'not_found',
+  'idempotency_key_required',
+  'idempotency_mismatch',
+  'invalid_definition',
+  'invalid_run_input',
+  'number_out_of_range',
+  'unavailable',
+];
 
 const start = defineRoute({
   method: 'post',
@@ -53,7 +65,12 @@ const execute = defineRoute({
   handler: (call) => {
     const { version, runId, ...rest } = call.body ?? {};
     const source = { workspace: call.actor.workspace, name: call.params.name, version };
-    return acceptRun(call, { ...rest, runId, source, fingerprint: fingerprintOf({ workflow: { name: call.params.name, version }, ...rest }) });
+    return acceptRun(call, {
+      ...rest,
+      runId,
+      source,
+      fingerprint: fingerprintOf({ workflow: { name: call.params.name, version }, ...rest }),
+    });
   },
 });
 
@@ -87,7 +104,10 @@ const read = defineRoute({
   tag,
   summary: 'One run',
   request: { params: runParams, query: noQuery },
-  responses: { 200: { description: 'The run', schema: Run, headers: { etag: 'Its last event number' } }, 304: { description: 'Unchanged since If-None-Match' } },
+  responses: {
+    200: { description: 'The run', schema: Run, headers: { etag: 'Its last event number' } },
+    304: { description: 'Unchanged since If-None-Match' },
+  },
   load: loadRun,
   handler: async ({ deps, resource, headers }) => {
     const etag = etagOf(resource);
@@ -109,7 +129,13 @@ const cancel = defineRoute({
   load: loadRun,
   handler: async ({ deps, actor, resource, body }) => {
     const reason = body?.reason;
-    await deps.command({ run: resource.id, workspace: actor.workspace, type: 'cancel', by: actor.principal, ...(reason !== undefined && { reason }) });
+    await deps.command({
+      run: resource.id,
+      workspace: actor.workspace,
+      type: 'cancel',
+      by: actor.principal,
+      ...(reason !== undefined && { reason }),
+    });
     const run = (await loadRun({ deps, actor, params: resource })) ?? resource;
     return { status: 202, body: await readRun(deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
   },

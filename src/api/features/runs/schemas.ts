@@ -19,7 +19,10 @@ export const Run = z
     }),
     status,
     /** A wish that is under way. */
-    intent: z.enum(['cancel', 'force', 'timeout', 'fail']).nullable().meta({ description: 'What the run was asked and has not reached yet' }),
+    intent: z
+      .enum(['cancel', 'force', 'timeout', 'fail'])
+      .nullable()
+      .meta({ description: 'What the run was asked and has not reached yet' }),
     priority: z.enum(PRIORITIES),
     labels: z.record(z.string(), anyJson),
     createdAt: time,
@@ -89,7 +92,10 @@ export const EventList = z.object({ items: z.array(RunEvent), lastSeq: z.int() }
 
 const shared = {
   input: anyJson.optional(),
-  runId: z.uuid().optional().meta({ description: 'A v7 within a day of now becomes the id of the run; any other is an idempotency key only' }),
+  runId: z
+    .uuid()
+    .optional()
+    .meta({ description: 'A v7 within a day of now becomes the id of the run; any other is an idempotency key only' }),
   priority: z.enum(PRIORITIES).optional(),
   labels: labels.optional(),
 };
@@ -100,7 +106,10 @@ export const StartRun = z
       .union([z.record(z.string(), z.unknown()), z.string().min(1)])
       .optional()
       .meta({ description: 'The definition itself: an object, or YAML (or JSON) text' }),
-    workflow: z.strictObject({ name: workflowName, version: z.union([z.int().min(1), text(100)]).optional() }).optional().meta({ description: 'A stored one' }),
+    workflow: z
+      .strictObject({ name: workflowName, version: z.union([z.int().min(1), text(100)]).optional() })
+      .optional()
+      .meta({ description: 'A stored one' }),
     ...shared,
   })
   .refine((body) => (body.definition === undefined) !== (body.workflow === undefined), 'either definition or workflow')
@@ -112,7 +121,10 @@ export const ExecuteWorkflow = z
   .optional()
   .meta({ id: 'ExecuteWorkflow' });
 
-export const CancelRun = z.strictObject({ reason: text(1_000).optional() }).optional().meta({ id: 'CancelRun' });
+export const CancelRun = z
+  .strictObject({ reason: text(1_000).optional() })
+  .optional()
+  .meta({ id: 'CancelRun' });
 
 export const workflowParams = z.object({ name: z.string() });
 export const runParams = z.object({ id: z.string() });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Actor } from '../../../domain/access/can.ts';
 import { canonicalJson } from '../../../domain/definition/canonical.ts';
 import { checkInput } from '../../../domain/definition/jsonSchema.schema.ts';
-import { compileTemplate } from '../../../domain/expression/compile.ts';
+import { compileTemplate } from '../../../domain/expression/compileTemplate.ts';
 import { isObject, type Json } from '../../../domain/json.ts';
 import type { Plan } from '../../../domain/plan/plan.ts';
 import { Problem, type Issue } from '../../../domain/problem.ts';
@@ -32,7 +32,8 @@ const DAY_MS = 86_400_000;
 export async function startRun(deps: Deps, actor: Actor, request: StartRunInput): Promise<{ runId: string; replayed: boolean }> {
   const own = isOwnId(request.runId, deps.clock()) ? request.runId : undefined;
   const key = request.idempotencyKey ?? (own === undefined && request.runId !== undefined ? `run:${request.runId}` : undefined);
-  if (key === undefined && own === undefined) throw new Problem('idempotency_key_required', { detail: 'Send Idempotency-Key, or a runId of your own' });
+  if (key === undefined && own === undefined)
+    throw new Problem('idempotency_key_required', { detail: 'Send Idempotency-Key, or a runId of your own' });
   const { plan, hash, body, name, number } = await resolvePlan(deps, request.source);
   const input = readInput(plan, request.input, deps.config.TIU_MAX_INPUT);
   const artifacts = await artifactsOf(deps, actor, plan, input.value);
@@ -69,7 +70,8 @@ function readInput(plan: Plan, given: unknown, maxBytes: number): { value: Json;
   const checked = checkInput(plan.inputSchema, (given ?? {}) as Json);
   if ('issues' in checked) throw new Problem('invalid_run_input', { detail: `${checked.issues.length} faults`, issues: checked.issues });
   const text = JSON.stringify(checked.input);
-  if (Buffer.byteLength(text) > maxBytes) throw new Problem('payload_too_large', { detail: `The input of a run may have ${maxBytes} bytes; upload an artifact` });
+  if (Buffer.byteLength(text) > maxBytes)
+    throw new Problem('payload_too_large', { detail: `The input of a run may have ${maxBytes} bytes; upload an artifact` });
   return { value: checked.input, text };
 }
 
@@ -95,7 +97,9 @@ function priorityOf(plan: Plan, input: Json): Priority {
   const template = compileTemplate(plan.priority, { names: ['input'] });
   const value = 'compiled' in template ? template.compiled.evaluate({ input }) : undefined;
   if (isPriority(value)) return value;
-  const issues = [{ pointer: '', code: 'invalid_priority', message: 'the priority of the definition gives no known priority for this input' }];
+  const issues = [
+    { pointer: '', code: 'invalid_priority', message: 'the priority of the definition gives no known priority for this input' },
+  ];
   throw new Problem('invalid_run_input', { detail: issues[0]?.message ?? '', issues });
 }
 

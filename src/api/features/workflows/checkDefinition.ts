@@ -21,7 +21,8 @@ export const hashOf = (definition: object): Buffer => createHash('sha256').updat
 /** Size of what a plan will do, as far as it is known before it runs: maps count once. */
 function predict(plan: Plan) {
   const levels: number[] = [];
-  for (const [index, deps] of plan.graph.deps.entries()) levels[index] = 1 + Math.max(0, ...deps.map(([dependency]) => levels[dependency] ?? 0));
+  for (const [index, deps] of plan.graph.deps.entries())
+    levels[index] = 1 + Math.max(0, ...deps.map(([dependency]) => levels[dependency] ?? 0));
   const widths = Map.groupBy(levels, (level) => level);
   return {
     tasks: plan.tasks.length,

@@ -1,5 +1,6 @@
 import type { Plan } from '../../../domain/plan/plan.ts';
 import type { DefinitionRow } from '../../../db/repositories/definitions.ts';
+import { iso } from '../../time.ts';
 
 export function presentWorkflow(row: DefinitionRow) {
   const self = `/api/v1/workflows/${row.name}`;
@@ -9,7 +10,7 @@ export function presentWorkflow(row: DefinitionRow) {
     version: row.version,
     title: row.title,
     hash: row.hash,
-    createdAt: row.created.toISOString(),
+    createdAt: iso(row.created),
     createdBy: row.created_by,
     links: { self, versions: `${self}/versions`, execute: `${self}/execute` },
   };

@@ -88,9 +88,14 @@ const read = defineRoute({
   handler: async ({ deps, actor, params, query, resource }) => {
     const asked = query.version;
     const version = asked !== undefined && /^\d{1,9}$/.test(asked) ? Number(asked) : asked;
-    const row = version === undefined ? resource : await findDefinition(deps.db, { workspace: actor.workspace, name: params.name, version });
+    const row =
+      version === undefined ? resource : await findDefinition(deps.db, { workspace: actor.workspace, name: params.name, version });
     if (!row) throw new Problem('not_found', { detail: 'The workflow has no such version' });
-    return { status: 200, body: { ...presentWorkflow(row), source: row.source, mediaType: row.media_type }, headers: { etag: `"${row.hash}"` } };
+    return {
+      status: 200,
+      body: { ...presentWorkflow(row), source: row.source, mediaType: row.media_type },
+      headers: { etag: `"${row.hash}"` },
+    };
   },
 });
 

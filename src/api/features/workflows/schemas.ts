@@ -31,7 +31,15 @@ export const Check = z
     hash: sha256Text.nullable(),
     plan: z
       .object({
-        tasks: z.array(z.object({ id: z.string(), kind: z.string(), class: z.enum(['inline', 'effect', 'control']), dependsOn: z.array(z.string()), mapped: z.boolean() })),
+        tasks: z.array(
+          z.object({
+            id: z.string(),
+            kind: z.string(),
+            class: z.enum(['inline', 'effect', 'control']),
+            dependsOn: z.array(z.string()),
+            mapped: z.boolean(),
+          }),
+        ),
       })
       .nullable(),
     prediction: z.record(z.string(), z.unknown()).nullable(),
@@ -39,7 +47,10 @@ export const Check = z
   .meta({ id: 'Check' });
 
 export const DefinitionBody = z
-  .union([z.strictObject({ definition: z.union([z.record(z.string(), z.unknown()), z.string().min(1)]) }), z.record(z.string(), z.unknown())])
+  .union([
+    z.strictObject({ definition: z.union([z.record(z.string(), z.unknown()), z.string().min(1)]) }),
+    z.record(z.string(), z.unknown()),
+  ])
   .meta({ id: 'DefinitionBody', description: 'The definition itself, or `{ definition }` with it as an object or as YAML text' });
 
 export const nameParams = z.object({ name: z.string() });
