@@ -5,6 +5,7 @@ import { createClient, type Client } from '../client/createClient.ts';
 import type { Run } from '../client/runs.ts';
 import { startStack, type Stack } from '../dev/stack.ts';
 import { duration } from './duration.ts';
+import { count } from './count.ts';
 import { CliError, EXIT } from './exit.ts';
 import { followRun } from './followRun.ts';
 import { processTerminal } from './processTerminal.ts';
@@ -18,7 +19,7 @@ const REPORT_LINES = 12;
 type Review = {
   headline: string;
   totals: { files: number; checked: number; unreadable: number; lines: number; issues: number; errors: number; score: number };
-  worst: { path: string; score: number; issues: number }[];
+  worst: { path: string; score: number; findings: number }[];
   report: { sha256: string };
 };
 
@@ -58,7 +59,7 @@ function readSource(args: string[]): string | undefined {
 
 async function review(client: Client, { source, receiver }: { source: string; receiver: Receiver }): Promise<Run> {
   const uploaded = await uploadPath(client, source);
-  terminal.out(`packed ${uploaded.files} files of ${source}, ${Math.ceil(uploaded.size / 1024)} KiB\n`);
+  terminal.out(`packed ${count(uploaded.files, 'file')} of ${source}, ${Math.ceil(uploaded.size / 1024)} KiB\n`);
   const definition = fs.readFileSync(path.join(ROOT, 'examples/review-codebase.yaml'), 'utf8');
   const input = { source: uploaded.sha256, reportUrl: `http://${receiver.address}/report` };
   const { id } = await client.runs.start({ definition, input });
@@ -75,10 +76,10 @@ async function show(client: Client, run: Run): Promise<void> {
   const { totals, worst, headline, report } = (await client.runs.output(run.id)).output as Review;
   const took = Date.parse(run.finishedAt ?? '') - Date.parse(run.createdAt);
   terminal.out(
-    `\n${headline}: ${totals.checked} of ${totals.files} files, ${totals.lines} lines, ${totals.issues} findings (${totals.errors} errors), `,
+    `\n${headline}: ${totals.checked} of ${totals.files} files, ${totals.lines} lines, ${count(totals.issues, 'finding')} (${count(totals.errors, 'error')}), `,
   );
   terminal.out(`average score ${totals.score}, in ${duration(took)}\n`);
-  for (const file of worst.slice(0, 5)) terminal.out(`  ${file.score.toFixed(3)}  ${file.path}  ${file.issues} findings\n`);
+  for (const file of worst.slice(0, 5)) terminal.out(`  ${file.score.toFixed(3)}  ${file.path}  ${count(file.findings, 'finding')}\n`);
   const text = new TextDecoder().decode(await client.artifacts.download(report.sha256));
   const lines = text.trimEnd().split('\n');
   terminal.out(

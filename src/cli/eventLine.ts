@@ -1,4 +1,5 @@
 import type { RunEvent } from '../domain/run/events.ts';
+import { count } from './count.ts';
 import { duration } from './duration.ts';
 import { isBadWord, isFinalWord, settledTasks, type Progress, type TaskProgress } from './progress.ts';
 
@@ -24,7 +25,7 @@ export function lineFor(progress: Progress, event: RunEvent, options: LineOption
 export function describeItems(task: TaskProgress): string {
   const { done, failed, total } = task.items;
   if (total === undefined && done === 0) return task.status;
-  return `${done}${total === undefined ? '' : `/${total}`} items${failed > 0 ? `, ${failed} failed` : ''}`;
+  return `${total === undefined ? count(done, 'item') : `${done}/${total} items`}${failed > 0 ? `, ${failed} failed` : ''}`;
 }
 
 function itemLine(task: TaskProgress, { event, word, parts }: { event: RunEvent; word: string; parts: boolean }): string | undefined {

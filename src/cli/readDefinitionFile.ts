@@ -3,6 +3,7 @@ import type { Definition } from '../domain/definition/definition.ts';
 import { readDefinition } from '../domain/definition/read.schema.ts';
 import { isObject } from '../domain/json.ts';
 import type { Terminal } from './cli.ts';
+import { count } from './count.ts';
 import { CliError, EXIT } from './exit.ts';
 import { issueLines } from './issueLines.ts';
 import { readText } from './readInputs.ts';
@@ -19,7 +20,7 @@ export function readDefinitionFile(terminal: Terminal, file: string): Definition
   const read = readDefinition(text, path.extname(file) === '.json' ? 'json' : 'yaml');
   if ('definition' in read) return { text, definition: read.definition, artifactFields: artifactFieldsOf(read.definition) };
   for (const line of issueLines(read.issues, file)) terminal.out(line);
-  throw new CliError(EXIT.failed, `${file}: ${read.issues.length === 1 ? '1 fault' : `${read.issues.length} faults`}`);
+  throw new CliError(EXIT.failed, `${file}: ${count(read.issues.length, 'fault')}`);
 }
 
 function artifactFieldsOf({ inputSchema }: Definition): ReadonlySet<string> {

@@ -1,8 +1,9 @@
 import type { Http } from './createClient.ts';
-import { answered, answeredAtLast } from './request.ts';
+import { answeredAtLast } from './request.ts';
+import type { components } from './types.gen.ts';
 
 export type Artifacts = ReturnType<typeof createArtifacts>;
-export type Artifact = { sha256: string; size: number; mediaType: string; name?: string };
+export type Artifact = components['schemas']['Artifact'];
 export type Upload = { bytes: Uint8Array<ArrayBuffer> | string; mediaType: string; name?: string };
 
 /** Artifacts are named by their content, so an upload may be repeated without harm. */
@@ -27,7 +28,7 @@ export function createArtifacts({ baseUrl, token, fetch }: Http) {
     /** @throws ApiProblem artifact_not_found */
     download: async (sha256: string): Promise<Uint8Array> => {
       const request = () => new Request(`${baseUrl}/api/v1/artifacts/${sha256}`, { headers: { authorization } });
-      const response = await answered(baseUrl, () => send(request()));
+      const response = await answeredAtLast(baseUrl, () => send(request()));
       return new Uint8Array(await response.arrayBuffer());
     },
   };

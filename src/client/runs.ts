@@ -1,21 +1,14 @@
 import type { Http } from './createClient.ts';
 import { answeredAtLast } from './request.ts';
-import type { paths } from './types.gen.ts';
+import type { components, paths } from './types.gen.ts';
 import { watchRun, type IsOver } from './watchRun.ts';
 
-type Success<O> = O extends { responses: infer R }
-  ? R extends Record<200 | 201 | 202, never>
-    ? never
-    : BodyOf<R[keyof R & (200 | 201 | 202)]>
-  : never;
-type BodyOf<R> = R extends { content: { 'application/json': infer T } } ? T : never;
-type QueryOf<O> = O extends { parameters: { query?: infer Q } } ? NonNullable<Q> : never;
-type RequestOf<O> = O extends { requestBody?: { content: { 'application/json': infer B } } } ? B : never;
+type Schemas = components['schemas'];
 
-export type StartRun = RequestOf<paths['/api/v1/runs']['post']>;
-export type Run = Success<paths['/api/v1/runs/{id}']['get']>;
-export type RunList = Success<paths['/api/v1/runs']['get']>;
-export type RunQuery = QueryOf<paths['/api/v1/runs']['get']>;
+export type StartRun = Schemas['StartRun'];
+export type Run = Schemas['Run'];
+export type RunQuery = NonNullable<paths['/api/v1/runs']['get']['parameters']['query']>;
+export type ItemQuery = NonNullable<paths['/api/v1/runs/{id}/tasks/{task}/items']['get']['parameters']['query']>;
 export type Runs = ReturnType<typeof createRuns>;
 
 const CLOSED: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 'timed_out']);
@@ -33,18 +26,21 @@ export function createRuns(http: Http) {
   return {
     /** Starts a run once, however often the request has to be sent. `key` makes a repetition by the caller the same start. */
     start: (body: StartRun, options: { key?: string } = {}) => {
-      const header = { 'idempotency-key': options.key ?? crypto.randomUUID() };
+      const header = { 'Idempotency-Key': options.key ?? crypto.randomUUID() };
       return answeredAtLast(baseUrl, () => api.POST('/api/v1/runs', { params: { header }, body }));
     },
     get,
     list: (query: RunQuery = {}) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs', { params: { query } })),
     tasks: (id: string) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/tasks', { params: { path: { id } } })),
+    /** One page of the items of a mapped task. */
+    items: (id: string, task: string, query: ItemQuery = {}) =>
+      answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/tasks/{task}/items', { params: { path: { id, task }, query } })),
     output: (id: string) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/output', { params: { path: { id } } })),
     /** One page of the log. To follow it, use `watch`. */
     events,
     /** Asks the run to end; a second call forces it. Sent again safely if its answer is lost. */
     cancel: (id: string, body: { reason?: string } = {}) => {
-      const header = { 'idempotency-key': crypto.randomUUID() };
+      const header = { 'Idempotency-Key': crypto.randomUUID() };
       return answeredAtLast(baseUrl, () => api.POST('/api/v1/runs/{id}/cancel', { params: { path: { id }, header }, body }));
     },
     isOver,

@@ -118,6 +118,10 @@ function follow(watch: { connection: Connection; run: { id: string; isOver: IsOv
   socket.on('event', ({ topic: of, ...event }: RunEvent & { topic?: string }) => {
     if (of === topic && !feed.push(event)) subscribe();
   });
+  // What this end reads too slowly is no longer sent, and is asked for again from where it stopped.
+  socket.on('behind', (notice: { topic: string }) => {
+    if (notice.topic === topic) subscribe();
+  });
   const aborted = () => {
     feed.end();
   };

@@ -16,7 +16,7 @@ export function createWorkflows({ baseUrl, api }: Http) {
       answeredAtLast(baseUrl, () => api.GET('/api/v1/workflows', { params: { query } })),
     /** Starts a run of a stored definition once, however often the request has to be sent. */
     execute: (name: string, body: { input?: JsonObject; version?: string }, options: { key?: string } = {}) => {
-      const header = { 'idempotency-key': options.key ?? crypto.randomUUID() };
+      const header = { 'Idempotency-Key': options.key ?? crypto.randomUUID() };
       return answeredAtLast(baseUrl, () => api.POST('/api/v1/workflows/{name}/execute', { params: { path: { name }, header }, body }));
     },
   };

@@ -19,7 +19,7 @@ export function createLogger(
       level: options.level,
       redact: { paths: REDACTED, censor: '[redacted]' },
       timestamp: pino.stdTimeFunctions.isoTime,
-      serializers: { err: errorFields },
+      serializers: { err: errorFields, error: errorFields },
     },
     stream,
   );

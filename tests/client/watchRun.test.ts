@@ -62,6 +62,17 @@ test('a missing event is fetched before the next is given, and a repeated one is
   expect(await seqs(events)).toEqual([2, 3, 4]);
 });
 
+test('a reader that is told to catch up does', async () => {
+  server.write('run.accepted');
+  const events = watch();
+  await events.next();
+  await server.fallBehind();
+  server.write('run.started');
+  server.write('run.completed');
+  expect(await seqs(events)).toEqual([2, 3]);
+  expect(server.asked).toEqual([0, 1]);
+});
+
 test('a watch from the last event of a closed run ends at once', async () => {
   server.write('run.accepted');
   server.write('run.completed');

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Cli } from '../cli.ts';
+import { count } from '../count.ts';
 
 export const checkCommand = (cli: Cli): Command =>
   new Command('check')
@@ -8,5 +9,5 @@ export const checkCommand = (cli: Cli): Command =>
     .action(async (file: string) => {
       const { readDefinitionFile } = await import('../readDefinitionFile.ts');
       const { definition } = readDefinitionFile(cli.terminal, file);
-      cli.terminal.out(`${file}: ${definition.name} is valid, ${Object.keys(definition.tasks).length} tasks\n`);
+      cli.terminal.out(`${file}: ${definition.name} is valid, ${count(Object.keys(definition.tasks).length, 'task')}\n`);
     });

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { ApiProblem, Unreachable } from '../../client/apiProblem.ts';
 import type { Client, Health } from '../../client/createClient.ts';
 import type { Cli } from '../cli.ts';
+import { count } from '../count.ts';
 import { HOW_TO_START } from '../connection.ts';
 import { CliError, EXIT } from '../exit.ts';
 
@@ -59,5 +60,22 @@ const hintFor = ({ status }: ApiProblem): string =>
     : 'Look at the log of the api.';
 
 function parts(health: Health): Finding[] {
-  return Object.entries(health).map(([name, value]) => ({ ok: true, what: `${name} ${JSON.stringify(value)}` }));
+  const { database, migrations, temporal, workers } = health;
+  const versions = [...new Set(workers.map(({ version }) => version))].join(', ');
+  const open = Object.entries(health.openRuns).map(([status, n]) => `${n} ${status}`);
+  return [
+    { ok: database, what: 'database', hint: 'The api cannot reach PostgreSQL: look at DATABASE_URL and at the log of the api.' },
+    { ok: migrations, what: 'schema of the database is current', hint: 'Run `npm run migrate`.' },
+    {
+      ok: workers.length > 0,
+      what: `${count(workers.length, 'worker')} ${versions}`.trim(),
+      hint: 'No worker is up: runs are accepted and wait. Start one.',
+    },
+    {
+      ok: temporal,
+      what: 'Temporal',
+      hint: 'No worker reaches it: runs are accepted and wait. Look at TEMPORAL_ADDRESS and at the log of the worker.',
+    },
+    { ok: true, what: `open runs: ${open.length === 0 ? 'none' : open.join(', ')}` },
+  ];
 }

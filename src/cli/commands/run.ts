@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Client } from '../../client/createClient.ts';
 import { isClosedRun, type Run } from '../../client/runs.ts';
 import type { Cli, Terminal } from '../cli.ts';
+import { count } from '../count.ts';
 import { CliError, EXIT } from '../exit.ts';
 import { exitFor, followRun } from '../followRun.ts';
 import { readInputs, type Inputs } from '../readInputs.ts';
@@ -60,7 +61,7 @@ async function uploadAll(client: Client, { uploads }: Inputs, say: (text: string
     const { sha256, size, files } = await uploadPath(client, at);
     if (files === 0) throw new CliError(EXIT.usage, `--input ${field}: there are no files in ${at}`);
     say(
-      `${field}: ${files} files of ${path.relative(process.cwd(), at) || '.'}, ${Math.ceil(size / 1024)} KiB, as ${sha256.slice(0, 12)}\n`,
+      `${field}: ${count(files, 'file')} of ${path.relative(process.cwd(), at) || '.'}, ${Math.ceil(size / 1024)} KiB, as ${sha256.slice(0, 12)}\n`,
     );
     uploaded[field] = sha256;
   }

@@ -1,0 +1,103 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import { createActivities } from '../activities/index.ts';
+import { createCommands, type Commands } from '../db/commands.ts';
+import { openDatabase, startupOptions, type Database } from '../db/database.ts';
+import { openRunHead } from '../db/dispatch.ts';
+import { createJournal, type Journal } from '../db/journal.ts';
+import { Problem } from '../domain/problem.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { readConfig, type Config } from '../runtime/config.ts';
+import { createLifecycle, stopOnSignals, type Lifecycle } from '../runtime/lifecycle.ts';
+import { createLogger, type Log } from '../runtime/logger.ts';
+import { createRegistry, createWorkerMetrics } from '../runtime/metrics.ts';
+import { serveMetrics } from './metricsServer.ts';
+import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
+import { runAlone } from './runAlone.ts';
+import { startWorker, type ActivityHooks } from './startWorker.ts';
+import { installTemporalRuntime } from './temporalRuntime.ts';
+import { workflowBundle } from './workflowBundle.ts';
+
+type Parts = { db: Database; journal: Journal; commands: Commands; opened: OpenedExecutors; log: Log };
+
+/** Everything that has to end registers with the lifecycle, in the order in which it is opened. */
+async function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Promise<Parts> {
+  const { config, log, lifecycle } = deps;
+  const url = config.DATABASE_URL;
+  const say = (event: string, fields: Record<string, unknown>) => {
+    log.warn(fields, event);
+  };
+  const db = await openDatabase({ url, role: 'tiu_engine', max: config.TIU_WORKER_CONNECTIONS });
+  lifecycle.onStop('database', () => db.close());
+  const commands = createCommands({ url, log: say });
+  lifecycle.onStop('commands', () => commands.close());
+  const opened = openExecutors({ db, config, clock: systemClock });
+  lifecycle.onStop('providers', () => opened.close());
+  const journal = createJournal({ url, log: say });
+  lifecycle.onStop('journal', () => journal.close());
+  return { db, journal, commands, opened, log };
+}
+
+const createEngine = (parts: Parts, hooks: ActivityHooks): object =>
+  createActivities({
+    ...hooks,
+    db: parts.db,
+    journal: parts.journal,
+    log: parts.log,
+    objects: parts.opened.objects,
+    executors: parts.opened.executors,
+    started: hooks.startedRun,
+    noteCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: false }),
+    solo: runAlone,
+    random: Math.random,
+  });
+
+/** On behalf of somebody who acted in Temporal. A run that has closed meanwhile needs no cancel. */
+async function cancelFor(parts: Parts, cancel: { runId: string; reason: string; force: boolean }): Promise<void> {
+  const run = await openRunHead(parts.db, cancel.runId);
+  if (!run) return;
+  try {
+    await parts.commands.command({
+      type: 'cancel',
+      run: run.runId,
+      workspace: run.workspace,
+      by: 'temporal',
+      reason: cancel.reason,
+      force: cancel.force,
+    });
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === 'run_already_closed')) throw error;
+  }
+}
+
+async function main(config: Config, log: Log): Promise<void> {
+  const lifecycle = createLifecycle({ log });
+  stopOnSignals({ lifecycle, log }, config.TIU_SHUTDOWN_GRACE + 10_000);
+  installTemporalRuntime(log);
+  const name = `${os.hostname()}-${process.pid}`;
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+  const [bundle, parts] = await Promise.all([workflowBundle(), openParts({ config, log, lifecycle })]);
+  const registry = createRegistry({ process: 'worker' });
+  const metrics = createWorkerMetrics(registry);
+  if (config.TIU_METRICS_PORT !== undefined) {
+    const server = await serveMetrics(registry, config.TIU_METRICS_PORT);
+    lifecycle.onStop('metrics', () => server.close());
+  }
+  await startWorker(
+    {
+      ...{ db: parts.db, config, log, metrics, clock: systemClock, lifecycle },
+      forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
+      activities: (hooks) => createEngine(parts, hooks),
+    },
+    { id: randomUUIDv7(), name, version, bundle, databaseOptions: startupOptions('tiu_engine') },
+  );
+  process.stdout.write(`${JSON.stringify({ ready: true, name })}\n`);
+}
+
+const config = readConfig(process.env);
+const log = createLogger({ name: 'worker', level: config.TIU_LOG_LEVEL });
+main(config, log).catch((error: unknown) => {
+  log.fatal({ err: error }, 'worker.not_started');
+  process.exit(1);
+});
