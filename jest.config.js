@@ -1,14 +1,18 @@
 /** @type {import('jest').Config} */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/tests/support/leakGuard.ts',
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/.tiu/', '<rootDir>/dist/'],
+  modulePathIgnorePatterns: ['<rootDir>/.tiu/', '<rootDir>/dist/', '<rootDir>/tools/node/'],
   extensionsToTreatAsEsm: ['.ts'],
   watchman: false,
   testTimeout: 30_000,
   globalSetup: '<rootDir>/tests/support/globalSetup.ts',
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
+  reporters: ['default', '<rootDir>/tools/jestCounts.mjs'],
   transform: {
-    '^.+\\.ts$': ['@swc/jest', { swcrc: false, jsc: { target: 'es2024', parser: { syntax: 'typescript' } }, module: { type: 'es6' }, sourceMaps: 'inline' }],
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { swcrc: false, jsc: { target: 'es2024', parser: { syntax: 'typescript' } }, module: { type: 'es6' }, sourceMaps: 'inline' },
+    ],
   },
 };

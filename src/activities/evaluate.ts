@@ -15,7 +15,7 @@ export async function bindingsOf(context: RunContext, task: CompiledTask, output
   };
 }
 
-export const withItem = (bindings: Bindings, task: CompiledTask, item: Json, index: number): Bindings => ({
+export const withItem = (bindings: Bindings, task: CompiledTask, { item, index }: { item: Json; index: number }): Bindings => ({
   ...bindings,
   item,
   [task.map?.as ?? 'item']: item,

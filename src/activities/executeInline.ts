@@ -120,8 +120,10 @@ async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindin
   const values = itemsOf(task, bindings);
   if (values.length > MAX_ITEMS)
     throw new Problem('too_many_items', { detail: `${values.length} items, at most ${MAX_ITEMS} are allowed` });
-  if (values.length > 0 && (task.contract.class === 'effect' || values.length > SLICE_ITEMS))
-    return openSlices(segment, task, values.length);
+  if (values.length > 0 && (task.contract.class === 'effect' || values.length > SLICE_ITEMS)) {
+    openSlices(segment, task, values.length);
+    return;
+  }
   const resumed = segment.before.get(task.index)?.status === 'running';
   await begin(segment, task, false);
   const done = await runItems({

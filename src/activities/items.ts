@@ -87,8 +87,8 @@ async function runItem(work: ItemWork, position: number, before: { status: TaskS
     signal: work.signal,
     key: effectKey({ run, taskId: task.id, item: position, generation }),
   };
-  const bindings = withItem(work.bindings, task, work.values[position] ?? null, position);
-  const result = await attempt(deps, task, { bindings, execution, alone: lost && (before?.attempt ?? 0) >= 2 });
+  const bindings = withItem(work.bindings, task, { item: work.values[position] ?? null, index: position });
+  const result = await attempt(deps, task, { bindings, execution, alone: lost && before.attempt >= 2 });
   const stored = result.status === 'completed' ? await storeOutput(deps.objects, workspace, result.output) : {};
   const committed = work.commit({
     type: 'task',

@@ -89,7 +89,7 @@ function compileTask(plan: Plan, position: number, index: Map<string, number>): 
   if (!task || !contract)
     throw new Problem('engine_fault', { detail: `the plan names a kind that is not there: ${task?.kind ?? position}` });
   const tasks = new Set(plan.graph.names);
-  const scope: Scope = { names: ['input', 'tasks', 'run', 'secrets'], tasks, secrets: true };
+  const scope: Scope = { names: ['input', 'tasks', 'run'], tasks };
   const inner: Scope = task.map ? { ...scope, names: [...scope.names, task.map.as, 'item', 'index'] } : scope;
   const condition = task.if === undefined ? undefined : must(compileCondition(task.if, scope));
   const fields = compileFields(task, contract, inner);

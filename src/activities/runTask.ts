@@ -93,7 +93,9 @@ async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
 
 async function bindingsFor(deps: ActivityDeps, context: RunContext, which: { task: CompiledTask; item: number }): Promise<Bindings> {
   const bindings = await bindingsOf(context, which.task, createOutputs(deps, context));
-  return which.item < 0 ? bindings : withItem(bindings, which.task, itemsOf(which.task, bindings)[which.item] ?? null, which.item);
+  return which.item < 0
+    ? bindings
+    : withItem(bindings, which.task, { item: itemsOf(which.task, bindings)[which.item] ?? null, index: which.item });
 }
 
 function timer(ms: number | undefined, code: 'task_timed_out' | 'deadline_exceeded'): { signal: AbortSignal; clear: () => void } {
@@ -150,7 +152,7 @@ async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
   const committed = await push(deps, work, { status: result.status, ...stored, ...failure });
   if (!committed) return { stale: true };
   if (request.item < 0 && committed.closed) deps.kick();
-  return { settled: true, intent: committed.intent as Intent | null };
+  return { settled: true, intent: committed.intent };
 }
 
 type End = Partial<Extract<JournalRecord, { type: 'task' }>> & Pick<Extract<JournalRecord, { type: 'task' }>, 'status'>;

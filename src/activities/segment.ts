@@ -58,7 +58,7 @@ export type Segment = {
   closed: ClosedStatus | null;
   closing: boolean;
   stale: boolean;
-  error: unknown;
+  error: Error | undefined;
   execute: (segment: Segment, task: number) => Promise<void>;
   wake: () => void;
 };
@@ -152,7 +152,7 @@ function pump(segment: Segment): void {
     segment
       .execute(segment, task)
       .catch((error: unknown) => {
-        segment.error ??= error;
+        segment.error ??= asError(error);
       })
       .finally(() => {
         segment.active--;
@@ -208,7 +208,7 @@ async function proposeEnd(segment: Segment): Promise<void> {
   try {
     await commit(segment, await closingRecord(segment.deps, segment, null));
   } catch (error) {
-    segment.error ??= error;
+    segment.error ??= asError(error);
   }
 }
 
@@ -226,7 +226,7 @@ export async function commit(segment: Segment, sendable: Sendable): Promise<Comm
       epoch,
       ...(sendable.type === 'task' && { token }),
     } as JournalRecord);
-    if (committed.intent !== null) segment.intent = committed.intent as Intent;
+    if (committed.intent !== null) segment.intent = committed.intent;
     if (committed.closed) segment.closed = committed.closed;
     return committed;
   } catch (error) {
@@ -251,8 +251,10 @@ async function refuse(segment: Segment, sendable: Sendable, error: unknown): Pro
     await segment.deps.journal
       .push({ type: 'task', segment: {}, run: context.facts.run, epoch, token, task, item, generation, attempt, status: 'failed', failure })
       .catch(() => undefined);
-  } else segment.error ??= error;
+  } else segment.error ??= asError(error);
 }
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 /** Somebody else owns the task: look again in a moment, what they recorded is then ours to report. */
 export const displaced = (): ApplicationFailure =>

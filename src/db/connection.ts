@@ -13,7 +13,7 @@ export class Unknown extends Error {
 }
 
 export type Connection = {
-  /** Rows of one autocommitted statement. @throws pg.DatabaseError when the server refused it, Unknown when the connection went */
+  /** Rows of one autocommitted statement; one after the other. @throws pg.DatabaseError when the server refused it, Unknown when the connection went */
   rows: <R extends QueryResultRow>(statement: Statement) => Promise<R[]>;
   end: () => Promise<void>;
 };
@@ -65,16 +65,22 @@ export function openConnection(options: ConnectionOptions): Connection {
     });
     return (client = await opening);
   };
+  const query = async <R extends QueryResultRow>(statement: Statement): Promise<R[]> => {
+    const used = client ?? (await current());
+    try {
+      return (await used.query<R>(toQuery(statement))).rows;
+    } catch (error) {
+      if (isRefusal(error)) throw error;
+      forget(used);
+      throw new Unknown(error);
+    }
+  };
+  let last: Promise<unknown> = Promise.resolve();
   return {
-    rows: async <R extends QueryResultRow>(statement: Statement) => {
-      const used = client ?? (await current());
-      try {
-        return (await used.query<R>(toQuery(statement))).rows;
-      } catch (error) {
-        if (isRefusal(error)) throw error;
-        forget(used);
-        throw new Unknown(error);
-      }
+    rows: <R extends QueryResultRow>(statement: Statement) => {
+      const answer = last.then(() => query<R>(statement));
+      last = answer.catch(() => undefined);
+      return answer;
     },
     end: async () => {
       ended = true;

@@ -132,6 +132,7 @@ export async function holdsTask(db: Database, key: TaskKey, token: string): Prom
 export type RunStanding = {
   status: ClosedStatus | 'open';
   epoch: number;
+  lastSeq: number;
   intent: Intent | null;
   reason: string | null;
   failure: Failure | null;
@@ -140,8 +141,11 @@ export type RunStanding = {
 export async function readStanding(db: Database, run: string): Promise<RunStanding | undefined> {
   const [row] = await db.rows<RunStanding>({
     name: 'run_standing',
-    text: `select case when finished is null then 'open' else status end as status, epoch, intent, reason, failure from run_state where run = $1`,
+    text: `select case when finished is null then 'open' else status end as status, epoch, last_seq::float8 as "lastSeq", intent, reason, failure from run_state where run = $1`,
     values: [run],
   });
   return row;
 }
+
+/** The newest generation of every task that has a row. */
+export const readTaskRows = async (db: Database, run: string): Promise<TaskRow[]> => ask<TaskRow[]>(db, 'task_rows_v1', [run, null]);

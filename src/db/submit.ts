@@ -76,7 +76,7 @@ export function createSubmits(deps: { url: string; log?: Log }): Submits {
   return {
     submitRun: (submit) =>
       new Promise((resolve, reject) => {
-        queue.push({ submit, runId: submit.runId ?? randomUUIDv7(), resolve, reject });
+        queue.push({ submit, runId: submit.runId?.toLowerCase() ?? randomUUIDv7(), resolve, reject });
         working ??= work();
       }),
     close: async () => {
@@ -115,17 +115,17 @@ function takeSubmits(entries: readonly Entry[]): { batch: Entry[]; left: Entry[]
 type SubmitDeps = { connection: Connection; plans: Set<string>; accepted: (entry: Entry, submitted: Submitted) => void };
 
 async function commitSubmits(deps: SubmitDeps, batch: readonly Entry[]): Promise<void> {
+  let statement: Statement | undefined;
   try {
-    const rows = await deps.connection.rows<{ i: number; run: string | null; outcome: 'known' | 'conflict' }>(
-      submitStatement(deps.plans, batch),
-    );
+    statement = submitStatement(deps.plans, batch);
+    const rows = await deps.connection.rows<{ i: number; run: string | null; outcome: 'known' | 'conflict' }>(statement);
     const lost = new Map(rows.map((row) => [row.i - 1, row]));
     for (const [i, entry] of batch.entries()) {
       const row = lost.get(i);
       deps.accepted(entry, { outcome: row?.outcome ?? 'new', runId: row?.run ?? entry.runId });
     }
   } catch (error) {
-    const faulty = isRefusal(error) ? /^(21|22|23)/.test(error.code) : error instanceof RangeError || error instanceof TypeError;
+    const faulty = statement === undefined || (isRefusal(error) && /^(21|22|23)/.test(error.code));
     if (faulty && batch.length > 1) for (const entry of batch) await commitSubmits(deps, [entry]);
     else {
       const problem = faulty

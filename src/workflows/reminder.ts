@@ -7,6 +7,9 @@ export type Reminder = {
   within: (ms: number) => boolean;
 };
 
+// eslint-disable-next-line no-restricted-properties -- in a workflow this is the time of the history, the same in every replay
+const now = (): number => Date.now();
+
 export function createReminder(remember: () => void): Reminder {
   let at = Number.POSITIVE_INFINITY;
   let scope: CancellationScope | undefined;
@@ -16,7 +19,7 @@ export function createReminder(remember: () => void): Reminder {
     const own = new CancellationScope();
     scope = own;
     own
-      .run(() => sleep(Math.max(1, time - Date.now()), { summary: 'next wait or deadline' }))
+      .run(() => sleep(Math.max(1, time - now()), { summary: 'next wait or deadline' }))
       .then(
         () => {
           at = Number.POSITIVE_INFINITY;
@@ -27,9 +30,9 @@ export function createReminder(remember: () => void): Reminder {
   };
   return {
     remind: (due) => {
-      const time = due === null ? Number.POSITIVE_INFINITY : Date.now() + Math.ceil(due) + 1;
+      const time = due === null ? Number.POSITIVE_INFINITY : now() + Math.ceil(due) + 1;
       if (time < at) set(time);
     },
-    within: (ms) => at < Date.now() + ms,
+    within: (ms) => at < now() + ms,
   };
 }

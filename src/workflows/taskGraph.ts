@@ -9,7 +9,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Ending } from '../activities/index.ts';
+import type { Ending } from '../activities/endRun.ts';
 import { next } from '../domain/plan/next.ts';
 import { createState } from '../domain/plan/state.ts';
 import { local } from './activities.ts';
@@ -22,6 +22,10 @@ export const poke = defineSignal('poke');
 
 /** First starts have a short workflow task timeout; an execution that replays history needs more. */
 const again = (runId: string): Promise<never> => makeContinueAsNewFunc({ workflowTaskTimeout: '10s' })({ runId });
+
+// Functions, because signals change between two reads without an assignment in sight.
+const isPoked = (signals: Signals): boolean => signals.poked;
+const hasChanged = (signals: Signals): boolean => signals.changed;
 
 const MAX_IN_FLIGHT = 500;
 const SETTLED_HISTORY = 1_000;
@@ -61,10 +65,8 @@ async function drive(id: string, signals: Signals): Promise<{ status: string }> 
       return signals.poked ? again(id) : end(id, signals, ending); // poked: somebody wanted something while we closed, look again
     }
     signals.poked = false;
-    const finished = await local.finishRun.executeWithOptions({ summary: 'finish run' }, [
-      { runId: id, epoch: run.epoch, intent: run.intent },
-    ]);
-    if ('ended' in finished && !signals.poked) return end(id, signals, finished.ended);
+    const finished = await local.finishRun.executeWithOptions({ summary: 'finish run' }, [{ runId: id, epoch: run.epoch }]);
+    if ('ended' in finished && !isPoked(signals)) return end(id, signals, finished.ended);
     if (!('reopened' in finished)) return again(id);
     await look(run);
   }
@@ -86,7 +88,7 @@ async function step(run: Run): Promise<void> {
     start(run, steps);
   }
   setCurrentDetails(describeState(state));
-  if (run.closed || signals.changed || state.open === 0) return;
+  if (run.closed || hasChanged(signals) || state.open === 0) return;
   if (run.inFlight === 0 && state.waiting > 0 && !run.said && run.intent === null && !signals.poked) {
     run.said = true;
     await local.markWaiting(run.id, run.epoch);

@@ -90,7 +90,7 @@ test('failFast cancels what has not begun', async () => {
   expect(loaded.rows).toContainEqual(expect.arrayContaining(['bad', 'failed']));
   const swept = await engine.inActivity(engine.activities.sweep, { runId, epoch: loaded.epoch, tasks: [1, 2], intent: 'fail' as const });
   expect(swept).toMatchObject({ intent: 'fail' });
-  expect(await engine.inActivity(engine.activities.finishRun, { runId, epoch: loaded.epoch, intent: 'fail' as const })).toMatchObject({
+  expect(await engine.inActivity(engine.activities.finishRun, { runId, epoch: loaded.epoch })).toMatchObject({
     ended: { status: 'failed', failedTask: 'bad' },
   });
   await gapless(runId);

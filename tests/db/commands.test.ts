@@ -4,7 +4,7 @@ import { createCommands, type Command, type Commands } from '../../src/db/comman
 import type { Database } from '../../src/db/database.ts';
 import { beginIdempotent, finishIdempotent, getIdempotent, releaseIdempotent } from '../../src/db/idempotency.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
-import { sha256, someRuns, WORKSPACE } from './journalRuns.ts';
+import { sha256, someRuns, statement, WORKSPACE } from './journalRuns.ts';
 
 let base: TestDatabase;
 let db: Database;
@@ -19,7 +19,7 @@ afterAll(async () => {
   await base.drop();
 });
 
-const rows = (text: string, ...values: unknown[]) => db.rows({ name: text.slice(0, 60), text, values });
+const rows = (text: string, ...values: unknown[]) => db.rows<Record<string, unknown>>(statement(text, values));
 const aRun = async () => (await someRuns(db, 1))[0] ?? '';
 const aCancel = (run: string, given: Partial<Command> = {}): Command => ({
   ...{ run, workspace: WORKSPACE, type: 'cancel', reason: 'wrong input', by: 'key:1' },

@@ -6,7 +6,7 @@ import { createCommands, type Commands } from '../../src/db/commands.ts';
 import { createJournal, type Journal } from '../../src/db/journal.ts';
 import { Refused, Stale } from '../../src/db/journal/record.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
-import { aRecord, someRuns, WORKSPACE } from './journalRuns.ts';
+import { aRecord, someRuns, statement, WORKSPACE } from './journalRuns.ts';
 
 let base: TestDatabase;
 let db: Database;
@@ -26,7 +26,7 @@ afterAll(async () => {
 
 const aRun = async (tasks = 10): Promise<string> => (await someRuns(db, 1, tasks))[0] ?? '';
 const one = async (text: string, ...values: unknown[]): Promise<Record<string, unknown>> =>
-  (await db.rows({ name: text.slice(0, 60), text, values }))[0] ?? {};
+  (await db.rows(statement(text, values)))[0] ?? {};
 const stateOf = (run: string) => one('select *, last_seq::int, command_seq::int, applied_seq::int from run_state where run = $1', run);
 const taskOf = (run: string, task = 0) => one('select *, seq::int from task where run = $1 and task = $2 and item = -1', run, task);
 const eventsOf = async (run: string) =>

@@ -7,6 +7,8 @@ export const WORKSPACE = '00000000-0000-7000-8000-000000000001';
 
 export const sha256 = (of: string): Buffer => createHash('sha256').update(of).digest();
 
+export const statement = (text: string, values: readonly unknown[] = []) => ({ name: sha256(text).toString('base64url'), text, values });
+
 /** Runs as a dispatcher has just started them: epoch 1, running. */
 export async function someRuns(db: Pick<Database, 'rows'>, count: number, tasks = 10): Promise<string[]> {
   const runs = Array.from({ length: count }, () => randomUUIDv7()).sort();

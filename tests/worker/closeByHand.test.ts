@@ -21,18 +21,18 @@ const sql = async <R extends object>(text: string, values: unknown[] = []) => (a
 
 test('closing by hand settles every open task and item, keeps what is final, and leaves no gap in the events', async () => {
   const run = await aRun(db, { started: true, total: 4 });
-  const put = (task: number, item: number, status: string, generation = 0) =>
+  const put = ([task, item, generation]: [number, number, number], status: string) =>
     sql(
       `insert into task (run, task, item, generation, workspace, status, attempt, seq, token, finished)
         select $1, $2::int, $3::int, $5::int, workspace, $4::text, 1, 1, gen_random_uuid(), case when $4::text = 'completed' then now() end from run_state where run = $1`,
       [run, task, item, status, generation],
     );
-  await put(0, -1, 'completed');
-  await put(1, -1, 'completed', 0);
-  await put(1, -1, 'running', 1);
-  await put(2, -1, 'waiting');
-  await put(2, 0, 'completed');
-  await put(2, 1, 'running');
+  await put([0, -1, 0], 'completed');
+  await put([1, -1, 0], 'completed');
+  await put([1, -1, 1], 'running');
+  await put([2, -1, 0], 'waiting');
+  await put([2, 0, 0], 'completed');
+  await put([2, 1, 0], 'running');
   await sql(
     `insert into wait (run, task, item, generation, kind, workspace) select run, 2, -1, 0, 'map', workspace from run_state where run = $1`,
     [run],

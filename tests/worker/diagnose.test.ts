@@ -4,7 +4,15 @@ import { diagnose, type Diagnosis } from '../../src/worker/diagnose.ts';
 
 const is = (status: Execution['status'], taskAttempt = 0): Execution => ({ status, taskAttempt, temporalRunId: 't' });
 
-test.each<[string, Execution | undefined, string, { restarts?: number; started?: boolean }, Diagnosis]>([
+type Case = [
+  name: string,
+  execution: Execution | undefined,
+  terminatedBy: string,
+  run: { restarts?: number; started?: boolean },
+  expected: Diagnosis,
+];
+
+test.each<Case>([
   ['one that runs', is('RUNNING', 1), '', {}, 'fine'],
   ['one whose workflow task was tried five times', is('RUNNING', 5), '', {}, 'fine'],
   ['one whose workflow task was tried six times', is('RUNNING', 6), '', {}, 'wedged'],
@@ -20,6 +28,6 @@ test.each<[string, Execution | undefined, string, { restarts?: number; started?:
   ['one that failed while its row is open', is('FAILED'), '', {}, 'dead'],
   ['one that fails again and again', is('FAILED'), '', { restarts: 3 }, 'fault'],
   ['one that an operator paused in Temporal', is('PAUSED'), '', {}, 'fine'],
-])('%s', (_name, execution, terminatedBy, run, expected) => {
+])('%s', (...[, execution, terminatedBy, run, expected]) => {
   expect(diagnose({ restarts: 0, started: true, ...run }, execution, terminatedBy)).toBe(expected);
 });

@@ -1,6 +1,7 @@
 import { Problem } from '../../domain/problem.ts';
 import type { ClosedStatus } from '../../domain/plan/outcome.ts';
-import { isRefusal, type Connection, type Log } from '../connection.ts';
+import { isRefusal, Unknown, type Connection, type Log } from '../connection.ts';
+import type { Statement } from '../database.ts';
 import { keyOf, takeBatch, type Entry, type Group } from './batch.ts';
 import { Refused, Stale, type Committed } from './record.ts';
 import { commitStatement, type CommitRow } from './statement.ts';
@@ -31,13 +32,21 @@ export type CommitDeps = {
   committed: (group: Group, closed: ClosedStatus | null) => void;
 };
 
+type Unsettled = { skipped: Group[]; again: Entry[] };
+
 /** Commits a batch. @returns the groups whose run was held by another writer, and entries to try once more, in order */
-export async function commitBatch(deps: CommitDeps, lane: Lane, groups: Group[]): Promise<{ skipped: Group[]; again: Entry[] }> {
+export async function commitBatch(deps: CommitDeps, lane: Lane, groups: Group[]): Promise<Unsettled> {
   const { stats } = deps;
   const from = performance.now();
+  let statement: Statement;
+  try {
+    statement = commitStatement(groups, lane.wait);
+  } catch (error) {
+    return poisoned(deps, lane, { groups, error }); // a value that cannot even be encoded
+  }
   let rows: CommitRow[];
   try {
-    rows = await lane.connection.rows<CommitRow>(commitStatement(groups, lane.wait));
+    rows = await lane.connection.rows<CommitRow>(statement);
   } catch (error) {
     return failed(deps, lane, { groups, error });
   }
@@ -98,37 +107,39 @@ const POISON = /^(21|22|23502|23514)/;
 /** Lock or statement timeout, deadlock, no room on disk or in memory: rolled back, and worth another try. */
 const PASSING = /^(40|53|55P03|57014)/;
 
-async function failed(
-  deps: CommitDeps,
-  lane: Lane,
-  { groups, error }: { groups: Group[]; error: unknown },
-): Promise<{ skipped: Group[]; again: Entry[] }> {
-  const entries = groups.flatMap((group) => group.entries);
+type Failed = { groups: Group[]; error: unknown };
+
+async function failed(deps: CommitDeps, lane: Lane, { groups, error }: Failed): Promise<Unsettled> {
   const code = isRefusal(error) ? error.code : '';
+  if (POISON.test(code)) return poisoned(deps, lane, { groups, error });
+  const entries = groups.flatMap((group) => group.entries);
   if (PASSING.test(code)) {
     deps.log('journal.retried', { code, records: entries.length });
     await new Promise((resolve) => setTimeout(resolve, code.startsWith('53') ? 200 : 1));
     return { skipped: [], again: entries };
   }
-  // a value that cannot even be encoded throws before anything is sent
-  const poisoned = POISON.test(code) || error instanceof RangeError || error instanceof TypeError;
-  if (poisoned && entries.length > 1) return bisect(deps, lane, entries);
-  const result = poisoned ? new Problem('invalid_task_output', { detail: (error as Error).message, cause: error }) : asError(error, code);
+  // what the server refused for a reason that is nobody's data is a fault of ours
+  const result = error instanceof Unknown ? error : new Problem('engine_fault', { cause: error });
+  if (error instanceof Unknown) deps.stats.unknown += 1;
   deps.log('journal.failed', { code, records: entries.length, error });
-  if (code === '') deps.stats.unknown += 1;
   for (const entry of entries) deps.settle(entry, result);
   return { skipped: [], again: [] };
 }
 
-/** What the server refused for a reason that is nobody's data is a fault of ours; the rest is Unknown already. */
-const asError = (error: unknown, code: string): Error =>
-  code === '' && error instanceof Error ? error : new Problem('engine_fault', { cause: error });
-
 /** A poisoned batch is halved until one record is left to blame; its segment drops what it computed after it. */
-async function bisect(deps: CommitDeps, lane: Lane, entries: Entry[]): Promise<{ skipped: Group[]; again: Entry[] }> {
+async function poisoned(deps: CommitDeps, lane: Lane, { groups, error }: Failed): Promise<Unsettled> {
+  const entries = groups.flatMap((group) => group.entries);
+  if (entries.length > 1) return bisect(deps, lane, entries);
+  const detail = error instanceof Error ? error.message : String(error);
+  deps.log('journal.poisoned', { error });
+  for (const entry of entries) deps.settle(entry, new Problem('invalid_task_output', { detail, cause: error }));
+  return { skipped: [], again: [] };
+}
+
+async function bisect(deps: CommitDeps, lane: Lane, entries: Entry[]): Promise<Unsettled> {
   deps.stats.bisected += 1;
   const half = entries.length >> 1;
-  const result: { skipped: Group[]; again: Entry[] } = { skipped: [], again: [] };
+  const result: Unsettled = { skipped: [], again: [] };
   for (const part of [entries.slice(0, half), entries.slice(half)]) {
     let rest = part;
     while (rest.length > 0) {

@@ -32,7 +32,7 @@ export function withSource<T>(source: Source, run: (frame: Frame) => T): (frame:
   };
 }
 
-export const createFrame = (bindings: Bindings, steps: number): Frame => ({ bindings, locals: [], meter: createMeter(steps) });
+const createFrame = (bindings: Bindings, steps: number): Frame => ({ bindings, locals: [], meter: createMeter(steps) });
 
 /** Evaluates in a fresh frame; whatever is thrown is a Problem. */
 export function evaluateIn(run: (frame: Frame) => Json, steps: number): (bindings: Bindings) => Json {

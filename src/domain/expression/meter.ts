@@ -7,9 +7,9 @@ export const DEFAULT_STEPS = 100_000;
 export const UNITS_PER_STEP = 16;
 
 /** Longest string an expression may make, in UTF-16 units. */
-export const MAX_TEXT = 8 * 1024 * 1024;
+const MAX_TEXT = 8 * 1024 * 1024;
 /** Most values (of any depth) that the results of one evaluation may hold. */
-export const MAX_NODES = 1_000_000;
+const MAX_NODES = 1_000_000;
 /** Deepest nesting of a value that an expression compares, prints or makes. */
 export const MAX_DEPTH = 500;
 

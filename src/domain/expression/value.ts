@@ -78,7 +78,7 @@ export function sortedKeys(object: JsonObject, meter: Meter): string[] {
 
 /** One string for all values that are equal. */
 export function canonicalText(value: Json, meter: Meter, depth = 0): string {
-  spend(meter, 1);
+  spend(meter, 4);
   checkDepth(depth);
   if (typeof value === 'string') spendText(meter, value.length);
   if (Array.isArray(value)) return `[${value.map((x) => canonicalText(x, meter, depth + 1)).join(',')}]`;
@@ -107,7 +107,7 @@ export function checkResult(value: Json, meter: Meter, depth = 0): void {
 }
 
 function spendTree(value: Json, meter: Meter, depth: number): void {
-  spend(meter, 1);
+  spend(meter, 2);
   checkDepth(depth);
   if (typeof value === 'string') spendText(meter, value.length);
   if (Array.isArray(value)) {

@@ -5,6 +5,9 @@ import { canonicalText, put } from '../value.ts';
 import { arrayAt, integerAt, objectOf, textAt } from './argument.ts';
 import type { LibraryFunction } from './function.ts';
 
+// Setting a key costs more than reading an element.
+const KEY_UNITS = 4;
+
 function flattenInto(out: Json[], { values, depth }: { values: readonly Json[]; depth: number }, meter: Meter): void {
   spend(meter, 1 + values.length);
   for (const value of values) {
@@ -46,7 +49,7 @@ function merge(args: readonly Json[], meter: Meter): JsonObject {
   const objects = args.length === 1 && Array.isArray(args[0]) ? args[0] : args;
   for (const value of objects) {
     const entries = Object.entries(objectOf(value));
-    spend(meter, 1 + entries.length);
+    spend(meter, 1 + KEY_UNITS * entries.length);
     for (const [key, entry] of entries) put(merged, key, entry);
   }
   return merged;

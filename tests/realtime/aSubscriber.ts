@@ -1,0 +1,46 @@
+import { io, type Socket } from 'socket.io-client';
+import type { RunEvent } from '../../src/domain/run/events.ts';
+
+export type Ack = { ok: boolean; seq?: number; problem?: { code: string } };
+
+export const aSocket = (url: string, token: string): Socket =>
+  io(url, { auth: { token }, transports: ['websocket'], reconnection: false, forceNew: true });
+
+export const ask = async (socket: Socket, name: 'subscribe' | 'unsubscribe', request: unknown): Promise<Ack> =>
+  (await socket.timeout(10_000).emitWithAck(name, request)) as Ack;
+
+/**
+ * Follows a run to its end over Socket.IO. `lose` says after how many further events to drop the connection and come
+ * back, perhaps to another process, asking from the last number received.
+ */
+export async function follow(urls: string[], token: string, run: string, lose: () => number): Promise<{ events: RunEvent[]; connections: number }> {
+  const events: RunEvent[] = [];
+  let connections = 0;
+  let done = false;
+  while (!done) {
+    const socket = aSocket(urls[connections % urls.length] ?? '', token);
+    connections += 1;
+    let left = lose();
+    await new Promise<void>((resolve, reject) => {
+      const end = () => {
+        socket.disconnect();
+        resolve();
+      };
+      socket.on('connect_error', reject);
+      socket.on('behind', end);
+      socket.on('event', (event: RunEvent) => {
+        if (left <= 0) return; // what is still in flight when the connection goes is lost
+        events.push(event);
+        left -= 1;
+        done = /^run\.(completed|failed|cancelled|timed_out)$/.test(event.type);
+        if (done || left <= 0) end();
+      });
+      socket.on('connect', () => {
+        ask(socket, 'subscribe', { topic: `run:${run}`, after: events.at(-1)?.seq ?? 0 }).then((ack) => {
+          if (!ack.ok) reject(new Error(JSON.stringify(ack)));
+        }, reject);
+      });
+    });
+  }
+  return { events, connections };
+}

@@ -1,0 +1,28 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import readline from 'node:readline';
+import { stopProcess } from '../../src/dev/process.ts';
+
+export type ApiProcess = { url: string; pid: number; rss: () => Promise<number>; stop: (signal?: NodeJS.Signals) => Promise<number | null> };
+
+/** `src/api/main.ts` as a process of its own. */
+export async function anApiProcess(env: Record<string, string>): Promise<ApiProcess> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'src/api/main.ts'], {
+    env: { PATH: process.env.PATH, TIU_PORT: '0', TIU_LOG_LEVEL: 'warn', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const [line] = (await once(readline.createInterface(child.stdout), 'line')) as [string];
+  const { url } = JSON.parse(line) as { ready: true; url: string };
+  const { readFile } = await import('node:fs/promises');
+  return {
+    url,
+    pid: child.pid ?? 0,
+    rss: async () => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${child.pid ?? 0}/status`, 'utf8'))?.[1]) * 1024,
+    stop: async (signal = 'SIGTERM') => {
+      await stopProcess(child, signal);
+      await exited;
+      return child.exitCode;
+    },
+  };
+}

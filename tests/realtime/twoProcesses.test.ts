@@ -1,0 +1,108 @@
+import { randomUUIDv7 } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createJournal, type Journal } from '../../src/db/journal.ts';
+import type { Database } from '../../src/db/database.ts';
+import { ensureOwner } from '../../src/db/repositories/owner.ts';
+import type { RunEvent } from '../../src/domain/run/events.ts';
+import { begin, close, tell } from '../api/aStory.ts';
+import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
+import { follow } from './aSubscriber.ts';
+import { anApiProcess, type ApiProcess } from './theProcess.ts';
+
+let base: TestDatabase;
+let db: Database;
+let journal: Journal;
+let apis: ApiProcess[];
+let key: string;
+let folder: string;
+
+beforeAll(async () => {
+  base = await aDatabase();
+  db = await base.open();
+  journal = createJournal({ url: base.url });
+  key = (await ensureOwner(db, { workspaceName: 'own' })).key;
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-two-'));
+  const env = { DATABASE_URL: base.url, TIU_OBJECTS: folder };
+  apis = await Promise.all([anApiProcess(env), anApiProcess(env)]);
+});
+afterAll(async () => {
+  const codes = await Promise.all(apis.map((api) => api.stop()));
+  await journal.close();
+  await base.drop();
+  fs.rmSync(folder, { recursive: true, force: true });
+  expect(codes).toEqual([0, 0]);
+});
+
+const TASKS = 400;
+const wide = { dsl: 'tiu/1', name: 'wide', tasks: Object.fromEntries(Array.from({ length: TASKS }, (_, i) => [`t${i}`, { type: 'transform', with: { value: i } }])) };
+
+async function start(definition: object): Promise<string> {
+  const runId = randomUUIDv7();
+  const response = await fetch(`${apis[0]?.url ?? ''}/api/v1/runs`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ definition, runId }),
+  });
+  expect(response.status).toBe(202);
+  return runId;
+}
+
+async function play(run: string): Promise<void> {
+  await begin(db, run);
+  for (let task = 0; task < TASKS; task++) await tell(journal, run, { task });
+  await close(journal, run);
+}
+
+/** Pseudo-random, so that a failure can be repeated. */
+function dice(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return 1 + (state % 60);
+  };
+}
+
+async function stream(url: string, run: string): Promise<RunEvent[]> {
+  const events: RunEvent[] = [];
+  for (let after = 0; ; after = events.at(-1)?.seq ?? 0) {
+    const headers = { authorization: `Bearer ${key}`, accept: 'text/event-stream', 'last-event-id': String(after) };
+    const response = await fetch(`${url}/api/v1/runs/${run}/events`, { headers });
+    const text = await response.text();
+    for (const [, data = ''] of text.matchAll(/^data: (.*)$/gm)) events.push(JSON.parse(data) as RunEvent);
+    if (events.at(-1)?.type === 'run.completed') return events;
+  }
+}
+
+test('two processes give everybody the identical sequence, whatever connections are lost', async () => {
+  const run = await start(wide);
+  const urls = apis.map((api) => api.url);
+  const followers = Array.from({ length: 8 }, (_, i) => follow(i % 2 ? urls : urls.toReversed(), key, run, dice(i + 1)));
+  const streams = urls.map((url) => stream(url, run));
+  await play(run);
+  const late = await follow(urls, key, run, () => 1_000);
+  const sequences = [...(await Promise.all(followers)).map((one) => one.events), ...(await Promise.all(streams)), late.events];
+  const listed: RunEvent[] = [];
+  while (listed.length < TASKS + 2) {
+    const response = await fetch(`${urls[1] ?? ''}/api/v1/runs/${run}/events?limit=150&after=${listed.length}`, { headers: { authorization: `Bearer ${key}` } });
+    listed.push(...((await response.json()) as { items: RunEvent[] }).items);
+  }
+  expect(listed.map((event) => event.seq)).toEqual(Array.from({ length: TASKS + 2 }, (_, i) => i + 1));
+  for (const sequence of sequences) expect(sequence.map(bare)).toEqual(listed);
+  expect(late.connections).toBe(1);
+});
+
+const bare = (event: RunEvent): RunEvent => {
+  const { topic: _, ...rest } = event as RunEvent & { topic?: string };
+  return rest;
+};
+
+test('an idle process stays below 150 MB', async () => {
+  const fresh = await anApiProcess({ DATABASE_URL: base.url, TIU_OBJECTS: folder });
+  await fetch(`${fresh.url}/health/ready`);
+  const rss = await fresh.rss();
+  await fresh.stop();
+  expect(rss).toBeLessThan(150 * 2 ** 20);
+});

@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Client, Connection } from '@temporalio/client';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { createInterface } from 'node:readline';
+import { canonicalJson } from '../../src/domain/definition/canonical.ts';
+import type { Json, JsonObject } from '../../src/domain/json.ts';
+import { createCommands, type Commands } from '../../src/db/commands.ts';
+import type { Database } from '../../src/db/database.ts';
+import { createSubmits, type Submits } from '../../src/db/submit.ts';
+import { freePort } from '../../src/dev/freePort.ts';
+import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
+import { aPlan } from '../support/anEngine.ts';
+import { stateOf, until } from './support/aRun.ts';
+
+let base: TestDatabase;
+let db: Database;
+let submits: Submits;
+let commands: Commands;
+let worker: ChildProcess;
+let metricsPort: number;
+const workspace = randomUUID();
+
+/** The real process, as production starts it. */
+async function startProcess(): Promise<ChildProcess> {
+  const child = spawn(process.execPath, ['--max-old-space-size=256', '--max-semi-space-size=4', 'src/worker/main.ts'], {
+    stdio: ['ignore', 'pipe', process.env.TIU_TEST_LOG ? 'inherit' : 'ignore'],
+    env: {
+      ...process.env,
+      DATABASE_URL: base.url,
+      TEMPORAL_ADDRESS: process.env.TIU_TEST_TEMPORAL_ADDRESS,
+      TIU_TASK_QUEUE: base.url.slice(-12),
+      TIU_METRICS_PORT: String(metricsPort),
+    },
+  });
+  for await (const line of createInterface(child.stdout)) if ((JSON.parse(line) as { ready?: boolean }).ready) return child;
+  throw new Error('the worker ended before it was ready');
+}
+beforeAll(async () => {
+  base = await aDatabase();
+  db = await base.open();
+  submits = createSubmits({ url: base.url });
+  commands = createCommands({ url: base.url });
+  metricsPort = await freePort();
+  worker = await startProcess();
+}, 60_000);
+afterAll(async () => {
+  worker.kill('SIGKILL');
+  await Promise.all([submits.close(), commands.close()]);
+  await base.drop();
+});
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest();
+async function submit(definition: Json): Promise<string> {
+  const plan = aPlan(definition);
+  const body = canonicalJson(plan);
+  const submitted = await submits.submitRun({
+    ...{ workspace, principal: 'test', requestHash: sha256(randomUUID()), definition: plan.name, tasks: plan.tasks.length, artifacts: [] },
+    ...{ plan: { hash: sha256(body), body }, input: '{}', priority: 0, labels: {}, createdBy: 'test' },
+  });
+  return submitted.runId;
+}
+const ended = (runId: string, status: string) => until(async () => (await stateOf(db, runId)).status === status, 20_000);
+const aTask = { type: 'transform', with: { value: 1 } };
+const aDefinition = (tasks: JsonObject): Json => ({ dsl: 'tiu/1', name: 'a-run', tasks });
+
+test('it takes less than 250 MB idle', () => {
+  const resident = Number(/VmRSS:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${worker.pid}/status`, 'utf8'))?.[1]) / 1024;
+  if (process.env.TIU_TEST_LOG) process.stderr.write(`resident ${resident.toFixed(0)} MB\n`);
+  expect(resident).toBeLessThan(250);
+});
+
+test('a submitted run goes through Temporal and the engine to its end, and Temporal agrees', async () => {
+  const runId = await submit(aDefinition({ a: aTask, b: { ...aTask, dependsOn: ['a'] } }));
+  await ended(runId, 'completed');
+  const connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
+  const handle = new Client({ connection }).workflow.getHandle(`run/${runId}`);
+  expect(await until(async () => (await handle.describe()).status.name === 'COMPLETED')).toBe(true);
+  await connection.close();
+});
+
+test('a run that waits is cancelled by a command', async () => {
+  const runId = await submit(aDefinition({ w: { type: 'wait', with: { for: 'PT1H' } } }));
+  await until(async () => (await stateOf(db, runId)).status === 'waiting');
+  await commands.command({ run: runId, workspace, type: 'cancel', reason: 'enough', by: 'test' });
+  await ended(runId, 'cancelled');
+});
+
+test('a hundred runs at once all finish', async () => {
+  const runs = await Promise.all(Array.from({ length: 100 }, () => submit(aDefinition({ a: aTask }))));
+  for (const runId of runs) await ended(runId, 'completed');
+});
+
+test('its metrics can be read', async () => {
+  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  expect(/^tiu_run_starts_total\{.*$/m.exec(text)?.[0]).toMatch(/result="ok"/);
+});
+
+test('it drains on SIGTERM, ends with code 0 and leaves no health row', async () => {
+  worker.kill('SIGTERM');
+  const [code] = (await once(worker, 'exit')) as [number | null];
+  expect(code).toBe(0);
+  expect((await db.pool.query('select from worker')).rowCount).toBe(0);
+});

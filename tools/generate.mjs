@@ -1,0 +1,21 @@
+// Writes the documents that are made from the code; with --check says which of them are out of date instead.
+import fs from 'node:fs';
+import path from 'node:path';
+
+/** Each row: the file, and what it must hold. A row belongs to the source file that it is made from. */
+const DOCUMENTS = [];
+
+const stale = [];
+for (const { file, make } of DOCUMENTS) {
+  const text = await make();
+  if (fs.existsSync(file) && fs.readFileSync(file, 'utf8') === text) continue;
+  stale.push(file);
+  if (process.argv.includes('--check')) continue;
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, text);
+  process.stdout.write(`${file} written\n`);
+}
+if (process.argv.includes('--check') && stale.length > 0) {
+  process.stdout.write(`out of date: ${stale.join(', ')}; run npm run generate\n`);
+  process.exitCode = 1;
+}
