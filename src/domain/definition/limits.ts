@@ -28,6 +28,8 @@ export const LIMITS = {
   retries: 100,
   /** Longest duration that may be written, ms: ten years. */
   durationMs: 3650 * 24 * 60 * 60 * 1000,
+  /** Different JSON Schemas in a definition. */
+  schemas: 200,
   /** Characters of one JSON Schema. */
   schemaBytes: 256 * 1024,
   /** Characters of a regular expression in one. */
