@@ -36,6 +36,8 @@ export const LIMITS = {
   patternLength: 1_000,
   /** References followed while one value is matched. */
   schemaSteps: 1_000_000,
+  /** Unknown keys of one object that are told. */
+  unknownKeys: 50,
   /** Issues in one answer; the rest is counted in a last one. */
   issues: 200,
 } as const;
