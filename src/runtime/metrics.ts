@@ -13,7 +13,7 @@ export function createRegistry(labels: Record<string, string> = {}) {
 export type MetricsRegistry = ReturnType<typeof createRegistry>;
 
 /** Durations in seconds, as Prometheus wants them. */
-const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+export const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
 /** What a worker counts. */
 export function createWorkerMetrics(registry: MetricsRegistry) {
