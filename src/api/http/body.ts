@@ -29,19 +29,17 @@ export const hasBody = (request: IncomingMessage): boolean =>
  * @throws Problem payload_too_large | unsupported_media_type | malformed_request
  */
 export function checkBodyHeaders(request: IncomingMessage, accepts: { types: readonly MediaType[]; maxBytes: number }): void {
-  const length = request.headers['content-length'];
-  if (length !== undefined && Number(length) > accepts.maxBytes) throw tooLarge(accepts.maxBytes);
   if (!hasBody(request)) return;
+  if (accepts.types.length === 0) throw new Problem('unsupported_media_type', { detail: 'This request has no body' });
+  if (Number(request.headers['content-length'] ?? 0) > accepts.maxBytes) throw tooLarge(accepts.maxBytes);
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity')
     throw new Problem('unsupported_media_type', { detail: `Content-Encoding ${printable(encoding)} is not supported` });
   if (accepts.types.includes('other')) return;
   const { kind, type, charset } = mediaType(request);
   if (!accepts.types.includes(kind)) {
-    const wanted = accepts.types.map((t) => `application/${t}`).join(' or ');
-    throw new Problem('unsupported_media_type', {
-      detail: wanted === '' ? 'This request has no body' : `Expected ${wanted}, got ${printable(type || 'no Content-Type')}`,
-    });
+    const wanted = accepts.types.map((accepted) => `application/${accepted}`).join(' or ');
+    throw new Problem('unsupported_media_type', { detail: `Expected ${wanted}, got ${printable(type || 'no Content-Type')}` });
   }
   if (charset !== 'utf-8' && charset !== 'utf8') {
     throw new Problem('unsupported_media_type', { detail: `Charset ${printable(charset)} is not supported; send UTF-8` });

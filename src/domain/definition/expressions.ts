@@ -50,7 +50,7 @@ function mapExpressions(map: NonNullable<DefinitionTask['map']>, inner: string[]
   const lists =
     isObject(items) && isObject(items.matrix)
       ? Object.entries(items.matrix).map(([name, values]) => template(child('/map/matrix', name), values, OUTER))
-      : [template('/map/items', items as Json, OUTER)];
+      : [template('/map/items', items, OUTER)];
   return map.if === undefined ? lists : [...lists, condition('/map/if', map.if, inner)];
 }
 

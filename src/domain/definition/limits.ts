@@ -2,6 +2,8 @@
 export const LIMITS = {
   /** UTF-8 bytes of the text, and of the value once its aliases are written out. */
   textBytes: 8 * 1024 * 1024,
+  /** Characters of YAML, which takes longer to read. */
+  yamlBytes: 1024 * 1024,
   /** Values (scalars, lists, objects) once aliases are written out. */
   values: 500_000,
   /** Lists and objects inside each other. */
