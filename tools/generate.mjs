@@ -1,9 +1,14 @@
 // Writes the documents that are made from the code; with --check says which of them are out of date instead.
 import fs from 'node:fs';
 import path from 'node:path';
+import { definitionSchema } from '../src/domain/definition/definitionSchema.ts';
+import { kindsPage } from '../src/domain/kinds/kindsPage.ts';
 
 /** Each row: the file, and what it must hold. A row belongs to the source file that it is made from. */
-const DOCUMENTS = [];
+const DOCUMENTS = [
+  { file: 'docs/kinds.md', make: kindsPage },
+  { file: 'docs/definition.schema.json', make: () => `${JSON.stringify(definitionSchema(), null, 2)}\n` },
+];
 
 const stale = [];
 for (const { file, make } of DOCUMENTS) {

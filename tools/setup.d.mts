@@ -8,3 +8,5 @@ export declare function temporalBinary(): string | undefined;
 export declare function tryLock(file: string): (() => void) | undefined;
 /** Process id of the living owner of such a lock. */
 export declare function lockOwner(file: string): number | undefined;
+/** When a process started, as the system counts; empty if it does not run or the system does not tell. */
+export declare function processStart(pid: number): string;

@@ -13,7 +13,7 @@ import { getPackages } from './setup/packages.mjs';
 import { getPostgres } from './setup/postgres.mjs';
 import { getTemporal } from './setup/temporal.mjs';
 
-export { lockOwner, tryLock } from './setup/lock.mjs';
+export { lockOwner, processStart, tryLock } from './setup/lock.mjs';
 export { makeCluster, postgresPlace } from './setup/postgres.mjs';
 export { temporalBinary } from './setup/temporal.mjs';
 

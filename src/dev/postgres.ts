@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import type { PostgresPlace } from '../../tools/setup.mjs';
 import { freePort } from './freePort.ts';
+import type { Guard } from './guard.ts';
 import { stopProcess, type Stoppable } from './process.ts';
 
 export type Postgres = Stoppable & { url: string; port: number };
@@ -13,6 +14,7 @@ export async function startPostgres(options: {
   passwordFile: string;
   port?: number;
   settings?: Record<string, string>;
+  guard?: Guard;
 }): Promise<Postgres> {
   const { native, data, user } = options.place;
   const port = options.port ?? (await freePort());
@@ -20,8 +22,15 @@ export async function startPostgres(options: {
   const child = spawn(
     `${native}/bin/postgres`,
     ['-D', data, '-p', String(port), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    { ...user, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' } },
+    {
+      ...user,
+      cwd: '/',
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' },
+      detached: options.guard !== undefined,
+    },
   );
+  options.guard?.adopt(child, 'SIGINT');
   let log = '';
   await new Promise<void>((ready, failed) => {
     child.stderr.on('data', (text: Buffer) => {

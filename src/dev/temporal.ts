@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './freePort.ts';
+import type { Guard } from './guard.ts';
 import { stopProcess, type Stoppable } from './process.ts';
 
 export type Temporal = Stoppable & { address: string; ui: string };
@@ -17,6 +18,8 @@ const DYNAMIC_CONFIG = {
   'history.transferProcessorMaxPollRPS': 2000,
 };
 
+const START_MS = 30_000;
+
 /** Starts the development server on loopback with a file database. @throws Error with the end of its log */
 export async function startTemporal(options: {
   binary: string;
@@ -24,6 +27,7 @@ export async function startTemporal(options: {
   port?: number;
   uiPort?: number | false;
   dynamicConfig?: Record<string, unknown>;
+  guard?: Guard;
 }): Promise<Temporal> {
   const port = options.port ?? (await freePort());
   const uiPort = options.uiPort === false ? undefined : (options.uiPort ?? (await freePort()));
@@ -36,20 +40,32 @@ export async function startTemporal(options: {
       ...['--log-level', 'error', '--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=full'],
       ...Object.entries(dynamic).flatMap(([name, value]) => ['--dynamic-config-value', `${name}=${JSON.stringify(value)}`]),
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TEMPORAL_CLI_CHECK_UPDATES: 'false' } },
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TEMPORAL_CLI_CHECK_UPDATES: 'false' },
+      detached: options.guard !== undefined,
+    },
   );
+  options.guard?.adopt(child, 'SIGINT');
   let log = '';
   const ended = new AbortController();
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (text: Buffer) => {
       log = (log + text.toString()).slice(-4000);
     });
-  const exited = once(child, 'exit').then(() => {
+  const end = () => {
     ended.abort();
-  });
+  };
+  const exited = once(child, 'exit').then(end, end);
   const address = `127.0.0.1:${port}`;
-  for (const until = Date.now() + 30_000; !(await isServing(address)); await sleep(25))
-    if (ended.signal.aborted || Date.now() > until) throw new Error(`Temporal did not come up:\n${log}`);
+  const until = Date.now() + START_MS;
+  while (!(await isServing(address))) {
+    if (ended.signal.aborted || Date.now() > until) {
+      child.kill('SIGKILL');
+      throw new Error(`Temporal did not come up:\n${log}`);
+    }
+    await sleep(25);
+  }
   return {
     address,
     ui: uiPort === undefined ? '' : `http://127.0.0.1:${uiPort}`,

@@ -10,12 +10,14 @@ const GRACE_MS = 3_000;
 export default class LeakGuard extends TestEnvironment {
   readonly #before = leftovers();
 
-  override async handleTestEvent(event: { name: string }): Promise<void> {
+  async handleTestEvent(event: { name: string }): Promise<void> {
     if (event.name !== 'run_finish') return;
-    for (const until = Date.now() + GRACE_MS; ; await sleep(50)) {
+    const until = Date.now() + GRACE_MS;
+    for (;;) {
       const leaked = without(leftovers(), this.#before);
       if (leaked.length === 0) return;
       if (Date.now() > until) throw new Error(`this suite leaves behind: ${leaked.join(', ')}`);
+      await sleep(50);
     }
   }
 }

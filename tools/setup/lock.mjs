@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { readOr } from './ground.mjs';
 
 /** Start time of a process where the system tells it: a process id is used again, the pair is not. */
-function startOf(pid) {
+export function processStart(pid) {
   const stat = readOr(`/proc/${pid}/stat`, '');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] || '';
 }
@@ -14,7 +14,7 @@ function isAlive(pid, start) {
   } catch (e) {
     if (e.code !== 'EPERM') return false;
   }
-  return start === '' || startOf(pid) === start;
+  return start === '' || processStart(pid) === start;
 }
 
 /** The process id of the living owner of a lock, if there is one. */
@@ -25,7 +25,7 @@ export function lockOwner(file) {
 
 /** @returns a function that frees the lock, or undefined if a living process holds it */
 export function tryLock(file) {
-  const mine = `${process.pid} ${startOf(process.pid)}`;
+  const mine = `${process.pid} ${processStart(process.pid)}`;
   for (;;) {
     const fresh = `${file}.${process.pid}`;
     fs.writeFileSync(fresh, mine);

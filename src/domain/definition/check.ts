@@ -8,7 +8,7 @@ import type { Definition, DefinitionTask } from './definition.ts';
 import { LIMITS } from './limits.ts';
 import { normaliseTask, type ReadDocument } from './normalise.ts';
 import { child } from './pointer.ts';
-import type { Report } from './reader.ts';
+import { UNREAD, type Report } from './reader.ts';
 import { document } from './shape.ts';
 
 /** What only a JSON Schema validator knows: whether a value matches, and what is wrong with a schema itself. */
@@ -19,7 +19,7 @@ export function checkDefinition(value: Json, schemas: Schemas): { definition: De
   const issues: Issue[] = [];
   const report: Report = (issue) => issues.push(issue);
   const read = document.read(value, '', report);
-  if (read === undefined) return { issues };
+  if (read === UNREAD) return { issues };
   const ids = new Set(isObject(value) && isObject(value.tasks) ? Object.keys(value.tasks) : []);
   const tasks = checkTasks(read, ids, report);
   checkSchemas(read, schemas, report);

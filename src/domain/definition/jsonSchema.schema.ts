@@ -51,6 +51,7 @@ function countStep(): boolean {
 /** In linear time, whatever the pattern: schemas come from users. */
 const regExp = Object.assign(
   (pattern: string) => {
+    if (pattern.length > LIMITS.patternLength) throw new Error(`a pattern has at most ${LIMITS.patternLength} characters`);
     const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern));
     // Ajv keeps one engine per text of it.
     return { test: (text: string): boolean => compiled.matcher(text).find(), toString: () => pattern };
@@ -147,7 +148,7 @@ export function schemaFaults(schema: JsonSchema): Issue[] {
   const size = canonicalJson(schema).length;
   if (size > LIMITS.schemaBytes)
     return [{ pointer: '', code: 'too_large', message: `takes ${size} characters, at most ${LIMITS.schemaBytes}` }];
-  if (!meta.validateSchema(schema)) return issuesOf(meta.errors ?? []).map((issue) => ({ ...issue, code: 'invalid_schema' }));
+  if (!meta.validateSchema(schema)) return firstOfEach(issuesOf(meta.errors ?? [])).map((issue) => ({ ...issue, code: 'invalid_schema' }));
   try {
     validatorOf(schema, 'matching');
     return [];
@@ -156,7 +157,13 @@ export function schemaFaults(schema: JsonSchema): Issue[] {
   }
 }
 
+/** The first says most: the others are of the alternatives around it. */
+const firstOfEach = (issues: readonly Issue[]): Issue[] =>
+  [...new Map(issues.toReversed().map((issue) => [issue.pointer, issue])).values()].reverse();
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message.slice(0, 300) : 'unknown');
+
+const textOf = (name: Json | undefined): string => (typeof name === 'string' ? name.slice(0, 80) : '');
 
 const CODES: { [keyword: string]: string } = { type: 'invalid_type', required: 'missing_key', additionalProperties: 'unknown_key' };
 
@@ -178,8 +185,8 @@ function pointerOf({ instancePath, keyword, params }: ErrorObject): string {
 
 function wordsOf({ keyword, params, message = 'is not valid' }: ErrorObject): string {
   const given = params as JsonObject;
-  if (keyword === 'required') return `\`${String(given.missingProperty)}\` is required`;
-  if (keyword === 'additionalProperties') return `unknown key \`${String(given.additionalProperty).slice(0, 80)}\``;
+  if (keyword === 'required') return `\`${textOf(given.missingProperty)}\` is required`;
+  if (keyword === 'additionalProperties') return `unknown key \`${textOf(given.additionalProperty)}\``;
   if (keyword === 'enum' && Array.isArray(given.allowedValues))
     return `must be one of ${given.allowedValues
       .slice(0, 20)

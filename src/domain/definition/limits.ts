@@ -2,6 +2,8 @@
 export const LIMITS = {
   /** UTF-8 bytes of the text, and of the value once its aliases are written out. */
   textBytes: 8 * 1024 * 1024,
+  /** Characters of YAML, which takes longer to read. */
+  yamlBytes: 1024 * 1024,
   /** Values (scalars, lists, objects) once aliases are written out. */
   values: 500_000,
   /** Lists and objects inside each other. */
@@ -28,6 +30,8 @@ export const LIMITS = {
   durationMs: 3650 * 24 * 60 * 60 * 1000,
   /** Characters of one JSON Schema. */
   schemaBytes: 256 * 1024,
+  /** Characters of a regular expression in one. */
+  patternLength: 1_000,
   /** References followed while one value is matched. */
   schemaSteps: 1_000_000,
   /** Issues in one answer; the rest is counted in a last one. */
