@@ -40,7 +40,8 @@ export async function attempt(
       return { status: 'completed', output: { chosen }, branch };
     }
     const input = evaluateFields(task, bindings);
-    const output = given.alone ? await deps.solo(task.kind, input, execution) : await run(deps, task, { input, execution });
+    const output =
+      given.alone && deps.executors[task.kind] ? await deps.solo(task.kind, input, execution) : await run(deps, task, { input, execution });
     checkOutput(task, output);
     return { status: 'completed', output };
   } catch (error) {

@@ -54,12 +54,13 @@ function settleFailed(segment: Segment, task: number, failure: Failure): void {
 }
 
 /** Says that a task begins. Not waited for, unless a worker died since the last commit. */
-async function begin(segment: Segment, task: CompiledTask, countsLoss: boolean): Promise<void> {
-  const lost = countsLoss && segment.before.get(task.index)?.status === 'running';
+async function begin(segment: Segment, task: CompiledTask, how: { countsLoss: boolean; items?: number }): Promise<void> {
+  const lost = how.countsLoss && segment.before.get(task.index)?.status === 'running';
   const mark: Mark = {
     ...keyOf(segment, task.index),
     status: 'running',
     ...(lost && { lost }),
+    ...(how.items !== undefined && { data: JSON.stringify({ items: how.items }) }),
     ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }),
   };
   if (task.deadlineMs !== undefined) dueIn(segment, task.deadlineMs);
@@ -69,7 +70,7 @@ async function begin(segment: Segment, task: CompiledTask, countsLoss: boolean):
 
 async function executeOnce(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<void> {
   const key = keyOf(segment, task.index);
-  await begin(segment, task, true);
+  await begin(segment, task, { countsLoss: true });
   if (segment.stale || segment.error !== undefined) return;
   const { run, workspace } = segment.context.facts;
   const timer = task.deadlineMs === undefined ? [] : [AbortSignal.timeout(task.deadlineMs)];
@@ -125,7 +126,7 @@ async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindin
     return;
   }
   const resumed = segment.before.get(task.index)?.status === 'running';
-  await begin(segment, task, false);
+  await begin(segment, task, { countsLoss: false, items: values.length });
   const done = await runItems({
     ...{ deps: segment.deps, context: segment.context, task, generation: key.generation, bindings, values },
     positions: values.map((_, position) => position),
@@ -158,6 +159,7 @@ function openSlices(segment: Segment, task: CompiledTask, items: number): void {
     ...keyOf(segment, task.index),
     status: 'waiting',
     wait: { kind: 'map', slices },
+    data: JSON.stringify({ items }),
     ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }),
   };
   if (task.deadlineMs !== undefined) dueIn(segment, task.deadlineMs);

@@ -53,7 +53,7 @@ const envelope = (deps: Deps, ending: AbortSignal) => async (ctx: Context, next:
   const started = deps.clock();
   try {
     if (ctx.url.length > MAX_URL) throw new Problem('uri_too_long', { detail: `At most ${MAX_URL} characters` });
-    decodeURI(ctx.path);
+    if (decodeURI(ctx.path).includes('\0')) throw new Problem('malformed_request', { detail: 'The path holds U+0000' });
     await next();
   } catch (error) {
     fail(
@@ -62,7 +62,7 @@ const envelope = (deps: Deps, ending: AbortSignal) => async (ctx: Context, next:
       error instanceof URIError ? new Problem('malformed_request', { detail: 'The path is not well encoded', cause: error }) : error,
     );
   }
-  const route = String((ctx as { _matchedRoute?: unknown })._matchedRoute ?? 'none');
+  const route = (ctx as { _matchedRoute?: string })._matchedRoute ?? 'none';
   deps.metrics.requests.observe({ method: ctx.method, route, status: ctx.status }, (deps.clock() - started) / 1000);
 };
 

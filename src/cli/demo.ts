@@ -35,10 +35,10 @@ async function demo(args: string[]): Promise<number> {
   let stack: Stack | undefined;
   try {
     terminal.out('starting the stack\n');
-    stack = await startStack({ root: ROOT, env: { TIU_HTTP_ALLOW: receiver.address } });
+    stack = await startStack({ root: ROOT, env: { TIU_HTTP_ALLOW: receiver.address }, signal: terminal.signal });
     const run = await review(createClient({ baseUrl: stack.api, token: stack.key }), { source, receiver });
     terminal.out(`\nEverything took ${duration(Date.now() - since)}.\n`);
-    return run.status === 'completed' ? EXIT.ok : EXIT.failed;
+    return run.status === 'completed' ? EXIT.ok : terminal.signal.aborted ? 130 : EXIT.failed;
   } catch (error) {
     if (terminal.signal.aborted) return 130;
     terminal.err(`demo: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -37,10 +37,10 @@ export class Unreachable extends Error {
 
 export type ProblemBody = { code: string; status: number; title: string; detail?: string; requestId?: string; issues?: ApiIssue[] };
 
-/** Reads a problem from whatever arrived; an answer that is none (a proxy's page) becomes `unexpected_answer`. */
+/** Reads a problem from whatever arrived; an answer that is none (a proxy's page) becomes `unexpected_answer`. `status` is for one that names none. */
 export function toProblemBody(body: unknown, status: number): ProblemBody {
   if (typeof body === 'object' && body !== null && 'code' in body && typeof body.code === 'string') {
-    return { title: body.code, ...body, status } as ProblemBody;
+    return { title: body.code, status, ...body } as ProblemBody;
   }
   return { code: 'unexpected_answer', status, title: `The service answered ${status} without a problem document` };
 }

@@ -41,9 +41,12 @@ export function openConnection(options: ConnectionOptions): Connection {
     if (client === lost) client = undefined;
     void lost.end().catch(() => undefined);
   };
+  const refuseWhenEnded = () => {
+    if (ended) throw new Unknown('the connection was closed');
+  };
   const connect = async (): Promise<pg.Client> => {
     for (let delayMs = 20; ; delayMs = Math.min(delayMs * 2, 500)) {
-      if (ended) throw new Unknown('the connection was closed');
+      refuseWhenEnded();
       const next = newClient(options);
       next.on('error', () => {
         forget(next);
@@ -51,6 +54,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       try {
         await next.connect();
         if (options.warm) await next.query(toQuery(options.warm));
+        refuseWhenEnded();
         return next;
       } catch (error) {
         options.log?.('database.unreachable', { connection: options.name, error });

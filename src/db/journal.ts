@@ -6,8 +6,6 @@ import { commitBatch, dropDead, type CommitDeps, type Lane, type Stats } from '.
 import type { Committed, JournalRecord } from './journal/record.ts';
 import { commitStatement } from './journal/statement.ts';
 
-export { Refused, Stale, type Committed, type JournalRecord } from './journal/record.ts';
-
 const MAX_QUEUE = 10_000;
 const MAX_QUEUE_BYTES = 32 * 2 ** 20;
 const MAX_SKIPS = 5;

@@ -38,7 +38,7 @@ export type Submit = {
 };
 
 /** `known`: the same request was accepted before; `conflict`: its key or run id belongs to another request (`runId` is then the refused one). */
-export type Submitted = { outcome: 'new' | 'known' | 'conflict'; runId: string };
+type Submitted = { outcome: 'new' | 'known' | 'conflict'; runId: string };
 
 export type Submits = {
   /** Accepted means durable. @throws Problem unavailable (it may have been accepted: repeat under the same key), invalid_request */

@@ -3,18 +3,20 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
 
 /** Registry of a process with the usual figures about it (memory, event loop, CPU). Not the global one: tests make their own. */
-export function createRegistry(labels: Record<string, string> = {}): Registry {
+export function createRegistry(labels: Record<string, string> = {}) {
   const registry = new Registry();
   registry.setDefaultLabels(labels);
   collectDefaultMetrics({ register: registry });
   return registry;
 }
 
+export type MetricsRegistry = ReturnType<typeof createRegistry>;
+
 /** Durations in seconds, as Prometheus wants them. */
 export const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
 /** What a worker counts. */
-export function createWorkerMetrics(registry: Registry) {
+export function createWorkerMetrics(registry: MetricsRegistry) {
   const registers = [registry];
   return {
     starts: new Counter({ name: 'tiu_run_starts_total', help: 'Workflow starts asked of Temporal', labelNames: ['result'], registers }),

@@ -1,7 +1,7 @@
 import { Client, type ConnectionLike, type WorkflowExecutionStatusName } from '@temporalio/client';
 import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/logger.ts';
-import { temporalFailure, TemporalUnreachable } from './failures.ts';
+import { temporalFailure, TemporalUnreachable, within } from './failures.ts';
 import { MAP_SLICE, POKE, runWorkflowId, sliceWorkflowId, type SliceId } from './names.ts';
 import { registerSearchAttributes, searchAttributesOf } from './searchAttributes.ts';
 
@@ -116,7 +116,10 @@ function createCaller(deps: ExecutionsDeps): Call {
     if (known?.connection !== connection)
       known = { connection, client: new Client({ connection, namespace: deps.config.TEMPORAL_NAMESPACE, identity: deps.identity }) };
     const { client } = known;
-    return client.withDeadline(Date.now() + CALL_DEADLINE_MS, () => ask(client));
+    return within(
+      CALL_DEADLINE_MS,
+      client.withDeadline(Date.now() + CALL_DEADLINE_MS, () => ask(client)),
+    );
   };
 }
 

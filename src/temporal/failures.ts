@@ -1,7 +1,7 @@
 import { isGrpcServiceError, NamespaceNotFoundError } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 
-/** Thrown instead of asking, while no connection has ever been made. */
+/** Nobody answers in time, or no connection has ever been made. */
 export class TemporalUnreachable extends Error {
   constructor() {
     super('Temporal cannot be reached');
@@ -33,4 +33,17 @@ export function temporalFailure(error: unknown): TemporalFailure {
   }
   if (error instanceof Error && error.cause !== undefined) return temporalFailure(error.cause);
   return error instanceof Error && error.name === 'TransportError' ? 'down' : 'other';
+}
+
+/** The deadline of a native call counts for each of its retries alone; this one is for all of them. @throws TemporalUnreachable */
+export async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new TemporalUnreachable());
+  }, ms);
+  try {
+    return await Promise.race([answer, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

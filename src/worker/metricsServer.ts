@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import http from 'node:http';
-import type { Registry } from 'prom-client';
+import type { MetricsRegistry } from '../runtime/metrics.ts';
 
 /** Answers GET /metrics on loopback. @returns the port it got, and how to end it */
-export async function serveMetrics(registry: Registry, port: number): Promise<{ port: number; close: () => Promise<void> }> {
+export async function serveMetrics(registry: MetricsRegistry, port: number): Promise<{ port: number; close: () => Promise<void> }> {
   const server = http.createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();

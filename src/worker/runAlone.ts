@@ -27,6 +27,7 @@ export async function runAlone(
   const request: AloneRequest = { kind, input, execution: rest };
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--max-old-space-size=512', SCRIPT], {
     stdio: ['pipe', 'pipe', 'ignore'],
+    env: process.env,
   });
   const end = () => child.kill('SIGKILL');
   signal?.addEventListener('abort', end);

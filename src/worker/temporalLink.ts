@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
+import { within } from '../temporal/failures.ts';
 
 export type TemporalLink = {
   /** The one connection of this process, shared by client and worker, without which a start cannot be eager. */
@@ -25,6 +26,7 @@ export type TemporalLinkDeps = {
 
 const RETRY_MS = 300;
 const PROBE_MS = 1_000;
+const PATIENCE_MS = 1_500;
 
 /**
  * Reaches Temporal lazily: the process starts and waits while it is down. Once made, the connection heals by itself;
@@ -77,7 +79,10 @@ export function createTemporalLink(deps: TemporalLinkDeps): TemporalLink {
 /** Asks for the namespace, since a server that has just been wiped answers before it has one. */
 async function answers(connection: NativeConnection, namespace: string): Promise<boolean> {
   try {
-    await connection.withDeadline(Date.now() + 2_000, () => connection.workflowService.describeNamespace({ namespace }));
+    await within(
+      PATIENCE_MS,
+      connection.withDeadline(Date.now() + PATIENCE_MS, () => connection.workflowService.describeNamespace({ namespace })),
+    );
     return true;
   } catch {
     return false;

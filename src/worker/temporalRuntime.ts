@@ -4,14 +4,14 @@ import type { Log } from '../runtime/logger.ts';
 const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
 /**
- * Installs Temporal's runtime once per process, before any connection: quiet, into our log, and without its own signal
+ * Installs Temporal's runtime once per process, before any connection: quiet (its core warns of every retried poll), into our log, and without its own signal
  * handlers, because the order in which things end is ours.
  */
 export function installTemporalRuntime(log: Log): void {
   Runtime.install({
     logger: forwardTo(log.child({ part: 'temporal' })),
     shutdownSignals: [],
-    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
+    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } },
   });
 }
 

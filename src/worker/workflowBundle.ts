@@ -18,7 +18,7 @@ export type BundleSource = {
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const OLD_MS = 7 * 86_400_000;
 
-export const ownWorkflows = (): BundleSource => ({
+const ownWorkflows = (): BundleSource => ({
   workflowsPath: path.join(ROOT, 'src/workflows/index.ts'),
   folders: [path.join(ROOT, 'src/workflows'), path.join(ROOT, 'src/domain')],
   cache: path.join(ROOT, '.tiu'),

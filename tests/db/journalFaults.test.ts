@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { Unknown } from '../../src/db/connection.ts';
@@ -166,7 +166,7 @@ test('closing writes what is queued first, and refuses what comes after', async 
 
 test('a writer that is stopped in the middle of its work holds no lock', async () => {
   const run = await aRun(1_000_000);
-  const writer = spawn(process.execPath, [path.join(import.meta.dirname, 'journalLoop.ts')], {
+  const writer = spawn(process.execPath, [fileURLToPath(new URL('./journalLoop.ts', import.meta.url))], {
     env: { PATH: process.env.PATH, LOOP_URL: base.url, LOOP_RUN: run, LOOP_TOKEN: randomUUID() },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -25,7 +25,7 @@ export async function someRuns(db: Pick<Database, 'rows'>, count: number, tasks 
   return runs;
 }
 
-export const TOKEN = '00000000-0000-4000-8000-00000000000a';
+const TOKEN = '00000000-0000-4000-8000-00000000000a';
 
 type Given = Partial<Omit<TaskRecord, 'type'>> & { segment?: { dead?: Error }; epoch?: number; applied?: number };
 

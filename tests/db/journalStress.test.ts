@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openConnection, type Connection } from '../../src/db/connection.ts';
 import { migrate } from '../../src/db/migrate.ts';
@@ -36,7 +37,7 @@ const start = (port?: number) =>
     settings: { commit_delay: '2000', commit_siblings: '0', deadlock_timeout: '300ms' },
   });
 const startWriter = () =>
-  spawn(process.execPath, [path.join(import.meta.dirname, 'journalStressWriter.ts')], {
+  spawn(process.execPath, [fileURLToPath(new URL('./journalStressWriter.ts', import.meta.url))], {
     env: { PATH: process.env.PATH, STRESS_URL: postgres.url, STRESS_ACKS: acks },
     stdio: ['ignore', 'ignore', 'inherit'],
   });

@@ -3,8 +3,8 @@ import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCommands } from '../../src/db/commands.ts';
 import { openConnection } from '../../src/db/connection.ts';
-import { createJournal, Refused, Stale, type JournalRecord } from '../../src/db/journal.ts';
-import type { TaskRecord } from '../../src/db/journal/record.ts';
+import { createJournal } from '../../src/db/journal.ts';
+import { Refused, Stale, type JournalRecord, type TaskRecord } from '../../src/db/journal/record.ts';
 import { Problem } from '../../src/domain/problem.ts';
 import { statement, WORKSPACE } from './journalRuns.ts';
 

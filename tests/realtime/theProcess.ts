@@ -3,11 +3,16 @@ import { once } from 'node:events';
 import readline from 'node:readline';
 import { stopProcess } from '../../src/dev/process.ts';
 
-export type ApiProcess = { url: string; pid: number; rss: () => Promise<number>; stop: (signal?: NodeJS.Signals) => Promise<number | null> };
+export type ApiProcess = {
+  url: string;
+  pid: number;
+  rss: () => Promise<number>;
+  stop: (signal?: NodeJS.Signals) => Promise<number | null>;
+};
 
 /** `src/api/main.ts` as a process of its own. */
 export async function anApiProcess(env: Record<string, string>): Promise<ApiProcess> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'src/api/main.ts'], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=4', '--max-old-space-size=512', 'src/api/main.ts'], {
     env: { PATH: process.env.PATH, TIU_PORT: '0', TIU_LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -29,19 +29,17 @@ export const hasBody = (request: IncomingMessage): boolean =>
  * @throws Problem payload_too_large | unsupported_media_type | malformed_request
  */
 export function checkBodyHeaders(request: IncomingMessage, accepts: { types: readonly MediaType[]; maxBytes: number }): void {
-  const length = request.headers['content-length'];
-  if (length !== undefined && Number(length) > accepts.maxBytes) throw tooLarge(accepts.maxBytes);
   if (!hasBody(request)) return;
+  if (accepts.types.length === 0) throw new Problem('unsupported_media_type', { detail: 'This request has no body' });
+  if (Number(request.headers['content-length'] ?? 0) > accepts.maxBytes) throw tooLarge(accepts.maxBytes);
   const encoding = request.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity')
     throw new Problem('unsupported_media_type', { detail: `Content-Encoding ${printable(encoding)} is not supported` });
   if (accepts.types.includes('other')) return;
   const { kind, type, charset } = mediaType(request);
   if (!accepts.types.includes(kind)) {
-    const wanted = accepts.types.map((t) => `application/${t}`).join(' or ');
-    throw new Problem('unsupported_media_type', {
-      detail: wanted === '' ? 'This request has no body' : `Expected ${wanted}, got ${printable(type || 'no Content-Type')}`,
-    });
+    const wanted = accepts.types.map((accepted) => `application/${accepted}`).join(' or ');
+    throw new Problem('unsupported_media_type', { detail: `Expected ${wanted}, got ${printable(type || 'no Content-Type')}` });
   }
   if (charset !== 'utf-8' && charset !== 'utf8') {
     throw new Problem('unsupported_media_type', { detail: `Charset ${printable(charset)} is not supported; send UTF-8` });
@@ -91,17 +89,15 @@ function place(error: unknown, text: string): string {
   return ` (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1})`;
 }
 
+/** By level and without recursion, so that no depth can hurt. */
 function checkDepth(root: unknown): void {
   let level: unknown[] = [root];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > MAX_DEPTH) throw new Problem('malformed_body', { detail: `The body is nested deeper than ${MAX_DEPTH} levels` });
-    const next: unknown[] = [];
-    for (const value of level) {
-      if (typeof value === 'number' && !Number.isFinite(value))
-        throw new Problem('number_out_of_range', { detail: 'A number is too large' });
-      if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) next.push(inner);
+    if (level.some((value) => typeof value === 'number' && !Number.isFinite(value))) {
+      throw new Problem('number_out_of_range', { detail: 'A number is too large' });
     }
-    level = next;
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? (Object.values(value) as unknown[]) : []));
   }
 }
 

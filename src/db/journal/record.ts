@@ -2,9 +2,9 @@ import type { ClosedStatus, TaskStatus } from '../../domain/plan/outcome.ts';
 import type { Intent } from '../../domain/plan/state.ts';
 
 /** Shared by everything one execution of a run computes: once a record of it fails, the later ones are dropped with the same error. */
-export type Segment = { dead?: Error };
+type Segment = { dead?: Error };
 
-export type FinalStatus = Exclude<TaskStatus, 'pending' | 'running' | 'waiting' | 'retrying'>;
+type FinalStatus = Exclude<TaskStatus, 'pending' | 'running' | 'waiting' | 'retrying'>;
 
 export type TaskRecord = {
   type: 'task';
@@ -46,7 +46,7 @@ export type CloseRecord = {
 };
 
 /** Writes nothing but the counters of the run: its commands up to `applied` have been seen. */
-export type AppliedRecord = { type: 'applied' };
+type AppliedRecord = { type: 'applied' };
 
 export type JournalRecord = {
   segment: Segment;

@@ -4,7 +4,7 @@ import { KINDS } from '../kinds/kinds.ts';
 import type { Definition, DefinitionTask } from './definition.ts';
 import { compilePriority, compileRunOutput, expressionsOf } from './expressions.ts';
 import { LIMITS } from './limits.ts';
-import { NOT_SUPPORTED } from './notSupported.ts';
+import { expressionNotSupported } from './notSupported.ts';
 import { child } from './pointer.ts';
 import { notSupported, type Report } from './reader.ts';
 
@@ -50,7 +50,7 @@ function used(at: string, result: CompileResult, report: Report): Used[] {
   if ('compiled' in result) return [{ at, references: result.compiled.references }];
   for (const { pointer, code, message, hint } of result.issues) {
     const place = at + pointer;
-    if (code === 'secret_not_allowed' && NOT_SUPPORTED.names.length > 0) report(notSupported(place, '`secrets`'));
+    if (expressionNotSupported(code)) report(notSupported(place, '`secrets`'));
     else report({ pointer: place, code, message, ...(hint === undefined ? {} : { hint }) });
   }
   return [];

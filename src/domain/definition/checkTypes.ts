@@ -28,23 +28,25 @@ export function checkTypes(facts: TypeFacts, report: Report): void {
       const at = child(child(child('/tasks', id), 'with'), name);
       checkValue(value, field.schema, { at, report, facts, task });
     }
-    if (task.map !== undefined && typeof task.map.items === 'string')
+    if (task.map !== undefined && typeof task.map.items === 'string' && holdsExpression(task.map.items))
       checkValue(task.map.items, { type: 'array' }, { at: `${child('/tasks', id)}/map/items`, report, facts, task });
   }
 }
 
 /** Constant parts are matched, references compared by type, and everything else is left to the run. */
 function checkValue(value: Json, schema: JsonSchema, place: Place): void {
-  if (schema === true) return checkNames(value, place);
-  if (!holdsExpression(value) || place.task.type === 'switch') {
+  if (schema === true) {
+    checkNames(value, place);
+  } else if (!holdsExpression(value) || place.task.type === 'switch') {
     for (const issue of place.facts.matches(schema, unescaped(value))) place.report({ ...issue, pointer: place.at + issue.pointer });
-    return;
+  } else if (typeof value === 'string') {
+    checkText(value, schema, place);
+  } else {
+    const shape = isObject(value) ? 'object' : 'array';
+    const allowed = typesOf(schema);
+    if (allowed !== undefined && !allowed.includes(shape)) mismatch(shape, allowed, place);
+    else checkNested(value, schema, place);
   }
-  if (typeof value === 'string') return checkText(value, schema, place);
-  const shape = isObject(value) ? 'object' : 'array';
-  const allowed = typesOf(schema);
-  if (allowed !== undefined && !allowed.includes(shape)) return mismatch(shape, allowed, place);
-  checkNested(value, schema, place);
 }
 
 function checkNested(value: Json, schema: JsonSchema, place: Place): void {

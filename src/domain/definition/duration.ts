@@ -27,7 +27,7 @@ export function durationMs(value: Json): number | undefined {
 
 function isoMs(text: string): number | undefined {
   const parts = ISO.exec(text)?.slice(1);
-  return parts?.reduce((sum, part, i) => sum + Number(part ?? 0) * (ISO_UNITS[i] ?? 0), 0);
+  return parts?.reduce((sum, part, i) => sum + Number((part as string | undefined) ?? 0) * (ISO_UNITS[i] ?? 0), 0);
 }
 
 function unitsMs(value: { [unit: string]: Json }): number | undefined {

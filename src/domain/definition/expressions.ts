@@ -25,7 +25,7 @@ export function expressionsOf(task: DefinitionTask, kind: Kind): TaskExpression[
 }
 
 /** The condition of each case of a switch, with its place in the task. */
-export function switchConditions(cases: Json | undefined): { at: string; text: string }[] {
+function switchConditions(cases: Json | undefined): { at: string; text: string }[] {
   if (!Array.isArray(cases)) return [];
   return cases.flatMap((entry, i) =>
     isObject(entry) && (typeof entry.if === 'string' || typeof entry.if === 'boolean')
@@ -50,7 +50,7 @@ function mapExpressions(map: NonNullable<DefinitionTask['map']>, inner: string[]
   const lists =
     isObject(items) && isObject(items.matrix)
       ? Object.entries(items.matrix).map(([name, values]) => template(child('/map/matrix', name), values, OUTER))
-      : [template('/map/items', items as Json, OUTER)];
+      : [template('/map/items', items, OUTER)];
   return map.if === undefined ? lists : [...lists, condition('/map/if', map.if, inner)];
 }
 

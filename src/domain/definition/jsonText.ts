@@ -16,8 +16,9 @@ class Refused extends Error {
 
 type State = { text: string; at: number; issues: { issue: Issue; offset: number }[]; places: Map<string, number> };
 
-const TOKEN =
-  /[ \t\r\n]*(?:([{}[\],:])|("[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)|(true|false|null))/y;
+const SPACE = /[ \t\r\n]*/y;
+/** Punctuation, text, numbers, words. A control character inside text is left to `JSON.parse`. */
+const TOKEN = /[{}[\],:]|"[^"\\]*(?:\\[^][^"\\]*)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 
 /** Reads JSON (RFC 8259) and tells what `JSON.parse` hides: keys that are there twice, numbers that would be rounded, and where each value stands. Never throws. */
 export function parseJson(text: string): ParsedText {
@@ -30,40 +31,47 @@ export function parseJson(text: string): ParsedText {
       return { issues: state.issues.slice(0, LIMITS.issues).map(({ issue, offset }) => ({ ...issue, ...place(offset) })) };
     return { value, locate: (pointer) => place(offsetOf(state.places, pointer)) };
   } catch (error) {
+    if (error instanceof RangeError)
+      return { issues: [{ pointer: '', line: 1, column: 1, code: 'too_large', message: 'holds a text that is too long' }] };
     if (error instanceof Refused) return { issues: [{ ...error.issue, ...place(error.offset) }] };
     throw error;
   }
 }
 
 function readValue(state: State, at: string, depth: number): unknown {
-  if (depth > LIMITS.depth) refuse(state, `is nested more than ${LIMITS.depth} deep`, 'too_deep');
-  if (state.places.size > LIMITS.values) refuse(state, `holds more than ${LIMITS.values} values`, 'too_large');
+  if (depth > LIMITS.depth) refuse(state, `is nested more than ${LIMITS.depth} deep`, { code: 'too_deep' });
+  if (state.places.size > LIMITS.values) refuse(state, `holds more than ${LIMITS.values} values`, { code: 'too_large' });
   const token = next(state);
   // A member's place is its key, which is known already.
   if (!state.places.has(at)) state.places.set(at, state.at - token.length);
   if (token === '{') return readObject(state, at, depth);
   if (token === '[') return readList(state, at, depth);
-  if (/^[}\],:]$/.test(token)) refuse(state, `unexpected ${token}`, 'syntax', token.length);
-  return /^[-\d]/.test(token) ? numberOf(token) : JSON.parse(token);
+  if (/^[}\],:]$/.test(token)) refuse(state, `unexpected ${token}`, { back: token.length });
+  return scalarOf(state, token);
 }
 
-/** Whole numbers keep every digit, to be refused where they would be rounded. */
-const numberOf = (token: string): number | bigint => (/^-?\d{16,}$/.test(token) ? BigInt(token.slice(0, 400)) : Number(token));
+function scalarOf(state: State, token: string): unknown {
+  try {
+    return JSON.parse(token);
+  } catch {
+    return refuse(state, 'is no JSON text: control characters and unknown escapes', { back: token.length });
+  }
+}
 
 function readObject(state: State, at: string, depth: number): unknown {
   const entries = new Map<string, unknown>();
   for (let token = next(state); token !== '}'; token = next(state)) {
     if (entries.size > 0) {
-      if (token !== ',') refuse(state, 'a comma or } is missing', 'syntax', token.length);
+      if (token !== ',') refuse(state, 'a comma or } is missing', { back: token.length });
       token = next(state);
     }
-    if (!token.startsWith('"')) refuse(state, 'a key in quotes is missing', 'syntax', token.length);
-    const key = JSON.parse(token) as string;
+    if (!token.startsWith('"')) refuse(state, 'a key in quotes is missing', { back: token.length });
+    const key = scalarOf(state, token) as string;
     const here = child(at, key);
     const offset = state.at - token.length;
     if (entries.has(key)) state.issues.push({ issue: { pointer: here, code: 'duplicate_key', message: 'the key is there twice' }, offset });
     state.places.set(here, offset);
-    if (next(state) !== ':') refuse(state, 'a colon is missing', 'syntax', 1);
+    if (next(state) !== ':') refuse(state, 'a colon is missing', { back: 1 });
     entries.set(key, readValue(state, here, depth + 1));
   }
   return Object.fromEntries(entries);
@@ -73,24 +81,23 @@ function readList(state: State, at: string, depth: number): unknown {
   const items: unknown[] = [];
   for (let before = state.at; next(state) !== ']'; before = state.at) {
     if (items.length === 0) state.at = before;
-    else if (state.text[state.at - 1] !== ',') refuse(state, 'a comma or ] is missing', 'syntax', 1);
+    else if (state.text[state.at - 1] !== ',') refuse(state, 'a comma or ] is missing', { back: 1 });
     items.push(readValue(state, child(at, items.length), depth + 1));
   }
   return items;
 }
 
 function next(state: State): string {
-  TOKEN.lastIndex = state.at;
-  const match = TOKEN.exec(state.text);
-  if (match === null) {
-    state.at += /^\s*/.exec(state.text.slice(state.at, state.at + 10_000))?.[0].length ?? 0;
-    refuse(state, state.at >= state.text.length ? 'the text ends too early' : 'is no JSON');
-  }
-  state.at = TOKEN.lastIndex;
-  return match?.[1] ?? match?.[2] ?? match?.[3] ?? match?.[4] ?? '';
+  SPACE.lastIndex = state.at;
+  SPACE.exec(state.text);
+  state.at = TOKEN.lastIndex = SPACE.lastIndex;
+  const token = TOKEN.exec(state.text)?.[0];
+  if (token === undefined) return refuse(state, state.at >= state.text.length ? 'the text ends too early' : 'is no JSON');
+  state.at += token.length;
+  return token;
 }
 
-function refuse(state: State, message: string, code = 'syntax', back = 0): never {
+function refuse(state: State, message: string, { code = 'syntax', back = 0 }: { code?: string; back?: number } = {}): never {
   throw new Refused({ pointer: '', code, message }, state.at - back);
 }
 

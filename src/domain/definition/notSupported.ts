@@ -5,12 +5,14 @@ export const NOT_SUPPORTED = {
   map: ['tasks', 'batch'],
   join: ['quorum', 'percent'],
   mode: ['express'],
-  /** Roots of expressions. */
-  names: ['secrets'],
+  /** Names in expressions, by the code that the engine refuses them with. */
+  expressions: ['secret_not_allowed'],
   kinds: ['ai', 'agent', 'swarm', 'activity', 'command', 'check.run', 'workflow', 'event', 'approval', 'notify'],
   /** Kinds of which every one begins so. */
   kindFamilies: ['backup.', 'restore.', 'moderation.'],
 } as const satisfies Record<string, readonly string[]>;
+
+export const expressionNotSupported = (code: string): boolean => NOT_SUPPORTED.expressions.some((refused) => refused === code);
 
 export const kindNotSupported = (kind: string): boolean =>
   NOT_SUPPORTED.kinds.some((name) => name === kind) || NOT_SUPPORTED.kindFamilies.some((family) => kind.startsWith(family));

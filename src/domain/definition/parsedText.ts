@@ -17,7 +17,7 @@ export function toJson(parsed: unknown): { value: Json } | { issues: Issue[] } {
       issues.push({ pointer: at, code: 'too_deep', message: `is nested more than ${LIMITS.depth} deep` });
       return null;
     }
-    if (typeof value === 'bigint' || typeof value === 'number') return numberOf(value, at, issues);
+    if (typeof value === 'number') return numberOf(value, at, issues);
     if (typeof value === 'string') {
       bytes += value.length;
       return value;
@@ -39,15 +39,14 @@ export function toJson(parsed: unknown): { value: Json } | { issues: Issue[] } {
   return issues.length > 0 ? { issues: issues.slice(0, LIMITS.issues) } : { value };
 }
 
-function numberOf(value: bigint | number, at: string, issues: Issue[]): Json {
-  const number = Number(value);
-  const unsafe = typeof value === 'bigint' ? !Number.isSafeInteger(number) : !Number.isFinite(number);
-  if (unsafe)
+function numberOf(value: number, at: string, issues: Issue[]): Json {
+  const whole = Number.isInteger(value);
+  if (!Number.isFinite(value) || (whole && !Number.isSafeInteger(value)))
     issues.push({
       pointer: at,
       code: 'number_out_of_range',
-      message: typeof value === 'bigint' ? 'is a whole number beyond 2^53 and would be rounded' : 'is no finite number',
-      ...(typeof value === 'bigint' ? { hint: 'write it as text' } : {}),
+      message: whole ? 'is a whole number beyond 2^53 and would be rounded' : 'is no finite number',
+      ...(whole ? { hint: 'write it as text' } : {}),
     });
-  return number;
+  return value;
 }

@@ -1,7 +1,12 @@
 import { isObject, type Json, type JsonObject, type JsonSchema } from '../json.ts';
 import type { Issue } from '../problem.ts';
+import { LIMITS } from './limits.ts';
 import { didYouMean } from './names.ts';
 import { child } from './pointer.ts';
+
+/** Instead of a value that could not be read; any other result, null included, may be one. */
+export const UNREAD = Symbol('unread');
+export type Unread = typeof UNREAD;
 
 export type Report = (issue: Issue) => void;
 
@@ -9,7 +14,7 @@ export type Report = (issue: Issue) => void;
  * Reads one kind of value: reports every fault at its pointer and gives what it could make of it, so that one fault
  * hides no other. `schema` says the same as JSON Schema, for editors.
  */
-export type Reader<T> = { schema: JsonSchema; read: (value: Json, at: string, report: Report) => T | undefined };
+export type Reader<T> = { schema: JsonSchema; read: (value: Json, at: string, report: Report) => T | Unread };
 
 type Field<T> = Reader<T> & { required?: boolean; description: string };
 type Shape = { readonly [key: string]: Field<unknown> };
@@ -34,15 +39,16 @@ export function fields<S extends Shape>(shape: S, unsupported: readonly string[]
     read: (value, at, report) => {
       if (!isObject(value)) return wrongType('an object', at, report);
       const entries: [string, unknown][] = [];
+      let unknown = 0;
       for (const [key, item] of Object.entries(value)) {
         const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
         if (field !== undefined) entries.push([key, field.read(item, child(at, key), report)]);
         else if (unsupported.includes(key)) report(notSupported(child(at, key), `\`${key}\``));
-        else if (!key.startsWith('x-')) report(unknownKey(key, at, Object.keys(shape)));
+        else if (!key.startsWith('x-') && ++unknown <= LIMITS.unknownKeys) report(unknownKey(key, at, Object.keys(shape)));
       }
       for (const key of needed)
         if (!Object.hasOwn(value, key)) report({ pointer: at, code: 'missing_key', message: `\`${key}\` is required` });
-      return Object.fromEntries(entries.filter(([, read]) => read !== undefined)) as Read<S>;
+      return Object.fromEntries(entries.filter(([, read]) => read !== UNREAD)) as Read<S>;
     },
   };
 }
@@ -57,7 +63,7 @@ export function dictionary<T>(item: Reader<T>, key?: (name: string, at: string, 
       for (const [name, inner] of Object.entries(value)) {
         if (key !== undefined && !key(name, child(at, name), report)) continue;
         const read = item.read(inner, child(at, name), report);
-        if (read !== undefined) entries.push([name, read]);
+        if (read !== UNREAD) entries.push([name, read]);
       }
       return Object.fromEntries(entries);
     },
@@ -72,7 +78,10 @@ export function list<T>(item: Reader<T>, bounds: { min?: number; max: number }):
       if (!Array.isArray(value)) return wrongType('a list', at, report);
       if (value.length < min || value.length > max)
         report({ pointer: at, code: 'invalid_value', message: `must have ${min} to ${max} entries, has ${value.length}` });
-      return value.slice(0, max).flatMap((inner, i) => item.read(inner, child(at, i), report) ?? []);
+      return value.slice(0, max).flatMap((inner, i) => {
+        const read = item.read(inner, child(at, i), report);
+        return read === UNREAD ? [] : [read];
+      });
     },
   };
 }
@@ -142,20 +151,20 @@ export function either<T>(expected: string, alternatives: readonly { when: (valu
 }
 
 /** What `reader` gives, turned into something else; `change` may report and give nothing. */
-export function changed<A, B>(reader: Reader<A>, change: (value: A, at: string, report: Report) => B | undefined): Reader<B> {
+export function changed<A, B>(reader: Reader<A>, change: (value: A, at: string, report: Report) => B | Unread): Reader<B> {
   return {
     schema: reader.schema,
     read: (value, at, report) => {
       const read = reader.read(value, at, report);
-      return read === undefined ? undefined : change(read, at, report);
+      return read === UNREAD ? UNREAD : change(read, at, report);
     },
   };
 }
 
 /** Reports and gives nothing. */
-export function fail(issue: Issue, report: Report): undefined {
+export function fail(issue: Issue, report: Report): Unread {
   report(issue);
-  return undefined;
+  return UNREAD;
 }
 
 export const notSupported = (pointer: string, what: string): Issue => ({
@@ -171,7 +180,7 @@ export const unknownKey = (key: string, at: string, known: readonly string[]): I
   ...didYouMean(key, known),
 });
 
-const wrongType = (expected: string, at: string, report: Report): undefined =>
+const wrongType = (expected: string, at: string, report: Report): Unread =>
   fail({ pointer: at, code: 'invalid_type', message: `must be ${expected}` }, report);
 
-const invalid = (message: string, at: string, report: Report): undefined => fail({ pointer: at, code: 'invalid_value', message }, report);
+const invalid = (message: string, at: string, report: Report): Unread => fail({ pointer: at, code: 'invalid_value', message }, report);

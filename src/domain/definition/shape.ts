@@ -22,12 +22,14 @@ import {
   word,
   type Reader,
   type Report,
+  type Unread,
+  UNREAD,
 } from './reader.ts';
 
 const isText = (value: Json): boolean => typeof value === 'string';
 const isList = (value: Json): boolean => Array.isArray(value);
 
-export const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const;
+const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const;
 
 const title = text({ max: LIMITS.titleLength });
 
@@ -121,14 +123,14 @@ const dependency: Reader<Dependency> = either('a task id, or { task, when }', [
     when: isObject,
     use: changed(
       fields({ task: required(text(), 'Id of the task.'), when: optional(when, 'Outcomes that let this task run; completed without it.') }),
-      ({ task, when: outcomes = [outcomeOf('completed')] }) => (task === undefined ? undefined : { task, when: outcomes }),
+      ({ task, when: outcomes = [outcomeOf('completed')] }) => (task === undefined ? UNREAD : { task, when: outcomes }),
     ),
   },
 ]);
 
 const join: Reader<'all' | 'any'> = either('all or any', [
   { when: isText, use: word(['all', 'any']) },
-  { when: isObject, use: changed(fields({}, NOT_SUPPORTED.join), (): 'all' | undefined => undefined) },
+  { when: isObject, use: changed(fields({}, NOT_SUPPORTED.join), (): 'all' | Unread => UNREAD) },
 ]);
 
 const tolerate = changed(
@@ -200,16 +202,21 @@ function taskId(id: string, at: string, report: Report): boolean {
   return false;
 }
 
-const tasks = changed(dictionary(task, taskId), (read, at, report) => {
-  const count = Object.keys(read).length;
-  if (count === 0) report({ pointer: at, code: 'invalid_value', message: 'must have at least one task' });
-  if (count > LIMITS.tasks) return fail({ pointer: at, code: 'too_large', message: `at most ${LIMITS.tasks} tasks, has ${count}` }, report);
-  return read;
-});
+const byId = dictionary(task, taskId);
+
+const tasks: typeof byId = {
+  schema: byId.schema,
+  read: (value, at, report) => {
+    const count = isObject(value) ? Object.keys(value).length : 1;
+    if (count === 0) report({ pointer: at, code: 'invalid_value', message: 'must have at least one task' });
+    if (count <= LIMITS.tasks) return byId.read(value, at, report);
+    return fail({ pointer: at, code: 'too_large', message: `at most ${LIMITS.tasks} tasks, has ${count}` }, report);
+  },
+};
 
 const priority: Reader<string> = {
   schema: { type: 'string' },
-  read: (value, at, report) => (isText(value) && String(value).includes('${') ? String(value) : word(PRIORITIES).read(value, at, report)),
+  read: (value, at, report) => (typeof value === 'string' && value.includes('${') ? value : word(PRIORITIES).read(value, at, report)),
 };
 
 const SEMVER = /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]{1,64})?(\+[0-9A-Za-z.-]{1,64})?$/;

@@ -18,8 +18,11 @@ export function compile(definition: Definition): Plan {
   const edges = edgesOf(new Map(Object.entries(definition.tasks).map(([id, task]) => [id, { ...task, named: named.get(id) ?? [] }])));
   const order = orderOf(edges);
   const index = new Map(order.map((id, i) => [id, i]));
-  const read = (list: readonly string[]): number[] => list.map((id) => index.get(id) ?? 0).sort((a, b) => a - b);
-  const tasks = order.map((id) => ({ id, task: definition.tasks[id] as DefinitionTask }));
+  const placeOf = (id: string): number => index.get(id) ?? 0;
+  const read = (list: readonly string[]): number[] => list.map(placeOf).sort((a, b) => a - b);
+  const tasks = Object.entries(definition.tasks)
+    .map(([id, task]) => ({ id, task }))
+    .sort((a, b) => placeOf(a.id) - placeOf(b.id));
   const { name, version, title, inputSchema, deadlineMs, priority, labels, output } = definition;
   return {
     format: 1,
@@ -42,7 +45,11 @@ export function compile(definition: Definition): Plan {
 
 const referencesOf = (result: CompileResult): Reference[] => ('compiled' in result ? result.compiled.references : []);
 
-const kindOf = (task: DefinitionTask): Kind => KINDS[task.type] as Kind;
+function kindOf(task: DefinitionTask): Kind {
+  const kind = KINDS[task.type];
+  if (kind === undefined) throw new Error(`a checked definition has no kind ${task.type}`);
+  return kind;
+}
 
 const namedBy = (task: DefinitionTask, ids: ReadonlySet<string>): string[] =>
   tasksNamed(expressionsOf(task, kindOf(task)).flatMap(({ compile: compileOne }) => referencesOf(compileOne(ids))));

@@ -9,7 +9,7 @@ export type NamedEdge = { task: string; when: number[]; branches?: number[]; fro
 export type EdgeSource = Pick<DefinitionTask, 'type' | 'with' | 'dependsOn'> & { named: readonly string[] };
 
 /** The targets of a switch by branch: its cases in order, then `else`. */
-export function branchesOf(task: Pick<DefinitionTask, 'type' | 'with'>): string[][] {
+function branchesOf(task: Pick<DefinitionTask, 'type' | 'with'>): string[][] {
   if (task.type !== 'switch') return [];
   const cases = Array.isArray(task.with.cases) ? task.with.cases : [];
   return [...cases.map((entry) => (isObject(entry) ? words(entry.then) : [])), words(task.with.else)];
@@ -29,7 +29,7 @@ export function edgesOf(tasks: ReadonlyMap<string, EdgeSource>): Map<string, Nam
   }
   for (const [id, task] of tasks)
     branchesOf(task).forEach((targets, branch) => {
-      for (const target of targets) addBranch(edges.get(target), id, branch);
+      for (const target of targets) if (target !== id) addBranch(edges.get(target), id, branch);
     });
   return new Map([...edges].map(([id, byTask]) => [id, [...byTask.values()]]));
 }
@@ -94,19 +94,21 @@ export function levelsOf(edges: ReadonlyMap<string, readonly { task: string }[]>
   const after = new Map<string, string[]>();
   for (const [id, list] of edges) {
     waiting.set(id, list.length);
-    for (const { task } of list) after.set(task, [...(after.get(task) ?? []), id]);
+    for (const { task } of list) {
+      const dependants = after.get(task);
+      if (dependants === undefined) after.set(task, [id]);
+      else dependants.push(id);
+    }
   }
   const levels = new Map<string, number>();
   let ready = [...edges.keys()].filter((id) => waiting.get(id) === 0);
   for (let level = 0; ready.length > 0; level++) {
     const next: string[] = [];
-    for (const id of ready) {
-      levels.set(id, level);
-      for (const dependant of after.get(id) ?? []) {
-        const left = (waiting.get(dependant) ?? 0) - 1;
-        waiting.set(dependant, left);
-        if (left === 0) next.push(dependant);
-      }
+    for (const id of ready) levels.set(id, level);
+    for (const dependant of ready.flatMap((id) => after.get(id) ?? [])) {
+      const left = (waiting.get(dependant) ?? 0) - 1;
+      waiting.set(dependant, left);
+      if (left === 0) next.push(dependant);
     }
     ready = next;
   }

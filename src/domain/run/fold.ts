@@ -4,63 +4,89 @@ import type { Failure } from '../problem.ts';
 import type { RunEvent } from './events.ts';
 import type { RunView, TaskView } from './view.ts';
 
-export const emptyView = (id: string): RunView => ({ id, status: 'queued', lastSeq: 0, counts: {}, tasks: {} });
+const emptyView = (id: string): RunView => ({ id, status: 'queued', lastSeq: 0, counts: {}, tasks: {} });
 
 /**
  * The view after these events, which must follow `before` without a gap; events that it already contains change nothing.
- * The same log gives the same view in the service, the command line and a browser.
+ * The same log gives the same view in the service, the command line and a browser. `before` is not changed.
  */
 export function fold(events: readonly RunEvent[], before?: RunView): RunView {
-  let view = before ?? emptyView(events[0]?.runId ?? '');
-  for (const event of events) if (event.seq > view.lastSeq) view = { ...apply(view, event), lastSeq: event.seq };
-  return view;
+  const given = before ?? emptyView(events[0]?.runId ?? '');
+  const draft = { view: { ...given, counts: { ...given.counts }, tasks: { ...given.tasks } }, touched: new Set<string>() };
+  for (const event of events) if (event.seq > draft.view.lastSeq) apply(draft, event);
+  const { view } = draft;
+  return { ...view, counts: Object.fromEntries(Object.entries(view.counts).filter(([, n]) => n > 0)) };
 }
 
-function apply(view: RunView, event: RunEvent): RunView {
+/** `touched`: tasks that are copies already, so that a fold over n events costs n, not n times the size of the view. */
+type Draft = { view: RunView; touched: Set<string> };
+
+function apply(draft: Draft, event: RunEvent): void {
+  const { view } = draft;
+  view.lastSeq = event.seq;
   const [subject, what = ''] = event.type.split('.');
-  if (subject === 'task') return applyTask(view, event, what === 'started' ? 'running' : (what as TaskStatus));
-  if (subject === 'command') return withReason(view, event.data);
-  if (what === 'accepted') return { ...view, createdAt: event.at };
-  const status = what === 'started' ? 'running' : (what as RunStatus);
-  return isClosed(status) ? close(view, event, status) : { ...view, status, startedAt: view.startedAt ?? event.at };
+  if (subject === 'task') applyTask(draft, event, what === 'started' ? 'running' : (what as TaskStatus));
+  else if (subject === 'command') noteReason(view, event.data);
+  else if (what === 'accepted') view.createdAt = event.at;
+  else applyRun(view, event, what === 'started' ? 'running' : (what as RunStatus));
 }
 
-function close(view: RunView, event: RunEvent, status: ClosedStatus): RunView {
+function applyRun(view: RunView, event: RunEvent, status: RunStatus): void {
+  view.status = status;
+  if (isClosed(status)) close(view, event, status);
+  else view.startedAt ??= event.at;
+}
+
+function close(view: RunView, event: RunEvent, status: ClosedStatus): void {
+  view.finishedAt = event.at;
   const failure = failureOf(event.data);
-  return { ...view, status, finishedAt: event.at, ...(failure && status !== 'completed' && { failure }) };
+  if (failure && status !== 'completed') view.failure = failure;
 }
 
-function applyTask(view: RunView, event: RunEvent, status: TaskStatus): RunView {
-  const id = event.task ?? '';
-  const known = Object.hasOwn(view.tasks, id) ? view.tasks[id] : undefined;
-  const task: TaskView = known ?? { status: 'pending', attempt: 0, items: [] };
-  const open: RunView = isClosed(view.status) ? view : { ...view, status: 'running', startedAt: view.startedAt ?? event.at };
-  if (event.item !== undefined && event.item >= 0) {
-    const items = [...task.items];
-    items[event.item] = status;
-    return { ...open, tasks: { ...view.tasks, [id]: { ...task, items } } };
+function applyTask(draft: Draft, event: RunEvent, status: TaskStatus): void {
+  const { view } = draft;
+  if (!isClosed(view.status)) {
+    view.status = 'running';
+    view.startedAt ??= event.at;
   }
-  const counts = { ...view.counts };
-  if (known && known.status !== 'pending') counts[known.status] = (counts[known.status] ?? 1) - 1;
-  counts[status] = (counts[status] ?? 0) + 1;
-  return { ...open, counts, tasks: { ...view.tasks, [id]: moved(task, event, status) } };
+  const task = taskOf(draft, event.task ?? '');
+  if (event.item !== undefined && event.item >= 0) {
+    task.items[event.item] = status;
+    return;
+  }
+  if (task.status !== 'pending') count(view, task.status, -1);
+  count(view, status, 1);
+  move(task, event, status);
 }
 
-function moved(task: TaskView, event: RunEvent, status: TaskStatus): TaskView {
-  const { failure: _, finishedAt: __, ...kept } = task;
+function taskOf({ view, touched }: Draft, id: string): TaskView {
+  const known = Object.hasOwn(view.tasks, id) ? view.tasks[id] : undefined;
+  if (known && touched.has(id)) return known;
+  touched.add(id);
+  const task: TaskView = known ? { ...known, items: [...known.items] } : { status: 'pending', attempt: 0, items: [] };
+  view.tasks[id] = task;
+  return task;
+}
+
+function count(view: RunView, status: TaskStatus, by: 1 | -1): void {
+  const n = (view.counts[status] ?? 0) + by;
+  view.counts[status] = n;
+}
+
+function move(task: TaskView, event: RunEvent, status: TaskStatus): void {
+  task.status = status;
+  task.attempt = event.attempt ?? task.attempt;
+  if (status !== 'skipped' && status !== 'blocked') task.startedAt ??= event.at;
+  if (isFinalStatus(status)) task.finishedAt = event.at;
+  else delete task.finishedAt;
   const failure = failureOf(event.data);
-  return {
-    ...kept,
-    status,
-    attempt: event.attempt ?? task.attempt,
-    ...(status !== 'skipped' && status !== 'blocked' && { startedAt: task.startedAt ?? event.at }),
-    ...(isFinalStatus(status) && { finishedAt: event.at }),
-    ...(failure && status !== 'completed' && { failure }),
-  };
+  if (failure && status !== 'completed') task.failure = failure;
+  else delete task.failure;
 }
 
-const withReason = (view: RunView, data: Json | undefined): RunView =>
-  isObject(data) && typeof data.reason === 'string' ? { ...view, reason: data.reason } : view;
+function noteReason(view: RunView, data: Json | undefined): void {
+  if (isObject(data) && typeof data.reason === 'string') view.reason = data.reason;
+}
 
 function failureOf(data: Json | undefined): Failure | undefined {
   if (!isObject(data) || typeof data.code !== 'string' || typeof data.message !== 'string') return undefined;

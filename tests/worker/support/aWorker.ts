@@ -14,7 +14,7 @@ import { cancelCommand } from './aRun.ts';
 export const silent = pino({ level: process.env.TIU_TEST_LOG ?? 'silent' }, pino.destination({ fd: 2, sync: true }));
 
 const here = path.join(process.cwd(), 'tests/worker/support');
-export const testBundle = () =>
+const testBundle = () =>
   workflowBundle({ workflowsPath: path.join(here, 'workflows.ts'), folders: [here], cache: path.join(process.cwd(), '.tiu') });
 
 let installed = false;
@@ -23,7 +23,7 @@ export function installOnce(): void {
   installed = true;
 }
 
-export const configOf = (db: Database, extra: Record<string, string> = {}) =>
+const configOf = (db: Database, extra: Record<string, string> = {}) =>
   readConfig({ DATABASE_URL: db.url, TEMPORAL_ADDRESS: process.env.TIU_TEST_TEMPORAL_ADDRESS, TIU_SHUTDOWN_GRACE: '500', ...extra });
 
 export type TestWorker = {

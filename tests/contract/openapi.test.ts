@@ -1,0 +1,40 @@
+import fs from 'node:fs';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { expect, test } from '@jest/globals';
+import { openapi } from '../../src/api/openapi.ts';
+import { routes } from '../../src/api/routes.ts';
+import { ACTIONS } from '../../src/domain/access/can.ts';
+
+const document = openapi(routes);
+
+test('the document is valid OpenAPI 3.1', async () => {
+  const result = await new Validator().validate({ ...document });
+  expect(result).toMatchObject({ valid: true });
+});
+
+test('docs/openapi.json is the document of this code', () => {
+  expect(JSON.parse(fs.readFileSync('docs/openapi.json', 'utf8'))).toEqual(JSON.parse(JSON.stringify(document)));
+});
+
+test('every route declares what its caller must be allowed to do', () => {
+  for (const route of routes) expect(route.action === 'public' || route.action in ACTIONS).toBe(true);
+  const open = routes.filter((route) => route.action === 'public').map((route) => route.path);
+  expect(open).toEqual(['/health/live', '/health/ready', '/api/openapi.json', '/api/docs', '/api/docs/{file}']);
+});
+
+test('every action is used by a route', () => {
+  expect(new Set(routes.map((route) => route.action))).toEqual(new Set([...Object.keys(ACTIONS), 'public']));
+});
+
+test('every operation has an id of its own, a summary and a success', () => {
+  const operations = Object.values(document.paths ?? {}).flatMap(
+    (path) => Object.values(path) as { operationId: string; summary: string; responses: object }[],
+  );
+  expect(new Set(operations.map((operation) => operation.operationId)).size).toBe(routes.length);
+  for (const operation of operations) expect(Object.keys(operation.responses).some((status) => status.startsWith('2'))).toBe(true);
+});
+
+test('every POST that creates or acts keeps an idempotency key or repeats harmlessly', () => {
+  const without = routes.filter((route) => route.method === 'post' && route.idempotency === undefined).map((route) => route.path);
+  expect(without).toEqual(['/api/v1/workflows/check', '/api/v1/artifacts']);
+});
