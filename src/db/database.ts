@@ -32,7 +32,7 @@ export const startupOptions = (role: Role): string =>
 
 const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
 
-export function openOrm(url: string, role: Role, max: number) {
+function openOrm(url: string, role: Role, max: number) {
   return MikroORM.init({
     clientUrl: url,
     entities,
