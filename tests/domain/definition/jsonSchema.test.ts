@@ -41,9 +41,9 @@ test('formats are checked, an artifact is a SHA-256', () => {
 });
 
 test('no pattern takes more than linear time', () => {
-  const from = performance.now();
+  const from = process.cpuUsage().user;
   expect(found({ type: 'string', pattern: '^(a+)+$' }, `${'a'.repeat(50_000)}!`)).toEqual(['invalid_value ']);
-  expect(performance.now() - from).toBeLessThan(5_000);
+  expect(process.cpuUsage().user - from).toBeLessThan(5_000_000);
 });
 
 test('many patterns in one schema are kept apart', () => {
@@ -60,11 +60,11 @@ test('references that multiply are stopped', () => {
 });
 
 test('long lists of equal entries are found in linear time', () => {
-  const from = performance.now();
+  const from = process.cpuUsage().user;
   const list = Array.from({ length: 50_000 }, (_, i) => ({ i }));
   expect(found({ uniqueItems: true }, list)).toEqual([]);
   expect(found({ uniqueItems: true }, [...list, { i: 7 }])).toEqual(['invalid_value ']);
-  expect(performance.now() - from).toBeLessThan(5_000);
+  expect(process.cpuUsage().user - from).toBeLessThan(5_000_000);
 });
 
 test.each<[string, JsonSchema]>([

@@ -190,6 +190,12 @@ const REFUSED: [string, JsonObject, JsonObject, string[]][] = [
     ['invalid_schema /tasks/a/output/schema/type'],
   ],
   ['a schema that refers to nowhere', { a: constant() }, { input: { schema: { $ref: '#/$defs/x' } } }, ['invalid_schema /input/schema']],
+  [
+    'a retry of what nothing fails with',
+    { a: { type: 'http', retry: { codes: ['http_statsu'] }, with: { url: 'http://x/' } } },
+    {},
+    ['unknown_failure /tasks/a/retry/codes/0'],
+  ],
   ['labels with expressions', { a: constant() }, { labels: { team: '${input.team}' } }, ['invalid_value /labels/team']],
 ];
 

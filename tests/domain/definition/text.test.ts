@@ -102,9 +102,9 @@ test('no text makes reading throw', () => {
 });
 
 test('large and hostile texts are answered at once', () => {
-  const from = performance.now();
+  const from = process.cpuUsage().user;
   for (const text of ['['.repeat(1_000_000), '- '.repeat(500_000), '{a: '.repeat(250_000), '*a '.repeat(300_000), ' '.repeat(1_000_000)])
     expect(yaml(text).length).toBeGreaterThan(0);
   expect(yaml(Array.from({ length: 20_000 }, (_, i) => `k${i}: 1`).join('\n')).length).toBeGreaterThan(0);
-  expect(performance.now() - from).toBeLessThan(20_000);
+  expect(process.cpuUsage().user - from).toBeLessThan(10_000_000);
 });
