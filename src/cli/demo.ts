@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { createClient, type Client } from '../client/createClient.ts';
-import type { Run } from '../client/runs.ts';
+import { isClosedRun, type Run } from '../client/runs.ts';
 import { startStack, type Stack } from '../dev/stack.ts';
 import { duration } from './duration.ts';
 import { count } from './count.ts';
@@ -14,6 +14,8 @@ import { uploadPath } from './uploadPath.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const REPORT_LINES = 12;
+/** What shells say of a process that Ctrl-C ended. */
+const INTERRUPTED = 130;
 
 /** What the definition `examples/review-codebase.yaml` gives. */
 type Review = {
@@ -36,11 +38,13 @@ async function demo(args: string[]): Promise<number> {
   try {
     terminal.out('starting the stack\n');
     stack = await startStack({ root: ROOT, env: { TIU_HTTP_ALLOW: receiver.address }, signal: terminal.signal });
+    terminal.out(`the stack is up after ${duration(Date.now() - since)}\n`);
     const run = await review(createClient({ baseUrl: stack.api, token: stack.key }), { source, receiver });
-    terminal.out(`\nEverything took ${duration(Date.now() - since)}.\n`);
-    return run.status === 'completed' ? EXIT.ok : terminal.signal.aborted ? 130 : EXIT.failed;
+    if (!isClosedRun(run)) return INTERRUPTED;
+    terminal.out(`Everything took ${duration(Date.now() - since)}.\n`);
+    return run.status === 'completed' ? EXIT.ok : EXIT.failed;
   } catch (error) {
-    if (terminal.signal.aborted) return 130;
+    if (terminal.signal.aborted) return INTERRUPTED;
     terminal.err(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
     return error instanceof CliError ? error.exitCode : EXIT.failed;
   } finally {
@@ -64,11 +68,15 @@ async function review(client: Client, { source, receiver }: { source: string; re
   const input = { source: uploaded.sha256, reportUrl: `http://${receiver.address}/report` };
   const { id } = await client.runs.start({ definition, input });
   const run = await followRun(client, terminal, { runId: id, after: 0, json: false });
+  if (!isClosedRun(run)) {
+    await client.runs.cancel(id, { reason: 'the demo was interrupted' });
+    terminal.out('\ninterrupted: the run is cancelled\n');
+    return run;
+  }
   if (run.status === 'completed') await show(client, run);
   else terminal.out(`\nrun ${run.id} ${run.status}: ${run.failure?.code ?? ''} ${run.failure?.message ?? ''}\n`);
-  terminal.out(
-    `The web hook was told ${receiver.received().length === 1 ? 'once' : `${receiver.received().length} times`}.\nThe run in the Temporal UI: ${run.links.temporal}\n`,
-  );
+  terminal.out(`\nThe web hook was told ${receiver.received().length === 1 ? 'once' : `${receiver.received().length} times`}.\n`);
+  terminal.out(`The run in the Temporal UI, while a stack is up: ${run.links.temporal}\n`);
   return run;
 }
 
