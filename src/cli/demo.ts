@@ -65,7 +65,7 @@ async function review(client: Client, { source, receiver }: { source: string; re
   const uploaded = await uploadPath(client, source);
   terminal.out(`packed ${count(uploaded.files, 'file')} of ${source}, ${Math.ceil(uploaded.size / 1024)} KiB\n`);
   const definition = fs.readFileSync(path.join(ROOT, 'examples/review-codebase.yaml'), 'utf8');
-  const input = { source: uploaded.sha256, reportUrl: `http://${receiver.address}/report` };
+  const input = { source: uploaded.sha256, level: 'strict', reportUrl: `http://${receiver.address}/report` };
   const { id } = await client.runs.start({ definition, input });
   const run = await followRun(client, terminal, { runId: id, after: 0, json: false });
   if (!isClosedRun(run)) {
@@ -87,6 +87,7 @@ async function show(client: Client, run: Run): Promise<void> {
     `\n${headline}: ${totals.checked} of ${totals.files} files, ${totals.lines} lines, ${count(totals.issues, 'finding')} (${count(totals.errors, 'error')}), `,
   );
   terminal.out(`average score ${totals.score}, in ${duration(took)}\n`);
+  if (worst.length > 0) terminal.out('worst files:\n');
   for (const file of worst.slice(0, 5)) terminal.out(`  ${file.score.toFixed(3)}  ${file.path}  ${count(file.findings, 'finding')}\n`);
   const text = new TextDecoder().decode(await client.artifacts.download(report.sha256));
   const lines = text.trimEnd().split('\n');
