@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { markWaiting, readChangesSince, sweepTasks } from '../db/execution.ts';
+import { markWaiting, readChangesSince, readStanding, sweepTasks } from '../db/execution.ts';
 import type { Intent, OutcomeRow } from '../domain/plan/state.ts';
 import { beginRun, type BegunRun } from './beginRun.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -52,7 +52,10 @@ export function createActivities(deps: ActivityDeps) {
       const { runId: run, epoch, task } = request;
       const context = await contextOf(run);
       const end = await runEffect(deps, context, { request: { ...request, run, item: -1 }, beat: heartbeat() });
-      return 'stale' in end ? end : own(context, { run, epoch, roots: [task], sliceMs: AFTER_EFFECT_SLICE_MS });
+      if ('stale' in end) return end;
+      if (!context.compiled.releases.has(task))
+        return { rows: namedRows(context.compiled.plan.graph, end.rows), intent: end.intent, due: null, closed: null };
+      return own(context, { run, epoch, roots: [task], sliceMs: AFTER_EFFECT_SLICE_MS });
     },
 
     readChanges: async (request: { runId: string; epoch: number; since: number }): Promise<Changes> => {
@@ -83,7 +86,10 @@ export function createActivities(deps: ActivityDeps) {
     requestCancel: (runId: string): Promise<void> => deps.requestCancel(runId),
 
     /** A cancel that came from the Temporal UI gets its row first, so that it is a command like any other. */
-    noteCancel: (runId: string): Promise<void> => deps.noteCancel(runId, 'cancelled in Temporal'),
+    noteCancel: async (runId: string): Promise<void> => {
+      const standing = await readStanding(deps.db, runId);
+      if (standing?.status === 'open' && standing.intent === null) await deps.noteCancel(runId, 'cancelled in Temporal'); // a second one would force
+    },
 
     ...createSliceActivities(deps, contextOf, heartbeat),
   };

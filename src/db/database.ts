@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
 import type { Pool, QueryResultRow } from 'pg';
@@ -29,12 +30,22 @@ export const startupOptions = (role: Role): string =>
     .map((option) => `-c ${option}`)
     .join(' ');
 
+const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
+
 export function openOrm(url: string, role: Role, max: number) {
   return MikroORM.init({
     clientUrl: url,
     entities,
     extensions: [Migrator],
-    migrations: { path: 'migrations', pathTs: 'migrations', snapshot: false, emit: 'ts', transactional: true, allOrNothing: false },
+    migrations: {
+      path: MIGRATIONS,
+      pathTs: MIGRATIONS,
+      snapshot: false,
+      silent: true,
+      emit: 'ts',
+      transactional: true,
+      allOrNothing: false,
+    },
     pool: { min: 0, max },
     driverOptions: { options: startupOptions(role) },
     ensureDatabase: false,

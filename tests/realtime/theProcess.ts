@@ -3,7 +3,12 @@ import { once } from 'node:events';
 import readline from 'node:readline';
 import { stopProcess } from '../../src/dev/process.ts';
 
-export type ApiProcess = { url: string; pid: number; rss: () => Promise<number>; stop: (signal?: NodeJS.Signals) => Promise<number | null> };
+export type ApiProcess = {
+  url: string;
+  pid: number;
+  rss: () => Promise<number>;
+  stop: (signal?: NodeJS.Signals) => Promise<number | null>;
+};
 
 /** `src/api/main.ts` as a process of its own. */
 export async function anApiProcess(env: Record<string, string>): Promise<ApiProcess> {

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Problem, PROBLEMS } from '../../domain/problem.ts';
 
@@ -63,10 +62,4 @@ export function answerRaw(socket: Socket, problem: Problem, requestId: string): 
   };
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${problem.status} ${problem.code}\r\n${head.join('')}\r\n${body}`);
-}
-
-export function answer(response: ServerResponse, problem: Problem, requestId: string): void {
-  for (const [name, value] of Object.entries(problemHeaders(problem))) response.setHeader(name, value);
-  response.statusCode = problem.status;
-  response.end(JSON.stringify(presentProblem(problem, requestId)));
 }

@@ -1,15 +1,15 @@
 /** What comments, messages and names say about unfinished code. Applied to the text of comment, string and name nodes only. */
 
 const NOT_IMPLEMENTED =
-  /\bnot[\s_-]*(?:yet[\s_-]*)?(?:been[\s_-]*)?implemented|\bun-?implemented\b|\bimplement(?:ation)? (?:me|this|missing|pending|later|needed)\b|\b(?:yet )?to be implemented\b|\bmissing implementation\b|^\W*(?:todo|fixme|stub|tbd|placeholder)\b/i;
+  /\bnot[\s_-]*(?:yet[\s_-]*)?(?:been[\s_-]*)?implemented|\bun-?implemented\b|\bimplement(?:ation)? (?:me|this|missing|pending|later|needed)\b|\b(?:yet )?to be implemented\b|\bmissing implementation\b|^\W*(?:todo|fixme|stub|tbd|placeholder)\b\s*(?:$|[:!.,;()'\x22\x60-]|impl)/i;
 const NOT_IMPLEMENTED_NAME = /not_?(?:yet_?)?implemented|unimplemented/i;
 const MARKER = /(?:^|\n)[\s*/#!-]*@?(?:TODO|FIXME)\b|\b(?:TODO|FIXME)[:(]/;
 const LOOSE_MARKER = /(?:^|\n)[\s*/#!-]*@?(?:to-?do|fixme|xxx|hack|tbd)\b|\b(?:todo|fixme|xxx|hack)[:(]/i;
 const TICKET = /\b(?:TODO|FIXME)\s*[:(]?\s*(?:#\d+|[A-Z][A-Z0-9]+-\d+|https?:\/\/\S+)/;
 const STAND_IN =
-  /\bplace-?holder\b|\bstub(?:bed)?\b|\bmock(?:ed)?\b|\bdummy\b|\bfake\b|\bfor now\b|\bhard-?coded\b|\btemporary\b|\btemporarily\b|\bsimulat(?:e|es|ed|ing)\b|\bin a real\b|\bin production\b.*\bwould\b|\breal implementation\b|\bimplement (?:the )?(?:actual|real)\b|\bjust return\b/i;
+  /\bplace-?holder\b|^\W*stub(?:bed)?\b|\b(?:a|this|just|only) stub\b|\bstub(?:bed)? (?:impl\w*|out|for now|until|value|data|response|method|function)\b|\bmock(?:ed)?\b|\bdummy\b|\bfake\b|\bfor now\b|\bhard-?coded\b|\btemporary\b|\btemporarily\b|\bsimulat(?:e|es|ed|ing)\b|\bin a real\b|\bin production\b.*\bwould\b|\breal implementation\b|\bimplement (?:the )?(?:actual|real)\b/i;
 const STRONG_STAND_IN =
-  /\bplace-?holder\b|\bstub(?:bed)?\b|\bdummy (?:implementation|value|data)\b|\bfake (?:implementation|value|data)\b/i;
+  /\bplace-?holder\b|^\W*stub(?:bed)?\b|\b(?:a|this|just|only) stub\b|\bstub(?:bed)? (?:impl\w*|for now|until)\b|\b(?:dummy|fake|mock|temporary) (?:implementation|value|data)\b/i;
 const EXPLAINED =
   /\bno-?op\b|\bnothing\b|\bhooks?\b|\boverrid(?:e|es|den|able)\b|\bsubclass(?:es)?\b|\boptional(?:ly)?\b|\bignor(?:e|es|ed)\b|\bby default\b|\bintentional/i;
 const NOOP_NAME = /^_*(?:no_?op|no_?operation|nop|nothing|do_?nothing|ignore[ds]?|discard|sink|_|empty\w*)_*$/i;

@@ -72,6 +72,12 @@ function wrap(node: SgNode): SyntaxNode {
       if (parent === undefined) parent = wrapped(node.parent());
       return parent;
     },
+    get previous() {
+      return wrapped(node.prev());
+    },
+    get next() {
+      return wrapped(node.next());
+    },
     field: (name) => wrapped(node.field(name as never)),
   };
 }

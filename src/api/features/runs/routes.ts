@@ -45,10 +45,10 @@ const start = defineRoute({
   problems: startProblems,
   idempotency: 'own',
   handler: (call) => {
-    const { definition, workflow, runId: _, ...rest } = call.body;
+    const { definition, workflow, runId, ...rest } = call.body;
     const { workspace } = call.actor;
     const source = workflow ? { workspace, name: workflow.name, version: workflow.version } : { definition: definition ?? '' };
-    return acceptRun(call, { ...rest, runId: call.body.runId, source, fingerprint: fingerprintOf({ definition, workflow, ...rest }) });
+    return acceptRun(call, { ...rest, runId, source, fingerprint: fingerprintOf({ definition, workflow, ...rest }) });
   },
 });
 
