@@ -89,7 +89,7 @@ function submitter(submits: ReturnType<typeof createSubmits>, workspace: string)
 }
 
 const inActivity = async <A extends unknown[], R>(activity: (...args: A) => Promise<R>, ...args: A): Promise<R> =>
-  (await new MockActivityEnvironment().run(activity, ...args));
+  await new MockActivityEnvironment().run(activity, ...args);
 
 /** The activities over a database of their own, with a stand-in for the workflow that runs inline plans to their end. */
 export async function anEngine(executors: Executors = {}, more: Partial<ActivityDeps> = {}) {
