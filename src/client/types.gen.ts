@@ -174,7 +174,9 @@ export type paths = {
         };
         /**
          * One run
-         * @description Needs the scope `runs:read`.
+         * @description `Prefer: wait=N` (at most 60 s) waits for its end first.
+         *
+         *     Needs the scope `runs:read`.
          */
         get: operations["getApiV1RunsId"];
         put?: never;

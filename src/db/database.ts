@@ -9,7 +9,7 @@ export type Role = 'tiu_owner' | 'tiu_engine' | 'tiu_api';
 /** A statement with a name is prepared once per connection. */
 export type Statement = { name: string; text: string; values: readonly unknown[] };
 
-export type Orm = Awaited<ReturnType<typeof openOrm>>;
+type Orm = Awaited<ReturnType<typeof openOrm>>;
 
 /** One pool, shared by MikroORM (ordinary rows) and prepared SQL (hot paths). */
 export type Database = {

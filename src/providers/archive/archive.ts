@@ -9,7 +9,7 @@ import { readTar } from './tar.ts';
 import { unpackStream } from './unpack.ts';
 import { readZip } from './zip.ts';
 
-export type ArchiveEntry = { path: string; size: number; sha256: string };
+type ArchiveEntry = { path: string; size: number; sha256: string };
 
 export type Archive = {
   /** Files only, sorted by path; links and devices are left out. */
