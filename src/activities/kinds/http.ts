@@ -58,6 +58,9 @@ function expects(expected: Json | undefined, status: number): boolean {
   return list.some((one) => Number(one) === status || one === `${Math.floor(status / 100)}xx`);
 }
 
+/** The only statuses below 500 that may change by themselves (RFC 9110, 8470, 6585). */
+const WORTH_ANOTHER_TRY = new Set([408, 425, 429]);
+
 async function unexpected(response: HttpResponse, signal: AbortSignal, now: number): Promise<unknown> {
   const { status, headers } = response;
   const kept: Buffer[] = [];
@@ -77,6 +80,7 @@ async function unexpected(response: HttpResponse, signal: AbortSignal, now: numb
   return new Problem('http_status', {
     detail: `The answer was ${status}`,
     data: { status, headers, body },
+    final: status < 500 && !WORTH_ANOTHER_TRY.has(status),
     ...(retryAfterMs === null ? {} : { retryAfterMs }),
   });
 }
