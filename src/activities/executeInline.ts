@@ -12,8 +12,8 @@ import type { CompiledTask } from './plans.ts';
 import { commit, dueIn, halted, settle, type Segment } from './segment.ts';
 
 /** A map with more items, or of effects, goes to executions of its own of this many items each. */
-export const SLICE_ITEMS = 500;
-export const MAX_ITEMS = 100_000;
+const SLICE_ITEMS = 500;
+const MAX_ITEMS = 100_000;
 
 /** Runs one inline or control task of a segment: what `Segment.execute` is. */
 export async function executeInline(segment: Segment, index: number): Promise<void> {

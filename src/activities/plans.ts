@@ -26,7 +26,7 @@ export type CompiledTask = PlanTask & {
   computed: number[];
 };
 
-export type CompiledPlan = {
+type CompiledPlan = {
   plan: Plan;
   task: (index: number) => CompiledTask;
   output: () => Compiled | undefined;

@@ -9,7 +9,7 @@ export type Role = 'tiu_owner' | 'tiu_engine' | 'tiu_api';
 /** A statement with a name is prepared once per connection. */
 export type Statement = { name: string; text: string; values: readonly unknown[] };
 
-export type Orm = Awaited<ReturnType<typeof openOrm>>;
+type Orm = Awaited<ReturnType<typeof openOrm>>;
 
 /** One pool, shared by MikroORM (ordinary rows) and prepared SQL (hot paths). */
 export type Database = {
@@ -32,7 +32,7 @@ export const startupOptions = (role: Role): string =>
 
 const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
 
-export function openOrm(url: string, role: Role, max: number) {
+function openOrm(url: string, role: Role, max: number) {
   return MikroORM.init({
     clientUrl: url,
     entities,

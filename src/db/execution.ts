@@ -7,9 +7,9 @@ import type { Database } from './database.ts';
 
 /** `[task, status, seq, generation, branch, attempt, losses]` */
 export type TaskRow = [task: number, status: TaskStatus, seq: number, generation: number, branch: number, attempt: number, losses: number];
-export type Stale = { stale: true };
+type Stale = { stale: true };
 /** What every answer of the engine carries: why to stop, and the time to the next wait or deadline, ms. */
-export type News = { intent: Intent | null; due: number | null };
+type News = { intent: Intent | null; due: number | null };
 
 export type LoadedRun =
   | (News & { epoch: number; cursor: number; rows: TaskRow[] })

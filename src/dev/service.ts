@@ -45,14 +45,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     readline.createInterface({ input: stdout }).on('line', (text) => {
       fs.appendFileSync(options.logFile, `${text}\n`);
       const said = readyLine(text);
-      if (said) ready(said);
+      if (!said) return;
+      clearTimeout(timer);
+      ready(said);
     });
     child.once('error', failed);
     void exited.then(() => {
-      fail(`ended with ${String(child.exitCode ?? child.signalCode)}`);
-    });
-    void Promise.race([exited, once(stdout, 'close')]).then(() => {
       clearTimeout(timer);
+      fail(`ended with ${String(child.exitCode ?? child.signalCode)}`);
     });
   });
   fs.closeSync(log);

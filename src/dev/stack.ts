@@ -43,7 +43,7 @@ type Building = {
 
 // Of the worker: 193 MB resident with these, 223 without.
 const WORKER_FLAGS = ['--max-old-space-size=256', '--max-semi-space-size=4'];
-const API_FLAGS = ['--max-semi-space-size=4'];
+const API_FLAGS = ['--max-old-space-size=512', '--max-semi-space-size=4'];
 const STOP_ORDER = ['api', 'worker', 'temporal', 'postgres', 'guard', 'lock'];
 
 /**

@@ -3,8 +3,6 @@ import type { Database } from '../../src/db/database.ts';
 import type { Journal } from '../../src/db/journal.ts';
 import type { CloseRecord, TaskRecord } from '../../src/db/journal/record.ts';
 
-export type Chapter = Partial<Omit<TaskRecord, 'type'>> | Omit<CloseRecord, 'type'>;
-
 /** Takes a run as an execution does: from here on `tell` may write to it. */
 export async function begin(db: Database, run: string): Promise<void> {
   await db.rows({

@@ -13,8 +13,8 @@ import { readConfig } from '../../src/runtime/config.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { documented } from './documented.ts';
 
-export type Owner = { workspace: string; key: string };
-export type Answer = { status: number; headers: Headers; body: unknown; text: string };
+type Owner = { workspace: string; key: string };
+type Answer = { status: number; headers: Headers; body: unknown; text: string };
 export type Options = { key?: string | null; body?: unknown; headers?: Record<string, string>; raw?: string | Buffer };
 
 export type TestApi = {

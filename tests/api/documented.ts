@@ -17,7 +17,7 @@ const pointer = (parts: string[]) =>
   parts.map((part) => `/${encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('');
 
 /** Operations that were answered as documented, as `METHOD path status`. */
-export const seen = new Set<string>();
+const seen = new Set<string>();
 
 /** Fails unless the document describes this answer: status, media type, shape. */
 export function documented(method: string, pathname: string, answer: { status: number; headers: Headers; body: unknown }): void {

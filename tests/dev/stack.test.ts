@@ -21,7 +21,7 @@ afterAll(() => {
 const partsOf = (name: string) => recordOf(state).parts.filter((part) => part.name.startsWith(name));
 const isServing = async () => {
   const { api } = recordOf(state);
-  return fetch(`${api ?? ''}/api/v1/health/live`).then(
+  return fetch(`${api ?? ''}/health/ready`).then(
     (response) => response.ok,
     () => false,
   );

@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createJournal, type Journal } from '../../src/db/journal.ts';
 import type { Database } from '../../src/db/database.ts';
@@ -111,4 +112,38 @@ test('an idle process stays below 150 MB', async () => {
   const rss = await fresh.rss();
   await fresh.stop();
   expect(rss).toBeLessThan(150 * 2 ** 20);
+});
+
+test('a process that loses every connection to the database answers again and still follows', async () => {
+  const api = apis[0];
+  const run = await start(wide);
+  const following = follow({ urls: [api?.url ?? ''], token: key, run }, () => 1_000);
+  await begin(db, run);
+  await tell(journal, run, { task: 0 });
+  const admin = new pg.Client(base.url);
+  await admin.connect();
+  await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name not like '% journal%'
+    and pid <> pg_backend_pid()`);
+  await admin.end();
+  const read = () => fetch(`${api?.url ?? ''}/api/v1/runs/${run}`, { headers: { authorization: `Bearer ${key}` } });
+  const first = await read();
+  expect([200, 503]).toContain(first.status);
+  for (let status = 0; status !== 200; status = (await read()).status);
+  for (let task = 1; task < TASKS; task++) await tell(journal, run, { task });
+  await close(journal, run);
+  const { events } = await following;
+  expect(events.map((event) => event.seq)).toEqual(Array.from({ length: TASKS + 2 }, (_, i) => i + 1));
+});
+
+test('a process that is asked to end answers what it has begun and ends well', async () => {
+  const api = await anApiProcess({ DATABASE_URL: base.url, TIU_OBJECTS: folder });
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', prefer: 'wait=30' };
+  const runId = randomUUIDv7();
+  const waiting = fetch(`${api.url}/api/v1/runs`, { method: 'POST', headers, body: JSON.stringify({ definition: wide, runId }) });
+  const stream = fetch(`${apis[0]?.url ?? ''}/api/v1/runs/${runId}/events`, { headers: { ...headers, accept: 'text/event-stream' } });
+  while ((await fetch(`${api.url}/api/v1/runs/${runId}`, { headers })).status !== 200);
+  const code = await api.stop();
+  expect((await waiting).status).toBe(202);
+  expect(code).toBe(0);
+  await (await stream).body?.cancel();
 });

@@ -17,7 +17,7 @@ const WRAPPERS = ['parenthesized_expression', 'as_expression', 'satisfies_expres
 const CONSTANTS = ['null', 'undefined', 'true', 'false', 'number', 'string', 'regex'];
 
 /** Where an expression stands, seen through casts and parentheses. */
-export function placeOf(node: SyntaxNode): { parent: SyntaxNode | null; inner: SyntaxNode } {
+function placeOf(node: SyntaxNode): { parent: SyntaxNode | null; inner: SyntaxNode } {
   let inner = node;
   while (inner.parent !== null && WRAPPERS.includes(inner.parent.kind)) inner = inner.parent;
   return { parent: inner.parent, inner };

@@ -63,7 +63,7 @@ export function raisesNotImplemented(statement: SyntaxNode): boolean {
 }
 
 /** Whether the error's own message, not only its type, says that work is missing; true without a message. */
-export function messageSaysNotImplemented(statement: SyntaxNode): boolean {
+function messageSaysNotImplemented(statement: SyntaxNode): boolean {
   const text = textIn(statement);
   return text === '' ? statement.text.trim().length < 40 : saysNotImplemented(text);
 }

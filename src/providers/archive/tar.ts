@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
-import type { RawEntry } from './archive.ts';
+import type { RawEntry } from './rawEntry.ts';
 import { safePath } from './limits.ts';
 
 const FILES = new Set(['file', 'contiguous-file']);

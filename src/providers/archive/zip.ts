@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { fromBuffer, type Entry, type Options, type ZipFile } from 'yauzl';
 import { Problem } from '../../domain/problem.ts';
-import type { RawEntry } from './archive.ts';
+import type { RawEntry } from './rawEntry.ts';
 import { safePath } from './limits.ts';
 
 const openZip = promisify<Buffer, Options, ZipFile>(fromBuffer);

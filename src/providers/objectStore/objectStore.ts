@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { Problem } from '../../domain/problem.ts';
 
-export type StoredObject = { sha256: string; size: number };
+type StoredObject = { sha256: string; size: number };
 
 /** Bytes by their content, apart per workspace. Everything rejects with Problem `unavailable` when the disk fails or is full. */
 export type ObjectStore = {

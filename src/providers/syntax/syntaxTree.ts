@@ -30,11 +30,25 @@ export function parseSource(language: Language, source: string): SyntaxTree {
   return {
     root: wrap(root),
     find: (kinds) => (kinds.length === 0 ? [] : find({ any: kinds.map((kind) => ({ kind })) }).map(wrap)),
-    missing: () =>
-      find({ regex: '^$' })
-        .filter((node) => node.isLeaf() && !EMPTY_KINDS.has(String(node.kind())))
-        .map(wrap),
+    missing: () => emptyLeaves(root).map(wrap),
   };
+}
+
+/** About 150 KB of source. A native search would read the text of every node, which is quadratic in deep trees. */
+const MAX_WALK = 50_000;
+
+/** Leaves without text, in source order; looked for among the first 50,000 nodes. */
+function emptyLeaves(root: SgNode): SgNode[] {
+  const found: SgNode[] = [];
+  const open = [root];
+  for (let visited = 0; visited < MAX_WALK; visited += 1) {
+    const node = open.pop();
+    if (node === undefined) break;
+    const children = node.children();
+    if (children.length > 0) open.push(...children.slice(0, MAX_WALK).reverse());
+    else if (node.text() === '' && !EMPTY_KINDS.has(String(node.kind()))) found.push(node);
+  }
+  return found;
 }
 
 const toPosition = (at: { line: number; column: number; index: number }): Position => ({

@@ -7,7 +7,7 @@ import type { ArtifactRow } from '../../../src/activities/kinds/storedArtifact.t
 import { Problem } from '../../../src/domain/problem.ts';
 import type { ObjectStore } from '../../../src/providers/objectStore/objectStore.ts';
 
-export const WORKSPACE = '00000000-0000-7000-8000-000000000001';
+const WORKSPACE = '00000000-0000-7000-8000-000000000001';
 export const RUN = '01900000-0000-7000-8000-000000000002';
 
 export const anExecution = (given: Partial<Execution> = {}): Execution => ({

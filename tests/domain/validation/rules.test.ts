@@ -16,7 +16,7 @@ function check(language: Language, source: string, level: Level = 'normal'): str
   );
 }
 
-test.each<[string, Language, string, Level, string[]]>([
+const RULES: [name: string, language: Language, source: string, level: Level, expected: string[]][] = [
   ['an empty catch', 'typescript', 'try { a(); } catch {}', 'normal', ['1:14 empty-catch warning']],
   ['an empty catch with a reason', 'typescript', 'try { a(); } catch { /* gone already */ }', 'normal', []],
   ['the same, strictly', 'typescript', 'try { a(); } catch { /* gone already */ }', 'strict', ['1:14 empty-catch info']],
@@ -70,7 +70,9 @@ test.each<[string, Language, string, Level, string[]]>([
   ['a no-op, strictly', 'typescript', 'const noop = () => {};', 'strict', ['1:14 empty-body info']],
   ['parameter properties, strictly', 'typescript', 'class A { constructor(private readonly a: string) {} }', 'strict', []],
   ['a function inside a stub', 'typescript', `function f() { // ${MARK}\n return []; }`, 'normal', ['1:1 placeholder-return error']],
-])('%s', (_name, language, source, level, expected) => {
+];
+
+test.each(RULES)('%s', (...[, language, source, level, expected]) => {
   expect(check(language, source, level)).toEqual(expected);
 });
 
@@ -156,7 +158,7 @@ test.each<[Language, string]>([
 });
 
 const issue = (severity: Severity, rule = 'r') => ({ severity, rule });
-test.each<[string, { rule: string; severity: Severity }[], number, number]>([
+const SCORES: [name: string, issues: { rule: string; severity: Severity }[], lines: number, expected: number][] = [
   ['nothing found', [], 100, 1],
   ['nothing in nothing', [], 0, 1],
   ['one error in a short source', [issue('error')], 5, 0.5],
@@ -165,7 +167,9 @@ test.each<[string, { rule: string; severity: Severity }[], number, number]>([
   ['one warning in 1,000 lines', [issue('warning')], 1_000, 0.993],
   ['a syntax error in 10,000 lines', [issue('error', 'syntax-error')], 10_000, 0.5],
   ['ten errors in 100 lines', Array.from({ length: 10 }, () => issue('error')), 100, 0.333],
-])('%s: score', (_name, issues, lines, expected) => {
+];
+
+test.each(SCORES)('%s: score', (...[, issues, lines, expected]) => {
   expect(scoreOf(issues, lines)).toBe(expected);
 });
 
