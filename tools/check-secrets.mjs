@@ -13,7 +13,7 @@ const RULES = [
   ],
   ['a signed token', /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}/],
   ['an API key of ours', /\btiu_[0-9a-f]{32}_[\w-]{24,}/],
-  ['a password in an address', /\b[a-z][a-z0-9+]*:\/\/[^\s:/@'"`$<{]+:(?!\$|<|\{|password@|secret@|x@|p@)[^\s:/@'"`$<{]{3,}@/],
+  ['a password in an address', /\b[a-z][a-z0-9+]*:\/\/[^\s:/@'"`$<{]+:(?!\$|<|\{|(?:password|secret|word|x|p)@)[^\s:/@'"`$<{]{3,}@/],
   [
     'an assigned secret',
     /\b(?:password|passwd|secret|api_?key|access_?token|private_?key)['"]?\s*[:=]\s*['"](?=[^'"]*\d)(?=[^'"]*[A-Za-z])[A-Za-z0-9+/_=-]{20,}['"]/i,
