@@ -62,7 +62,6 @@ export function raisesNotImplemented(statement: SyntaxNode): boolean {
   return name.text === 'NotImplemented' || namesNotImplemented(name.text) || saysNotImplemented(textIn(value));
 }
 
-
 /** Content of the first string below a node; '' if there is none. */
 export function textIn(node: SyntaxNode): string {
   if (node.kind === 'string_content') return node.text;
