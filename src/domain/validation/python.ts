@@ -62,12 +62,6 @@ export function raisesNotImplemented(statement: SyntaxNode): boolean {
   return name.text === 'NotImplemented' || namesNotImplemented(name.text) || saysNotImplemented(textIn(value));
 }
 
-/** Whether the error's own message, not only its type, says that work is missing; true without a message. */
-function messageSaysNotImplemented(statement: SyntaxNode): boolean {
-  const text = textIn(statement);
-  return text === '' ? statement.text.trim().length < 40 : saysNotImplemented(text);
-}
-
 /** Content of the first string below a node; '' if there is none. */
 export function textIn(node: SyntaxNode): string {
   if (node.kind === 'string_content') return node.text;
