@@ -1,11 +1,10 @@
-import { pipeline, Transform, type Readable } from 'node:stream';
 import { isObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { Problem } from '../../domain/problem.ts';
 import { toProblem, type HttpClient, type HttpResponse } from '../../providers/http/httpClient.ts';
 import type { Execution, Executor } from './executor.ts';
 import { storeArtifact, type StoreDeps } from './storedArtifact.ts';
 
-export type HttpDeps = StoreDeps & { http: HttpClient; maxBodyBytes: number; now: () => number };
+export type HttpDeps = StoreDeps & { http: Pick<HttpClient, 'send'>; now: () => number };
 
 /** Of an unexpected answer's body that the failure keeps, bytes. */
 const EXCERPT = 4_096;
@@ -99,12 +98,7 @@ async function outputOf(
   input: JsonObject,
   { response, execution }: { response: HttpResponse; execution: Execution },
 ): Promise<Json> {
-  const { headers } = response;
-  if (Number(headers['content-length']) > deps.maxBodyBytes && input.method !== 'HEAD') {
-    response.body.destroy();
-    throw tooLarge(deps.maxBodyBytes);
-  }
-  const body = bounded(response.body, deps.maxBodyBytes);
+  const { headers, body } = response;
   try {
     if (input.as === 'artifact') {
       const mediaType = headers['content-type'] ?? 'application/octet-stream';
@@ -115,20 +109,6 @@ async function outputOf(
   } catch (error) {
     throw toProblem(error, execution.signal);
   }
-}
-
-const tooLarge = (max: number) => new Problem('http_response_too_large', { data: { max } });
-
-/** The same stream, failing beyond the limit; a fault of the source becomes its own. */
-function bounded(source: Readable, max: number): Readable {
-  let size = 0;
-  const limit = new Transform({
-    transform: (chunk: Buffer, _encoding, done) => {
-      size += chunk.length;
-      done(size > max ? tooLarge(max) : null, chunk);
-    },
-  });
-  return pipeline(source, limit, () => undefined);
 }
 
 function nameOf(url: string): string {
