@@ -66,7 +66,7 @@ export function isCredential(name: string, value: string): boolean {
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replaceAll('-', '_')
     .toLowerCase();
-  if (!CREDENTIAL_NAME.test(words) || value.length < 8 || /\s/.test(value)) return false;
+  if (!CREDENTIAL_NAME.test(words) || value.length < 8 || new Set(value).size < 6 || /\s/.test(value)) return false;
   if (SAMPLE_VALUE.test(value) || /^(?:https?:)?\/\//.test(value) || /^[./]/.test(value)) return false;
   return !WORDS_ONLY.test(value) || (/pass(?:word|wd|phrase)|pwd/.test(words) && /^[a-z]+$/i.test(value) && !/pass|pwd/i.test(value));
 }
