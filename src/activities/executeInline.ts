@@ -111,7 +111,8 @@ function openTimer(segment: Segment, task: CompiledTask, bindings: Bindings): vo
   const wait =
     untilMs === undefined ? ({ kind: 'timer', until: new Date(until ?? 0).toISOString() } as const) : ({ kind: 'timer', untilMs } as const);
   dueIn(segment, untilMs ?? Math.max(0, (until ?? 0) - Date.now()));
-  void settle(segment, { ...keyOf(segment, task.index), status: 'waiting', wait }, viewOf('waiting'));
+  const data = JSON.stringify(untilMs === undefined ? { until: wait.until } : { forMs: untilMs });
+  void settle(segment, { ...keyOf(segment, task.index), status: 'waiting', wait, data }, viewOf('waiting'));
 }
 
 async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<void> {

@@ -11,7 +11,7 @@ type Sources = { url?: string | undefined; token?: string | undefined; env: Reco
  * folder or one above it. @throws CliError (unreachable) that says how to start a stack
  */
 export function findConnection({ url, token, env, cwd }: Sources): Found {
-  const folder = findStackFolder(cwd);
+  const folder = env.TIU_STATE ? path.resolve(cwd, env.TIU_STATE) : findStackFolder(cwd);
   const stack = folder === undefined ? undefined : readStack(folder);
   const baseUrl = url ?? env.TIU_URL ?? stack?.api;
   if (baseUrl === undefined) throw new CliError(EXIT.unreachable, 'no service is running here', HOW_TO_START);

@@ -37,7 +37,9 @@ async function demo(args: string[]): Promise<number> {
   let stack: Stack | undefined;
   try {
     terminal.out('starting the stack\n');
-    stack = await startStack({ root: ROOT, env: { TIU_HTTP_ALLOW: receiver.address }, signal: terminal.signal });
+    const { TIU_STATE: state } = terminal.env;
+    const env = { TIU_HTTP_ALLOW: receiver.address };
+    stack = await startStack({ root: ROOT, ...(state ? { state: path.resolve(state) } : {}), env, signal: terminal.signal });
     terminal.out(`the stack is up after ${duration(Date.now() - since)}\n`);
     const run = await review(createClient({ baseUrl: stack.api, token: stack.key }), { source, receiver });
     if (!isClosedRun(run)) return INTERRUPTED;
@@ -53,11 +55,16 @@ async function demo(args: string[]): Promise<number> {
   }
 }
 
+/** @returns the folder to review; undefined when the arguments name none */
 function readSource(args: string[]): string | undefined {
-  const { values } = parseArgs({ args, options: { source: { type: 'string', default: path.join(ROOT, 'src') } } });
-  const source = path.resolve(values.source);
-  if (fs.existsSync(source)) return source;
-  terminal.err(`demo: there is no folder ${source}\n`);
+  try {
+    const { values } = parseArgs({ args, options: { source: { type: 'string', default: path.join(ROOT, 'src') } } });
+    const source = path.resolve(values.source);
+    if (fs.existsSync(source)) return source;
+    terminal.err(`demo: there is no folder ${source}\n`);
+  } catch (error) {
+    terminal.err(`demo: ${error instanceof Error ? error.message : String(error)}\nusage: npm run demo -- [--source DIR]\n`);
+  }
   return undefined;
 }
 

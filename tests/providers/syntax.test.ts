@@ -13,7 +13,7 @@ afterEach(() => Promise.all(opened.splice(0).map((syntax) => syntax.close())));
 const rules = { level: 'normal', declarations: false } as const;
 const stub = { language: 'typescript', source: 'function f() {}', rules } as const;
 /** Far from any grammar: parsing takes time that grows faster than the text. */
-const slow = { language: 'typescript', source: 'a<'.repeat(150_000), rules } as const;
+const slow = { language: 'typescript', source: 'a<'.repeat(60_000), rules } as const;
 
 test('a source is checked on another thread, in each language', async () => {
   const syntax = aSyntax();
@@ -34,7 +34,7 @@ test('two threads share the work', async () => {
 });
 
 test('a job out of time fails at once, and the next one gets another thread', async () => {
-  const syntax = aSyntax({ timeoutMs: 100 });
+  const syntax = aSyntax({ timeoutMs: 50 });
   await syntax.check(stub);
   const late = syntax.check(slow);
   const next = syntax.check(stub);
@@ -45,16 +45,15 @@ test('a job out of time fails at once, and the next one gets another thread', as
 test('the event loop turns while a source is parsed', async () => {
   const syntax = aSyntax();
   await syntax.check(stub);
-  let longest = 0;
-  let last = performance.now();
-  const timer = setInterval(() => {
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-  }, 1);
-  const source = 'export function add(a: number, b: number): number {\n  return a + b;\n}\n'.repeat(5_000);
-  await syntax.check({ ...stub, source });
-  clearInterval(timer);
-  expect(longest).toBeLessThan(100);
+  let turns = 0;
+  const turn = () => {
+    turns += 1;
+    next = setImmediate(turn);
+  };
+  let next = setImmediate(turn);
+  await syntax.check({ ...stub, source: 'export function add(a: number, b: number): number {\n  return a + b;\n}\n'.repeat(5_000) });
+  clearImmediate(next);
+  expect(turns).toBeGreaterThan(100);
 });
 
 test('a source beyond the limit is refused', async () => {
@@ -88,10 +87,10 @@ test('closing fails what waits and what comes', async () => {
 });
 
 test.each([
-  ['brackets', '('.repeat(200_000)],
-  ['nested calls', `${'f('.repeat(20_000)}${')'.repeat(20_000)}`],
-  ['a long sum', `const a = ${'1+'.repeat(50_000)}1;`],
-  ['nested functions', `${'function f() {'.repeat(5_000)}${'}'.repeat(5_000)}`],
+  ['brackets', '('.repeat(100_000)],
+  ['nested calls', `${'f('.repeat(8_000)}${')'.repeat(8_000)}`],
+  ['a long sum', `const a = ${'1+'.repeat(20_000)}1;`],
+  ['nested functions', `${'function f() {'.repeat(1_500)}${'}'.repeat(1_500)}`],
   ['unpaired surrogates and zeros', '\u0000\ud800`${\udc00'.repeat(1_000)],
 ])('hostile source ends with an answer or a problem: %s', async (_name, source) => {
   const outcome = await aSyntax({ timeoutMs: 5_000 })

@@ -11,7 +11,7 @@ import type { RunEvent } from '../../src/domain/run/events.ts';
 import { begin, close, tell } from '../api/aStory.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { follow } from './aSubscriber.ts';
-import { anApiProcess, type ApiProcess } from './theProcess.ts';
+import { anApiProcess, stopLeftOvers, type ApiProcess } from './theProcess.ts';
 
 let base: TestDatabase;
 let db: Database;
@@ -31,6 +31,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   const codes = await Promise.all(apis.map((api) => api.stop()));
+  await stopLeftOvers();
   await journal.close();
   await base.drop();
   fs.rmSync(folder, { recursive: true, force: true });
@@ -139,9 +140,16 @@ test('a process that is asked to end answers what it has begun and ends well', a
   const api = await anApiProcess({ DATABASE_URL: base.url, TIU_OBJECTS: folder });
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', prefer: 'wait=30' };
   const runId = randomUUIDv7();
-  const waiting = fetch(`${api.url}/api/v1/runs`, { method: 'POST', headers, body: JSON.stringify({ definition: wide, runId }) });
+  const ended = new AbortController();
+  const waiting = fetch(`${api.url}/api/v1/runs`, { method: 'POST', headers, body: JSON.stringify({ definition: wide, runId }) }).finally(
+    () => {
+      ended.abort();
+    },
+  );
   const stream = fetch(`${apis[0]?.url ?? ''}/api/v1/runs/${runId}/events`, { headers: { ...headers, accept: 'text/event-stream' } });
-  while ((await fetch(`${api.url}/api/v1/runs/${runId}`, { headers })).status !== 200);
+  const { authorization } = headers;
+  const isAccepted = async () => (await fetch(`${apis[0]?.url ?? ''}/api/v1/runs/${runId}`, { headers: { authorization } })).status === 200;
+  while (!(await isAccepted())) if (ended.signal.aborted) throw new Error(`not accepted: ${(await waiting).status}`);
   const code = await api.stop();
   expect((await waiting).status).toBe(202);
   expect(code).toBe(0);

@@ -2,7 +2,6 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { pack } from 'tar-stream';
-import type { Executor } from '../../../src/activities/kinds/executor.ts';
 import { createExecutors } from '../../../src/activities/kinds/executors.ts';
 import type { Json } from '../../../src/domain/json.ts';
 import { createArchives } from '../../../src/providers/archive/archives.ts';
@@ -14,8 +13,12 @@ import { aMemoryStore, anExecution, RUN, WORKSPACE } from './anExecution.ts';
 const store = aMemoryStore();
 const syntax = createSyntax();
 const http = createHttpClient({ allow: '', maxBodyBytes: 1_000 });
-const executors = createExecutors({ ...store, archives: createArchives(store), syntax, http, maxBodyBytes: 1_000, now: () => 0 });
-const run = (kind: string, input: { [field: string]: Json }) => (executors[kind] as Executor)(input, anExecution());
+const executors = createExecutors({ ...store, archives: createArchives(store), syntax, http, now: () => 0 });
+function run(kind: string, input: { [field: string]: Json }): Promise<Json> {
+  const executor = executors[kind];
+  if (executor === undefined) throw new Error(kind);
+  return executor(input, anExecution());
+}
 let source: string;
 
 beforeAll(async () => {

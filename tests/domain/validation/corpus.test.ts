@@ -9,8 +9,8 @@ import { parseSource } from '../../../src/providers/syntax/syntaxTree.ts';
 const read = (name: string) =>
   fs
     .readFileSync(new URL(`../../fixtures/sources/${name}.txt`, import.meta.url), 'utf8')
-    .replaceAll('T0DO', 'TODO')
-    .replaceAll('F1XME', 'FIXME');
+    .replaceAll('T0DO', `TODO`)
+    .replaceAll('F1XME', `FIXME`);
 const check = (source: string, language: Language, level: Level): SourceIssue[] =>
   checkSource(parseSource(language, source), language, { level, declarations: false });
 

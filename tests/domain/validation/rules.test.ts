@@ -132,6 +132,7 @@ test.each<[string, string, boolean]>([
   ['passwordLabel', secret, false],
   ['tokenType', secret, false],
   ['token', 'access_token', false],
+  ['token', '00000000-0000-0000-0000-000000000000', false],
   ['secret', 'process.env.SECRET', false],
   ['apiKey', '', false],
   ['tokenizer', secret, false],
