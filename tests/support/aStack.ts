@@ -8,7 +8,7 @@ import { startService, type Service } from '../../src/dev/service.ts';
 import { aDatabase, type TestDatabase } from './aDatabase.ts';
 
 /** An api or a worker as a process of its own. */
-export type TestProcess = {
+type TestProcess = {
   readonly pid: number;
   /** Ends it at once with SIGKILL, unless told otherwise, and waits until it has ended. */
   kill: (signal?: NodeJS.Signals) => Promise<void>;
