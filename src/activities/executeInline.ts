@@ -5,6 +5,7 @@ import { EFFECT } from '../domain/plan/plan.ts';
 import { RUN, UNDECIDED, verdict } from '../domain/plan/state.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
 import { attempt, effectKey, isInfrastructure, type Attempted } from './attempt.ts';
+import { breathe } from './breathe.ts';
 import { bindingsOf, evaluateFields, itemsOf, tolerated } from './evaluate.ts';
 import { runItems, type Mark } from './items.ts';
 import { errorOf, mapView, storeOutput, type TaskView } from './outputs.ts';
@@ -23,6 +24,7 @@ export async function executeInline(segment: Segment, index: number): Promise<vo
     return void settle(segment, { ...keyOf(segment, index), status: statusOf(decided) as 'skipped' }, viewOf(statusOf(decided)));
   if (segment.state.graph.classes[index] === EFFECT) return; // only a claim may start it
   await segment.deps.journal.room();
+  await breathe();
   const task = segment.context.compiled.task(index);
   try {
     const bindings = await bindingsOf(segment.context, task, segment.outputs);

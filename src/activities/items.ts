@@ -4,6 +4,7 @@ import type { Bindings } from '../domain/expression/expression.ts';
 import type { Json } from '../domain/json.ts';
 import { isFinalStatus, type TaskStatus } from '../domain/plan/outcome.ts';
 import { attempt, effectKey, type Attempted } from './attempt.ts';
+import { breathe } from './breathe.ts';
 import type { ActivityDeps } from './deps.ts';
 import { withItem } from './evaluate.ts';
 import { errorOf, storeOutput, type ItemView } from './outputs.ts';
@@ -54,6 +55,7 @@ export async function runItems(work: ItemWork): Promise<ItemsDone> {
       while (cursor < todo.length && !work.halted()) {
         const position = todo[cursor++] ?? 0;
         await work.deps.journal.room();
+        await breathe();
         const { view, committed } = await runItem(work, position, prior.get(position));
         commits.push(committed);
         done.views.push(view);

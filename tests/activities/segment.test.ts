@@ -218,3 +218,14 @@ test('200 random definitions end in the database as the reference model says', a
     expect((await engine.state(runId)).status).toBe(model.status);
   }
 }, 60_000);
+
+test('a segment of busy tasks lets the event loop turn: its results are committed while it goes on', async () => {
+  const busy = '${size(range(0, 2000).map(i, i * 2).filter(i, i % 3 == 0))}';
+  const tasks = Object.fromEntries(
+    Array.from({ length: 150 }, (_, i) => [`t${i}`, transform(busy, i === 0 ? {} : { dependsOn: [`t${i - 1}`] })]),
+  );
+  const before = engine.journal.stats.commits;
+  const runId = await engine.submit(aPlan(define(tasks)));
+  await engine.inActivity(engine.activities.loadRun, runId);
+  expect(engine.journal.stats.commits - before).toBeGreaterThan(4);
+});

@@ -1,0 +1,32 @@
+import fs from 'node:fs';
+
+/** The process that holds the local end `port` of a loopback connection. @returns undefined if it is gone */
+export function processOf(port: number): number | undefined {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const row = fs
+    .readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .find((columns) => columns[1] === local);
+  const socket = `socket:[${row?.[9] ?? ''}]`;
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && holds(name, socket))
+    .map(Number)[0];
+}
+
+function holds(pid: string, socket: string): boolean {
+  try {
+    return fs.readdirSync(`/proc/${pid}/fd`).some((fd) => linkOf(`/proc/${pid}/fd/${fd}`) === socket);
+  } catch {
+    return false; // it has ended, or is another user's
+  }
+}
+
+function linkOf(file: string): string {
+  try {
+    return fs.readlinkSync(file);
+  } catch {
+    return '';
+  }
+}
