@@ -44,7 +44,8 @@ export async function endLeftovers(parts: readonly RunningPart[]): Promise<void>
 function signalTo(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
-  } catch {
-    // it ended meanwhile
+  } catch (error) {
+    const endedMeanwhile = (error as NodeJS.ErrnoException).code === 'ESRCH';
+    if (!endedMeanwhile) throw error;
   }
 }
