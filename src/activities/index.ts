@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { markWaiting, readChangesSince, sweepTasks } from '../db/execution.ts';
+import { markWaiting, readChangesSince, readStanding, sweepTasks } from '../db/execution.ts';
 import type { Intent, OutcomeRow } from '../domain/plan/state.ts';
 import { beginRun, type BegunRun } from './beginRun.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -83,7 +83,11 @@ export function createActivities(deps: ActivityDeps) {
     requestCancel: (runId: string): Promise<void> => deps.requestCancel(runId),
 
     /** A cancel that came from the Temporal UI gets its row first, so that it is a command like any other. */
-    noteCancel: (runId: string): Promise<void> => deps.noteCancel(runId, 'cancelled in Temporal'),
+    noteCancel: async (runId: string): Promise<void> => {
+      const standing = await readStanding(deps.db, runId);
+      // A second cancel would force: this one may be the echo of the first, or this activity may run again.
+      if (standing?.status === 'open' && standing.intent === null) await deps.noteCancel(runId, 'cancelled in Temporal');
+    },
 
     ...createSliceActivities(deps, contextOf, heartbeat),
   };

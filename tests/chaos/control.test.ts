@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import { aCluster, kill, type Cluster } from './support/cluster.ts';
 import { holds } from './support/holds.ts';
-import { call, cancel, closed, define, happened, statesOf, submit, transform, wait, type AcceptedRun } from './support/runs.ts';
+import { call, cancel, closed, define, eventsOf, happened, statesOf, submit, transform, wait, type AcceptedRun } from './support/runs.ts';
 import { until } from './support/until.ts';
 
 let cluster: Cluster;
@@ -50,6 +50,7 @@ test(
     await end([run]);
     open();
     expect(await stateOf(run)).toMatchObject({ intent: 'cancel', reason: 'chaos' });
+    expect((await eventsOf(cluster, run.id)).filter(({ type }) => type === 'command.cancel')).toHaveLength(1);
   },
   LIMIT_MS,
 );
