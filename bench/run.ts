@@ -36,6 +36,7 @@ type Options = {
   out: string | undefined;
   keep: boolean;
   profile: boolean;
+  statements: boolean;
 };
 
 const options = readOptions(process.argv.slice(2));
