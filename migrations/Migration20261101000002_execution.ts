@@ -5,7 +5,7 @@ export class Migration20261101000002_execution extends Migration {
   override name = 'Migration20261101000002_execution';
 
   override up(): void {
-    for (const statement of [due, load, claim, changes, sweep, waiting, slices]) this.addSql(statement);
+    for (const statement of [due, load, claim, items, changes, sweep, waiting, slices]) this.addSql(statement);
   }
 
   override down(): void {
@@ -72,6 +72,20 @@ declare s run_state; t task; v_now timestamptz(3); v_wait timestamptz(3); begin
   return json_build_object('attempt', t.attempt, 'losses', t.losses, 'remainingMs', extract(epoch from t.deadline - v_now) * 1000, 'seq', s.last_seq + 1);
 end $$;`;
 
+/** A map that ends before its items have takes those at work with it: their attempts lose their token, so they stop and write nothing. */
+const items = `
+create function end_items_v1(s run_state, p_task int, p_generation int, p_seq bigint, p_now timestamptz) returns bigint language plpgsql volatile as $$
+declare v_n bigint; begin
+  with o as (select t.item, p_seq + row_number() over (order by t.item) as seq from task t
+      where t.run = s.run and t.task = p_task and t.item >= 0 and t.generation = p_generation and t.finished is null),
+    u as (update task t set status = 'cancelled', seq = o.seq, finished = p_now, token = null, next_at = null from o
+      where t.run = s.run and t.task = p_task and t.item = o.item and t.generation = p_generation returning t.item, t.attempt, t.seq)
+  insert into run_event (run, seq, workspace, type, task, item, attempt, at)
+    select s.run, u.seq, s.workspace, 'task.cancelled', p_task, u.item, u.attempt, p_now from u;
+  get diagnostics v_n = row_count;
+  return p_seq + v_n;
+end $$;`;
+
 /** The workflow's eyes: settles waits that are due or decided, and returns what no owner reports: tasks that waited or were reset. */
 const changes = `
 create function read_changes_v1(p_run uuid, p_epoch int, p_since bigint) returns json language plpgsql volatile set lock_timeout = '2s' as $$
@@ -83,6 +97,8 @@ declare s run_state; w wait; v_status text; v_failure json; v_now timestamptz(3)
     v_status := coalesce(w.decision, case w.kind when 'deadline' then 'timed_out' else 'completed' end);
     v_failure := coalesce(w.failure, case when w.kind = 'deadline' then json_build_object('code', 'deadline_exceeded', 'message', 'The deadline has passed') end);
     update wait x set closed = true where x.run = p_run and x.task = w.task and x.item = w.item and x.generation = w.generation and (x.kind = w.kind or w.kind = 'deadline');
+    if w.kind = 'deadline' and exists (select from task t where t.run = p_run and t.task = w.task and t.item = w.item and t.generation = w.generation and t.finished is null)
+      then v_seq := end_items_v1(s, w.task, w.generation, v_seq, v_now); end if;
     update task t set status = v_status, seq = v_seq + 1, finished = v_now, token = null, next_at = null, failure = v_failure,
       output = case when w.kind = 'timer' then to_json(to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) end
       where t.run = p_run and t.task = w.task and t.item = w.item and t.generation = w.generation and t.finished is null;
@@ -109,6 +125,7 @@ declare s run_state; v_task int; v_generation int; v_now timestamptz(3); v_seq b
   v_now := clock_timestamp(); v_seq := s.last_seq;
   foreach v_task in array p_tasks loop
     v_generation := coalesce((select max(t.generation) from task t where t.run = p_run and t.task = v_task and t.item = -1), 0);
+    v_seq := end_items_v1(s, v_task, v_generation, v_seq, v_now);
     insert into task as t (run, task, item, generation, workspace, status, seq, started, finished) values (p_run, v_task, -1, v_generation, s.workspace, 'cancelled', v_seq + 1, v_now, v_now)
       on conflict (run, task, item, generation) do update set status = 'cancelled', seq = v_seq + 1, finished = v_now, token = null, next_at = null where t.finished is null;
     if found then

@@ -54,8 +54,8 @@ export function createActivities(deps: ActivityDeps) {
       const context = await contextOf(run);
       const end = await runEffect(deps, context, { request: { ...request, run, item: -1 }, beat: heartbeat() });
       if ('stale' in end) return end;
-      if (!context.compiled.releases.has(task))
-        return { rows: namedRows(context.compiled.plan.graph, end.rows), intent: end.intent, due: null, closed: null };
+      const { releases, plan } = context.compiled;
+      if (!releases.has(task)) return { rows: namedRows(plan.graph, end.rows), intent: end.intent, due: null, closed: null };
       return own(context, { run, epoch, roots: [task], sliceMs: AFTER_EFFECT_SLICE_MS });
     },
 
@@ -89,7 +89,8 @@ export function createActivities(deps: ActivityDeps) {
     /** A cancel that came from the Temporal UI gets its row first, so that it is a command like any other. */
     noteCancel: async (runId: string): Promise<void> => {
       const standing = await readStanding(deps.db, runId);
-      if (standing?.status === 'open' && standing.intent === null) await deps.noteCancel(runId, 'cancelled in Temporal'); // a second one would force
+      // A second cancel would force: this one may be the echo of the first, or this activity may run again.
+      if (standing?.status === 'open' && standing.intent === null) await deps.noteCancel(runId, 'cancelled in Temporal');
     },
 
     ...createSliceActivities(deps, contextOf, heartbeat),

@@ -35,6 +35,8 @@ export function createSliceActivities(deps: ActivityDeps, contextOf: ContextOf, 
 
     /** Inline items, for `sliceMs` at most; what is left over is asked for again. */
     runItems: async (id: SliceId, items: number[], sliceMs: number): Promise<{ over: boolean; left: number[] }> => {
+      const loaded = await loadSliceRow(deps.db, { run: id.runId, ...id });
+      if ('over' in loaded) return { over: true, left: [] };
       const context = await contextOf(id.runId);
       const task = context.compiled.task(id.task);
       const bindings = await bindingsOf(context, task, createOutputs(deps, context));

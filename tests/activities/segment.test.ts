@@ -229,3 +229,14 @@ test('a segment of busy tasks lets the event loop turn: its results are committe
   await engine.inActivity(engine.activities.loadRun, runId);
   expect(engine.journal.stats.commits - before).toBeGreaterThan(4);
 });
+
+test('a cancel that Temporal echoes is not taken for a second one, which would force', async () => {
+  const runId = await engine.submit(aPlan(define({ w: { type: 'wait', with: { for: 'PT1H' } } })));
+  const { workspace } = engine;
+  const note = () => engine.commands.command({ run: runId, workspace, type: 'cancel', reason: 'noted', by: 'temporal' });
+  engine.deps.noteCancel = async () => void (await note());
+  await engine.inActivity(engine.activities.noteCancel, runId);
+  await engine.inActivity(engine.activities.noteCancel, runId);
+  expect((await engine.events(runId)).filter(({ type }) => type === 'command.cancel')).toHaveLength(1);
+  expect(await engine.state(runId)).toMatchObject({ intent: 'cancel' });
+});

@@ -1,0 +1,68 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { aCluster, kill, type Cluster } from './support/cluster.ts';
+import { holds } from './support/holds.ts';
+import { aRandomSample } from './support/mixed.ts';
+import { call, closed, define, statesOf, submit, transform, type AcceptedRun } from './support/runs.ts';
+import { until } from './support/until.ts';
+
+const SUGGESTED = 60;
+const LIMIT = 250;
+
+let cluster: Cluster;
+beforeAll(async () => {
+  cluster = await aCluster({
+    dynamicConfig: {
+      'limit.historyCount.suggestContinueAsNew': SUGGESTED,
+      'limit.historyCount.warn': LIMIT - 50,
+      'limit.historyCount.error': LIMIT,
+    },
+  });
+}, 120_000);
+afterAll(() => cluster.stop(), 60_000);
+afterEach(() => cluster.staff(2), 60_000);
+
+const LIMIT_MS = 100_000;
+
+async function end(runs: AcceptedRun[]) {
+  await closed(cluster, runs);
+  const report = await holds(cluster, runs);
+  expect(report.bad).toEqual([]);
+  return report;
+}
+
+const epochOf = async (run: AcceptedRun) => (await statesOf(cluster, [run.id]))[0]?.epoch ?? 0;
+
+test(
+  'runs that continue as new again and again go on where they were, also when a worker is killed',
+  async () => {
+    const steps = 30;
+    const chain = Object.fromEntries(
+      Array.from({ length: steps }, (_, i) => [`t${i}`, call(cluster, '/long?ms=10', i === 0 ? {} : { dependsOn: [`t${i - 1}`] })]),
+    );
+    const chains = await Promise.all(Array.from({ length: 3 }, () => submit(cluster, define(chain), { status: 'completed' })));
+    const random = await Promise.all(
+      Array.from({ length: 12 }, (_, seed) => {
+        const { definition, ...more } = aRandomSample(cluster, 100 + seed);
+        return submit(cluster, definition, more);
+      }),
+    );
+    await until('the chains are in their middle', () => cluster.receiver.calls.some(({ key }) => key.endsWith('/t9/-/0')));
+    const [first] = cluster.workers;
+    if (first) await kill(first);
+    await end([...chains, ...random]);
+    for (const run of chains) expect(await epochOf(run)).toBeGreaterThan(2);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'a run whose history reaches the limit of the server is started again and keeps what it has',
+  async () => {
+    const wide = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`t${i}`, call(cluster, '/limit?ms=50')]));
+    const run = await submit(cluster, define({ ...wide, last: transform(1, { dependsOn: Object.keys(wide) }) }), { status: 'completed' });
+    expect(await end([run])).toMatchObject({ effects: 120 });
+    expect(await epochOf(run)).toBeGreaterThan(1);
+    expect(cluster.log()).toContain('"diagnosis":"killed"');
+  },
+  LIMIT_MS,
+);
