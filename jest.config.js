@@ -5,7 +5,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/.tiu/', '<rootDir>/dist/', '<rootDir>/tools/node/'],
   extensionsToTreatAsEsm: ['.ts'],
   watchman: false,
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   globalSetup: '<rootDir>/tests/support/globalSetup.ts',
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
   reporters: ['default', '<rootDir>/tools/jestCounts.mjs'],

@@ -9,7 +9,8 @@ const ADR_LINES = 40;
 const mark = new RegExp(`\\b(?:${['TO', 'FIX', 'HA'].map((start, i) => start + ['DO', 'ME', 'CK'][i]).join('|')})\\b`);
 const silenced = new RegExp(`(?:@ts-${'ignore'}|@ts-${'nocheck'}|@ts-${'expect-error'}|eslint-${'disable'})(?!.* -- \\S)`);
 const LINE_RULES = [
-  [/^(?:src|tests|bench|tools|migrations)\//, mark, 'a mark of unfinished work'],
+  // the validation rules look for such marks in other people's code
+  [/^(?!(?:src|tests)\/domain\/validation\/)(?:src|tests|bench|tools|migrations)\//, mark, 'a mark of unfinished work'],
   [/\.(?:ts|mts|mjs|js|cjs)$/, silenced, 'a check is silenced without a reason (" -- why")'],
 ];
 const LENGTHS = [
@@ -20,6 +21,7 @@ const LENGTHS = [
 
 const faults = [];
 for (const file of trackedFiles()) {
+  if (file.endsWith('.gen.ts')) continue; // made by a tool
   const limit = LENGTHS.find(([where]) => where.test(file))?.[1];
   const rules = LINE_RULES.filter(([where]) => where.test(file));
   if (limit === undefined && rules.length === 0) continue;

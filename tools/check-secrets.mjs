@@ -12,8 +12,8 @@ const RULES = [
     /\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|npm_[A-Za-z0-9]{36}|sk-[A-Za-z0-9_-]{24,}|AIza[\w-]{35})/,
   ],
   ['a signed token', /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}/],
-  ['an API key of ours', /\btiu_[A-Za-z0-9]{2,12}_[\w-]{24,}/],
-  ['a password in an address', /\b[a-z][a-z0-9+]*:\/\/[^\s:/@'"`$<{]+:(?!\$|<|\{|password@|secret@|x@|p@)[^\s:/@'"`$<{]{3,}@/],
+  ['an API key of ours', /\btiu_[0-9a-f]{32}_[\w-]{24,}/],
+  ['a password in an address', /\b[a-z][a-z0-9+]*:\/\/[^\s:/@'"`$<{]+:(?!\$|<|\{|(?:password|secret|word|x|p)@)[^\s:/@'"`$<{]{3,}@/],
   [
     'an assigned secret',
     /\b(?:password|passwd|secret|api_?key|access_?token|private_?key)['"]?\s*[:=]\s*['"](?=[^'"]*\d)(?=[^'"]*[A-Za-z])[A-Za-z0-9+/_=-]{20,}['"]/i,

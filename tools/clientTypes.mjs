@@ -3,7 +3,7 @@ import openapi, { astToString } from 'openapi-typescript';
 
 /** @param {object} document OpenAPI 3.1 @returns {Promise<string>} the text of src/client/types.gen.ts */
 export async function clientTypes(document) {
-  const copy = structuredClone(document);
+  const copy = JSON.parse(JSON.stringify(document));
   for (const operations of Object.values(copy.paths))
     for (const operation of Object.values(operations)) {
       if (operation.responses === undefined) continue;

@@ -1,9 +1,18 @@
 // Writes the documents that are made from the code; with --check says which of them are out of date instead.
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { definitionSchema } from '../src/domain/definition/definitionSchema.ts';
+import { clientTypes } from './clientTypes.mjs';
+import { kindsPage } from '../src/domain/kinds/kindsPage.ts';
 
 /** Each row: the file, and what it must hold. A row belongs to the source file that it is made from. */
-const DOCUMENTS = [];
+const DOCUMENTS = [
+  { file: 'docs/kinds.md', make: kindsPage },
+  { file: 'docs/definition.schema.json', make: () => `${JSON.stringify(definitionSchema(), null, 2)}\n` },
+  { file: 'docs/openapi.json', make: () => execFileSync(process.execPath, ['src/api/openapiMain.ts'], { encoding: 'utf8' }) },
+  { file: 'src/client/types.gen.ts', make: async () => clientTypes(JSON.parse(fs.readFileSync('docs/openapi.json', 'utf8'))) },
+];
 
 const stale = [];
 for (const { file, make } of DOCUMENTS) {

@@ -80,7 +80,7 @@ function failed(deps: AttemptDeps, task: CompiledTask, given: { error: unknown; 
   return {
     status: statusOf(error),
     failure: error.toFailure(),
-    retryable: declared?.retryable ?? false,
+    retryable: (declared?.retryable ?? false) && error.retryable,
     ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
   };
 }

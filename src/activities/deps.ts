@@ -11,7 +11,7 @@ export type Objects = {
 };
 
 /** Tells attempts at work in this process that their run stops. */
-export type Aborts = { add: (runId: string, listener: (intent: Intent) => void) => () => void };
+type Aborts = { add: (runId: string, listener: (intent: Intent) => void) => () => void };
 
 export type ActivityDeps = {
   db: Database;

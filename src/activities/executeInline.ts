@@ -13,8 +13,8 @@ import type { CompiledTask } from './plans.ts';
 import { commit, dueIn, halted, settle, type Segment } from './segment.ts';
 
 /** A map with more items, or of effects, goes to executions of its own of this many items each. */
-export const SLICE_ITEMS = 500;
-export const MAX_ITEMS = 100_000;
+const SLICE_ITEMS = 500;
+const MAX_ITEMS = 100_000;
 
 /** Runs one inline or control task of a segment: what `Segment.execute` is. */
 export async function executeInline(segment: Segment, index: number): Promise<void> {
@@ -56,12 +56,13 @@ function settleFailed(segment: Segment, task: number, failure: Failure): void {
 }
 
 /** Says that a task begins. Not waited for, unless a worker died since the last commit. */
-async function begin(segment: Segment, task: CompiledTask, countsLoss: boolean): Promise<void> {
-  const lost = countsLoss && segment.before.get(task.index)?.status === 'running';
+async function begin(segment: Segment, task: CompiledTask, how: { countsLoss: boolean; items?: number }): Promise<void> {
+  const lost = how.countsLoss && segment.before.get(task.index)?.status === 'running';
   const mark: Mark = {
     ...keyOf(segment, task.index),
     status: 'running',
     ...(lost && { lost }),
+    ...(how.items !== undefined && { data: JSON.stringify({ items: how.items }) }),
     ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }),
   };
   if (task.deadlineMs !== undefined) dueIn(segment, task.deadlineMs);
@@ -71,7 +72,7 @@ async function begin(segment: Segment, task: CompiledTask, countsLoss: boolean):
 
 async function executeOnce(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<void> {
   const key = keyOf(segment, task.index);
-  await begin(segment, task, true);
+  await begin(segment, task, { countsLoss: true });
   if (segment.stale || segment.error !== undefined) return;
   const { run, workspace } = segment.context.facts;
   const timer = task.deadlineMs === undefined ? [] : [AbortSignal.timeout(task.deadlineMs)];
@@ -112,7 +113,8 @@ function openTimer(segment: Segment, task: CompiledTask, bindings: Bindings): vo
   const wait =
     untilMs === undefined ? ({ kind: 'timer', until: new Date(until ?? 0).toISOString() } as const) : ({ kind: 'timer', untilMs } as const);
   dueIn(segment, untilMs ?? Math.max(0, (until ?? 0) - Date.now()));
-  void settle(segment, { ...keyOf(segment, task.index), status: 'waiting', wait }, viewOf('waiting'));
+  const data = JSON.stringify(untilMs === undefined ? { until: wait.until } : { forMs: untilMs });
+  void settle(segment, { ...keyOf(segment, task.index), status: 'waiting', wait, data }, viewOf('waiting'));
 }
 
 async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<void> {
@@ -127,7 +129,7 @@ async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindin
     return;
   }
   const resumed = segment.before.get(task.index)?.status === 'running';
-  await begin(segment, task, false);
+  await begin(segment, task, { countsLoss: false, items: values.length });
   const done = await runItems({
     ...{ deps: segment.deps, context: segment.context, task, generation: key.generation, bindings, values },
     positions: values.map((_, position) => position),
@@ -160,6 +162,7 @@ function openSlices(segment: Segment, task: CompiledTask, items: number): void {
     ...keyOf(segment, task.index),
     status: 'waiting',
     wait: { kind: 'map', slices },
+    data: JSON.stringify({ items }),
     ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }),
   };
   if (task.deadlineMs !== undefined) dueIn(segment, task.deadlineMs);

@@ -17,9 +17,10 @@ const LOCAL_SLICE_MS = 1_000;
 const AFTER_EFFECT_SLICE_MS = 10_000;
 const BEAT_MS = 1_000;
 
-/** Tells Temporal that the activity at work here lives. Local activities have no heartbeat; for them it does nothing. */
+/** Tells Temporal that the activity at work here lives. Local activities have no heartbeat. */
 function heartbeat(): () => void {
   const context = Context.current();
+  if (context.info.isLocal) return () => undefined;
   return () => {
     context.heartbeat();
   };

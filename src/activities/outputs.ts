@@ -6,9 +6,9 @@ import type { ActivityDeps, Objects } from './deps.ts';
 import type { RunContext } from './plans.ts';
 
 /** Outputs up to this many bytes of JSON stand in their row; larger ones in the object store. */
-export const MAX_ROW_OUTPUT = 64 * 1024;
+const MAX_ROW_OUTPUT = 64 * 1024;
 /** An expression computes with at most this many bytes of task output. */
-export const MAX_COMPUTED_OUTPUT = 8 * 2 ** 20;
+const MAX_COMPUTED_OUTPUT = 8 * 2 ** 20;
 
 export type ItemView = { index: number; status: TaskStatus; output: Json; error: Json };
 /** A task as expressions see it. */

@@ -6,7 +6,7 @@ import type { Compiled, Scope } from '../domain/expression/expression.ts';
 import { isObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { Field, Kind } from '../domain/kinds/kind.ts';
 import { KINDS } from '../domain/kinds/kinds.ts';
-import type { Plan, PlanTask } from '../domain/plan/plan.ts';
+import { EFFECT, type Plan, type PlanTask } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
 
@@ -26,11 +26,13 @@ export type CompiledTask = PlanTask & {
   computed: number[];
 };
 
-export type CompiledPlan = {
+type CompiledPlan = {
   plan: Plan;
   task: (index: number) => CompiledTask;
   output: () => Compiled | undefined;
   index: Map<string, number>;
+  /** Tasks with a dependant that whoever settles them may run at once. */
+  releases: ReadonlySet<number>;
 };
 
 /** All that an activity has to know of a run before it looks at its tasks. */
@@ -122,9 +124,13 @@ function compilePlan(plan: Plan): CompiledPlan {
   const tasks = new Map<number, CompiledTask>();
   const index = new Map(plan.graph.names.map((name, i) => [name, i]));
   let output: Compiled | undefined;
+  const releases = new Set(
+    plan.graph.deps.flatMap((edges, task) => (plan.graph.classes[task] === EFFECT ? [] : edges.map(([dependency]) => dependency))),
+  );
   return {
     plan,
     index,
+    releases,
     task: (i) => {
       let task = tasks.get(i);
       if (!task) tasks.set(i, (task = compileTask(plan, i, index)));
@@ -138,10 +144,14 @@ function compilePlan(plan: Plan): CompiledPlan {
   };
 }
 
-/** Reads runs and plans once per process, bounded: plans by their size, runs by number. */
+const MAX_PLANS = 100;
+const MAX_RUNS = 2_000;
+const MAX_INPUT_BYTES = 32 * 2 ** 20;
+
+/** Reads runs and plans once per process, bounded by number and, for inputs, by bytes. */
 export function createPlans(deps: Pick<ActivityDeps, 'db'>): (run: string) => Promise<RunContext> {
-  const plans = new LRUCache<string, Promise<CompiledPlan>>({ max: 200 });
-  const runs = new LRUCache<string, RunContext>({ max: 2_000 });
+  const plans = new LRUCache<string, Promise<CompiledPlan>>({ max: MAX_PLANS });
+  const runs = new LRUCache<string, RunContext>({ max: MAX_RUNS, maxSize: MAX_INPUT_BYTES });
   const planOf = (hash: string): Promise<CompiledPlan> => {
     let plan = plans.get(hash);
     if (!plan) {
@@ -160,7 +170,7 @@ export function createPlans(deps: Pick<ActivityDeps, 'db'>): (run: string) => Pr
     const facts = await readFacts(deps.db, run);
     if (!facts) throw new Problem('not_found', { detail: 'no such run' });
     const context = { facts, compiled: await planOf(facts.planHash) };
-    runs.set(run, context);
+    runs.set(run, context, { size: facts.inputSize + 1 });
     return context;
   };
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import { claimTask, holdsTask, type Claim, type TaskKey } from '../db/execution.ts';
+import { claimTask, holdsTask, type Claim, type TaskKey, type TaskRow } from '../db/execution.ts';
 import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
 import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
@@ -16,7 +16,7 @@ import { displaced } from './segment.ts';
 type Claimed = Extract<Claim, { attempt: number }>;
 export type EffectRequest = TaskKey & { epoch: number };
 /** How an effect stands after a try: settled (whoever did it), or not ours to touch. */
-export type EffectEnd = { settled: true; intent: Intent | null } | { stale: true };
+export type EffectEnd = { rows: TaskRow[]; intent: Intent | null } | { stale: true };
 
 /** The attempt is to be repeated later: no slot is held meanwhile. */
 const later = (type: string, delayMs: number): ApplicationFailure =>
@@ -43,9 +43,9 @@ export async function runEffect(
   const deadline = request.item < 0 && task.deadlineMs !== undefined ? { deadlineMs: task.deadlineMs } : {};
   const claim = await claimTask(deps.db, { ...request, token, ...deadline });
   if ('stale' in claim) return claim;
-  if ('final' in claim) return { settled: true, intent: claim.intent };
+  if ('final' in claim) return { rows: [claim.final], intent: claim.intent };
   if ('retryInMs' in claim) throw later('task_retry', claim.retryInMs);
-  if (!('attempt' in claim)) return { settled: true, intent: claim.intent };
+  if (!('attempt' in claim)) return { rows: [], intent: claim.intent };
   const result = await execute(deps, { context, task, claim, token, ...given });
   return finish(deps, { context, task, claim, token, request, result });
 }
@@ -152,7 +152,10 @@ async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
   const committed = await push(deps, work, { status: result.status, ...stored, ...failure });
   if (!committed) return { stale: true };
   if (request.item < 0 && committed.closed) deps.kick();
-  return { settled: true, intent: committed.intent };
+  return {
+    rows: [[request.task, result.status, committed.seq, request.generation, 0, claim.attempt, claim.losses]],
+    intent: committed.intent,
+  };
 }
 
 type End = Partial<Extract<JournalRecord, { type: 'task' }>> & Pick<Extract<JournalRecord, { type: 'task' }>, 'status'>;

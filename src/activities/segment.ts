@@ -46,8 +46,10 @@ export type Segment = {
   token: string;
   handle: { dead?: Error };
   before: Map<number, Before>;
-  /** A worker died since the last commit: one task at a time, and each says first that it begins. */
+  /** A worker died since the last commit: the tasks that were ready then go one at a time, and each says first that it begins. */
   careful: boolean;
+  /** How many of those are left. */
+  suspects: number;
   /** Its view holds every task, so it can tell the end of the run. */
   whole: boolean;
   until: number;
@@ -100,6 +102,7 @@ export async function openSegment(
     handle: {},
     before,
     careful: loaded.careful,
+    suspects: 0,
     whole: needed.length === state.size,
     until: performance.now() + request.sliceMs,
     openedAt: performance.now(),
@@ -126,6 +129,7 @@ export async function drain(segment: Segment, roots: readonly number[]): Promise
     await new Promise<void>((resolve) => {
       segment.wake = resolve;
       for (const root of roots) own(segment, root);
+      segment.suspects = segment.todo.length;
       pump(segment);
     });
   } finally {
@@ -156,6 +160,7 @@ function pump(segment: Segment): void {
       })
       .finally(() => {
         segment.active--;
+        if (--segment.suspects <= 0) segment.careful = false;
         pump(segment);
       });
   }

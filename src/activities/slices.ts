@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { finishSliceRow, loadSliceRow } from '../db/execution.ts';
-import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
+import { Refused, Stale, type Committed } from '../db/journal/record.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
 import { bindingsOf, itemsOf } from './evaluate.ts';

@@ -62,7 +62,7 @@ const envelope = (deps: Deps, ending: AbortSignal) => async (ctx: Context, next:
       error instanceof URIError ? new Problem('malformed_request', { detail: 'The path is not well encoded', cause: error }) : error,
     );
   }
-  const route = String((ctx as { _matchedRoute?: unknown })._matchedRoute ?? 'none');
+  const route = (ctx as { _matchedRoute?: string })._matchedRoute ?? 'none';
   deps.metrics.requests.observe({ method: ctx.method, route, status: ctx.status }, (deps.clock() - started) / 1000);
 };
 

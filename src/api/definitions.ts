@@ -8,7 +8,7 @@ import { compile } from '../domain/plan/compile.ts';
 import type { Plan } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
 
-export type Compiled = { definition: Definition; plan: Plan; planHash: Buffer; planText: string };
+type Compiled = { definition: Definition; plan: Plan; planHash: Buffer; planText: string };
 
 export type Definitions = {
   /**

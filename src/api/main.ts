@@ -19,10 +19,13 @@ const server = createApi(deps, lifecycle.stopping);
 const sockets = createSockets(deps, server);
 deps.metrics.observeSockets(sockets.count);
 lifecycle.onStop('server', async () => {
-  const closed = once(server, 'close');
-  await sockets.close(); // and takes no new connection
-  server.closeIdleConnections();
+  const closed = sockets.close(); // takes no new connection, ends when the last one has
+  // a connection that becomes idle later would otherwise hold the process until its client lets go
+  const sweep = setInterval(() => {
+    server.closeIdleConnections();
+  }, 50);
   await closed;
+  clearInterval(sweep);
 });
 
 server.listen(config.TIU_PORT, config.TIU_HOST);

@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { Action, Actor, Resource } from '../domain/access/can.ts';
 import type { ProblemCode } from '../domain/problem.ts';
 import type { Deps } from './deps.ts';
 
-export type BodySpec<B extends z.ZodType> = {
+type BodySpec<B extends z.ZodType> = {
   schema: B;
   /** Turns an `application/yaml` body into the shape that `schema` describes; without it YAML is refused. */
   fromYaml?: (text: string) => unknown;
@@ -37,7 +36,7 @@ export type Reply = {
   replay?: unknown;
 };
 
-export type ResponseSpec = { description: string; schema?: z.ZodType; types?: readonly string[]; headers?: Record<string, string> };
+type ResponseSpec = { description: string; schema?: z.ZodType; types?: readonly string[]; headers?: Record<string, string> };
 
 type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends Resource> = {
   method: 'get' | 'post' | 'delete';
@@ -76,4 +75,4 @@ export const defineRoute = <
   R extends Resource = Resource,
 >(
   definition: Definition<P, Q, B, R>,
-): Route => definition as unknown as Route;
+): Route => definition;

@@ -12,13 +12,24 @@ export const text = (max: number) =>
 export const anyJson = z.unknown().meta({ description: 'Any JSON value' });
 export const time = z
   .string()
-  .meta({ format: 'date-time', description: 'UTC, ISO 8601 with milliseconds', example: '2026-11-25T08:00:00.000Z' });
+  .meta({ format: 'date-time', description: 'UTC, ISO 8601 with milliseconds', examples: ['2026-11-25T08:00:00.000Z'] });
 export const maybeTime = z.string().nullable().meta({ format: 'date-time' });
 export const runIdText = z.string().meta({ format: 'uuid' });
 export const workflowName = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a lower-case name: letters, digits and dashes, at most 63');
 export const taskId = z.string().min(1).max(200);
 export const sha256Text = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits');
 export const scope = z.enum(SCOPES);
+
+export const Issue = z
+  .object({
+    pointer: z.string().meta({ description: 'JSON Pointer (RFC 6901)' }),
+    line: z.int().optional(),
+    column: z.int().optional(),
+    code: z.string(),
+    message: z.string(),
+    hint: z.string().optional(),
+  })
+  .meta({ id: 'Issue', description: 'One fault of a document' });
 
 export const Problem = z
   .object({
@@ -28,18 +39,7 @@ export const Problem = z
     code: z.string().meta({ description: 'Stable; what programs decide by' }),
     detail: z.string().optional(),
     requestId: z.string(),
-    issues: z
-      .array(
-        z.object({
-          pointer: z.string().meta({ description: 'JSON Pointer (RFC 6901)' }),
-          line: z.int().optional(),
-          column: z.int().optional(),
-          code: z.string(),
-          message: z.string(),
-          hint: z.string().optional(),
-        }),
-      )
-      .optional(),
+    issues: z.array(Issue).optional(),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details' });
 

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { CliError, EXIT } from './exit.ts';
 
-export type StackFile = { api?: string; temporalUi?: string; [part: string]: unknown };
+type StackFile = { api?: string };
 export type Found = { baseUrl: string; token: string; from: string };
 type Sources = { url?: string | undefined; token?: string | undefined; env: Record<string, string | undefined>; cwd: string };
 
@@ -11,7 +11,7 @@ type Sources = { url?: string | undefined; token?: string | undefined; env: Reco
  * folder or one above it. @throws CliError (unreachable) that says how to start a stack
  */
 export function findConnection({ url, token, env, cwd }: Sources): Found {
-  const folder = findStackFolder(cwd);
+  const folder = env.TIU_STATE ? path.resolve(cwd, env.TIU_STATE) : findStackFolder(cwd);
   const stack = folder === undefined ? undefined : readStack(folder);
   const baseUrl = url ?? env.TIU_URL ?? stack?.api;
   if (baseUrl === undefined) throw new CliError(EXIT.unreachable, 'no service is running here', HOW_TO_START);
@@ -29,7 +29,7 @@ export function findConnection({ url, token, env, cwd }: Sources): Found {
 export const HOW_TO_START = 'Start the embedded stack with `npm start` or `tiu up`, or name a service with --url or TIU_URL.';
 
 /** The nearest `.tiu` folder, from `cwd` upwards. */
-export function findStackFolder(cwd: string): string | undefined {
+function findStackFolder(cwd: string): string | undefined {
   for (let at = path.resolve(cwd); ; at = path.dirname(at)) {
     if (fs.existsSync(path.join(at, '.tiu'))) return path.join(at, '.tiu');
     if (at === path.dirname(at)) return undefined;
@@ -37,7 +37,7 @@ export function findStackFolder(cwd: string): string | undefined {
 }
 
 /** What the embedded stack wrote about itself; undefined when none was ever started. */
-export function readStack(folder: string): StackFile | undefined {
+function readStack(folder: string): StackFile | undefined {
   const text = readIfThere(path.join(folder, 'stack.json'));
   if (text === undefined) return undefined;
   try {
@@ -47,7 +47,7 @@ export function readStack(folder: string): StackFile | undefined {
   }
 }
 
-export const readKey = (folder: string): string | undefined => readIfThere(path.join(folder, 'owner.key'))?.trim();
+const readKey = (folder: string): string | undefined => readIfThere(path.join(folder, 'owner.key'))?.trim();
 
 function readIfThere(file: string): string | undefined {
   try {

@@ -9,6 +9,11 @@ export function processTerminal(process: NodeJS.Process): Terminal {
       stop.abort();
     });
   }
+  // The reader of a pipe may have had enough (`tiu events RUN | head`): then nobody is left to tell.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
   return {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../domain/run/events.ts';
 
-export type ItemCounts = { done: number; failed: number; running: number; total: number | undefined };
+type ItemCounts = { done: number; failed: number; running: number; total: number | undefined };
 export type TaskProgress = {
   id: string;
   status: string;

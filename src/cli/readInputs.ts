@@ -12,31 +12,31 @@ const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
  * Reads `--input` arguments. `key=value`: the value is JSON if it parses, else text; `key=@file` takes it from a JSON
- * file; `@file` alone gives the whole input. A field in `artifactFields` names what to upload, unless it is a sha256.
+ * file; `@file` alone gives the whole input. A field in `artifactFields` names what to upload, unless it is a sha256. Paths are relative to `cwd`.
  * @throws CliError (usage)
  */
-export function readInputs(args: readonly string[], artifactFields: ReadonlySet<string>): Inputs {
+export function readInputs(args: readonly string[], artifactFields: ReadonlySet<string>, cwd: string): Inputs {
+  const fileOf = (text: string) => path.resolve(cwd, text.replace(/^@/, ''));
   const input: JsonObject = {};
   const uploads: Inputs['uploads'] = [];
   for (const arg of args) {
     if (arg.startsWith('@')) {
-      Object.assign(input, readObject(arg.slice(1)));
+      Object.assign(input, readObject(fileOf(arg)));
       continue;
     }
     const cut = arg.indexOf('=');
     if (cut < 1) throw new CliError(EXIT.usage, `--input ${arg}: expected key=value or @file.json`);
     const field = arg.slice(0, cut);
     const text = arg.slice(cut + 1);
-    if (artifactFields.has(field) && !SHA256.test(text)) uploads.push({ field, path: existing(field, text) });
-    else input[field] = text.startsWith('@') ? readJson(text.slice(1)) : jsonOrText(text);
+    if (artifactFields.has(field) && !SHA256.test(text)) uploads.push({ field, path: existing(field, fileOf(text)) });
+    else input[field] = text.startsWith('@') ? readJson(fileOf(text)) : jsonOrText(text);
   }
   return { input, uploads };
 }
 
-function existing(field: string, text: string): string {
-  const found = path.resolve(text.startsWith('@') ? text.slice(1) : text);
-  if (!fs.existsSync(found)) throw new CliError(EXIT.usage, `--input ${field}: there is no file or folder ${found}`);
-  return found;
+function existing(field: string, at: string): string {
+  if (!fs.existsSync(at)) throw new CliError(EXIT.usage, `--input ${field}: there is no file or folder ${at}`);
+  return at;
 }
 
 function jsonOrText(text: string): Json {

@@ -1,4 +1,4 @@
-import type { Http } from './createClient.ts';
+import type { Http } from './http.ts';
 import { answeredAtLast } from './request.ts';
 import type { components } from './types.gen.ts';
 
@@ -7,8 +7,7 @@ export type Artifact = components['schemas']['Artifact'];
 export type Upload = { bytes: Uint8Array<ArrayBuffer> | string; mediaType: string; name?: string };
 
 /** Artifacts are named by their content, so an upload may be repeated without harm. */
-export function createArtifacts({ baseUrl, token, fetch }: Http) {
-  const authorization = `Bearer ${token}`;
+export function createArtifacts({ baseUrl, authorization, fetch }: Http) {
   const send = async (request: Request): Promise<{ data?: Response; error?: unknown; response: Response }> => {
     const response = await fetch(request);
     return response.ok ? { data: response, response } : { error: await response.json().catch(() => undefined), response };

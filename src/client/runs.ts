@@ -1,4 +1,4 @@
-import type { Http } from './createClient.ts';
+import type { Http } from './http.ts';
 import { answeredAtLast } from './request.ts';
 import type { components, paths } from './types.gen.ts';
 import { watchRun, type IsOver } from './watchRun.ts';

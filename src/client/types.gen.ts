@@ -174,7 +174,9 @@ export type paths = {
         };
         /**
          * One run
-         * @description Needs the scope `runs:read`.
+         * @description `Prefer: wait=N` (at most 60 s) waits for its end first.
+         *
+         *     Needs the scope `runs:read`.
          */
         get: operations["getApiV1RunsId"];
         put?: never;
@@ -528,14 +530,7 @@ export type components = {
         };
         Check: {
             hash: string | null;
-            issues: {
-                code: string;
-                column?: number;
-                hint?: string;
-                line?: number;
-                message: string;
-                pointer: string;
-            }[];
+            issues: components["schemas"]["Issue"][];
             plan: {
                 tasks: {
                     /** @enum {string} */
@@ -622,6 +617,16 @@ export type components = {
                 version: string;
             }[];
         };
+        /** @description One fault of a document */
+        Issue: {
+            code: string;
+            column?: number;
+            hint?: string;
+            line?: number;
+            message: string;
+            /** @description JSON Pointer (RFC 6901) */
+            pointer: string;
+        };
         Item: {
             attempt: number;
             failure: components["schemas"]["Failure"] | null;
@@ -672,15 +677,7 @@ export type components = {
             /** @description Stable; what programs decide by */
             code: string;
             detail?: string;
-            issues?: {
-                code: string;
-                column?: number;
-                hint?: string;
-                line?: number;
-                message: string;
-                /** @description JSON Pointer (RFC 6901) */
-                pointer: string;
-            }[];
+            issues?: components["schemas"]["Issue"][];
             requestId: string;
             status: number;
             title: string;

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../domain/json.ts';
-import type { Http } from './createClient.ts';
+import type { Http } from './http.ts';
 import { answeredAtLast } from './request.ts';
 
 export type Workflows = ReturnType<typeof createWorkflows>;

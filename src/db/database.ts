@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
 import type { Pool, QueryResultRow } from 'pg';
@@ -8,7 +9,7 @@ export type Role = 'tiu_owner' | 'tiu_engine' | 'tiu_api';
 /** A statement with a name is prepared once per connection. */
 export type Statement = { name: string; text: string; values: readonly unknown[] };
 
-export type Orm = Awaited<ReturnType<typeof openOrm>>;
+type Orm = Awaited<ReturnType<typeof openOrm>>;
 
 /** One pool, shared by MikroORM (ordinary rows) and prepared SQL (hot paths). */
 export type Database = {
@@ -29,12 +30,22 @@ export const startupOptions = (role: Role): string =>
     .map((option) => `-c ${option}`)
     .join(' ');
 
-export function openOrm(url: string, role: Role, max: number) {
+const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
+
+function openOrm(url: string, role: Role, max: number) {
   return MikroORM.init({
     clientUrl: url,
     entities,
     extensions: [Migrator],
-    migrations: { path: 'migrations', pathTs: 'migrations', snapshot: false, emit: 'ts', transactional: true, allOrNothing: false },
+    migrations: {
+      path: MIGRATIONS,
+      pathTs: MIGRATIONS,
+      snapshot: false,
+      silent: true,
+      emit: 'ts',
+      transactional: true,
+      allOrNothing: false,
+    },
     pool: { min: 0, max },
     driverOptions: { options: startupOptions(role) },
     ensureDatabase: false,

@@ -7,9 +7,9 @@ import type { Database } from './database.ts';
 
 /** `[task, status, seq, generation, branch, attempt, losses]` */
 export type TaskRow = [task: number, status: TaskStatus, seq: number, generation: number, branch: number, attempt: number, losses: number];
-export type Stale = { stale: true };
+type Stale = { stale: true };
 /** What every answer of the engine carries: why to stop, and the time to the next wait or deadline, ms. */
-export type News = { intent: Intent | null; due: number | null };
+type News = { intent: Intent | null; due: number | null };
 
 export type LoadedRun =
   | (News & { epoch: number; cursor: number; rows: TaskRow[] })
@@ -31,6 +31,8 @@ export type RunFacts = {
   workspace: string;
   planHash: string;
   input: Json;
+  /** Bytes. */
+  inputSize: number;
   startedAt: string;
 };
 
@@ -81,7 +83,7 @@ export const finishSliceRow = (
 export async function readFacts(db: Database, run: string): Promise<RunFacts | undefined> {
   const [row] = await db.rows<RunFacts>({
     name: 'run_facts',
-    text: `select r.id as run, r.workspace, encode(r.plan, 'hex') as "planHash", r.input,
+    text: `select r.id as run, r.workspace, encode(r.plan, 'hex') as "planHash", r.input, coalesce(octet_length(r.input::text), 0) as "inputSize",
       to_char(coalesce(s.started, r.created) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "startedAt"
       from run r join run_state s on s.run = r.id where r.id = $1`,
     values: [run],

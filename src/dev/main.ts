@@ -23,7 +23,14 @@ async function main(args: string[]): Promise<number> {
   });
   const since = Date.now();
   try {
-    const stack = await startStack({ root: ROOT, workers, signal: stopping.signal, say: print });
+    const { TIU_STATE: state } = process.env;
+    const stack = await startStack({
+      root: ROOT,
+      ...(state ? { state: path.resolve(state) } : {}),
+      workers,
+      signal: stopping.signal,
+      say: print,
+    });
     print(greeting(stack, Date.now() - since));
     await asked;
     print('stopping');

@@ -14,8 +14,10 @@ import { endLeftovers, readStackFile, writeStackFile, type StackRecord } from '.
 import { startTemporal } from './temporal.ts';
 
 export type StackOptions = {
-  /** Folder of the project; all state is in its `.tiu`. */
+  /** Folder of the project. */
   root: string;
+  /** Folder of all state; the project's `.tiu` if not given. */
+  state?: string;
   /** Settings of api and worker, over those of this process. */
   env?: Record<string, string>;
   /** Worker processes, 1 or more. */
@@ -41,7 +43,7 @@ type Building = {
 
 // Of the worker: 193 MB resident with these, 223 without.
 const WORKER_FLAGS = ['--max-old-space-size=256', '--max-semi-space-size=4'];
-const API_FLAGS = ['--max-semi-space-size=4'];
+const API_FLAGS = ['--max-old-space-size=512', '--max-semi-space-size=4'];
 const STOP_ORDER = ['api', 'worker', 'temporal', 'postgres', 'guard', 'lock'];
 
 /**
@@ -49,7 +51,7 @@ const STOP_ORDER = ['api', 'worker', 'temporal', 'postgres', 'guard', 'lock'];
  * None of them outlives this process. @throws Error when another stack runs in this folder, or a part does not start
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const state = path.join(options.root, '.tiu');
+  const state = options.state ?? path.join(options.root, '.tiu');
   fs.mkdirSync(state, { recursive: true });
   const lock = path.join(state, 'stack.lock');
   const free = tryLock(lock);
@@ -134,9 +136,9 @@ async function keep(building: Building, part: { name: string; signal: NodeJS.Sig
 
 /** @returns the address of our database in DATABASE_URL, else in the embedded server */
 async function openPostgres(building: Building): Promise<string> {
-  const { env, state, record, guard } = building;
+  const { env, state, record, guard, options } = building;
   if (env.DATABASE_URL) return env.DATABASE_URL;
-  const place = postgresPlace();
+  const place = { ...postgresPlace(), ...(options.state === undefined ? {} : { data: path.join(state, 'postgres') }) };
   const passwordFile = path.join(state, 'postgres.password');
   makeCluster(place, passwordFile);
   const port = await freePort(record.ports.postgres);

@@ -9,7 +9,7 @@ import { stopProcess, type Stoppable } from './process.ts';
 export type Temporal = Stoppable & { address: string; ui: string };
 
 /** One default alone, history.transferProcessorMaxPollRPS, limits a chain of activities to 25 steps a second. */
-const DYNAMIC_CONFIG = {
+export const DYNAMIC_CONFIG = {
   'system.enableActivityEagerExecution': true,
   'system.enableEagerWorkflowStart': true,
   'matching.numTaskqueueReadPartitions': 1,

@@ -74,7 +74,15 @@ export type Issue = { pointer: string; line?: number; column?: number; code: str
 /** What a failed task, item or run records. Holds no stack and no internals. */
 export type Failure = { code: string; message: string; data?: Json };
 
-export type ProblemOptions = { detail?: string; issues?: Issue[]; data?: Json; retryAfterMs?: number; cause?: unknown };
+export type ProblemOptions = {
+  detail?: string;
+  issues?: Issue[];
+  data?: Json;
+  retryAfterMs?: number;
+  /** This time another try is of no use, whatever the table says. */
+  final?: boolean;
+  cause?: unknown;
+};
 
 /** The one error the product throws on purpose. `detail` is for people, `data` for programs; neither may hold a secret. */
 export class Problem extends Error {
@@ -85,6 +93,8 @@ export class Problem extends Error {
   /** When the other side said how long to wait before the next try, in ms. */
   readonly retryAfterMs: number | undefined;
 
+  private readonly final: boolean;
+
   constructor(code: ProblemCode, options: ProblemOptions = {}) {
     super(options.detail ?? PROBLEMS[code].title, { cause: options.cause });
     this.name = 'Problem';
@@ -93,6 +103,7 @@ export class Problem extends Error {
     this.issues = options.issues;
     this.data = options.data;
     this.retryAfterMs = options.retryAfterMs;
+    this.final = options.final ?? false;
   }
 
   get status(): number {
@@ -100,7 +111,7 @@ export class Problem extends Error {
   }
 
   get retryable(): boolean {
-    return PROBLEMS[this.code].retryable;
+    return PROBLEMS[this.code].retryable && !this.final;
   }
 
   toFailure(): Failure {

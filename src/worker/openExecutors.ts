@@ -22,7 +22,6 @@ export function openExecutors(deps: { db: Pick<Database, 'rows'>; config: Config
     syntax,
     http,
     archives: createArchives({ objects, maxPacked: config.TIU_MAX_UPLOAD }),
-    maxBodyBytes: config.TIU_HTTP_MAX_BODY,
     recordArtifact: (workspace, artifact, holder) => recordArtifact(deps.db, workspace, { ...artifact, holder }),
     now: deps.clock.now,
   });

@@ -1,4 +1,4 @@
-import { PENDING, statusOf } from '../domain/plan/outcome.ts';
+import { PENDING, statusOf, WAITING } from '../domain/plan/outcome.ts';
 import type { GraphState } from '../domain/plan/state.ts';
 
 const MAX_NAMES = 20;
@@ -19,4 +19,10 @@ export function describeState(state: GraphState): string {
         `**${status}**: ${names.length}${named.has(status) ? ` (${names.slice(0, MAX_NAMES).join(', ')}${names.length > MAX_NAMES ? ', …' : ''})` : ''}`,
     )
     .join('\n\n');
+}
+
+/** Names a timer after the tasks that wait; without one, it is a deadline. */
+export function describeWaits(state: GraphState): string {
+  const names = state.graph.names.filter((_, task) => state.outcome[task] === WAITING);
+  return names.length === 0 ? 'deadline' : `wait: ${names.slice(0, MAX_NAMES).join(', ')}`;
 }

@@ -10,7 +10,8 @@ export type Reminder = {
 // eslint-disable-next-line no-restricted-properties -- in a workflow this is the time of the history, the same in every replay
 const now = (): number => Date.now();
 
-export function createReminder(remember: () => void): Reminder {
+/** @param whatFor names what is waited for, for people who look at the timer */
+export function createReminder(remember: () => void, whatFor: () => string): Reminder {
   let at = Number.POSITIVE_INFINITY;
   let scope: CancellationScope | undefined;
   const set = (time: number): void => {
@@ -19,7 +20,7 @@ export function createReminder(remember: () => void): Reminder {
     const own = new CancellationScope();
     scope = own;
     own
-      .run(() => sleep(Math.max(1, time - now()), { summary: 'next wait or deadline' }))
+      .run(() => sleep(Math.max(1, time - now()), { summary: whatFor() }))
       .then(
         () => {
           at = Number.POSITIVE_INFINITY;

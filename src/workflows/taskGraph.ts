@@ -13,7 +13,7 @@ import type { Ending } from '../activities/endRun.ts';
 import { next } from '../domain/plan/next.ts';
 import { createState } from '../domain/plan/state.ts';
 import { local } from './activities.ts';
-import { describeState } from './details.ts';
+import { describeState, describeWaits } from './details.ts';
 import { absorb, look, start, sweep, type Run, type Signals } from './flight.ts';
 import { createReminder } from './reminder.ts';
 
@@ -42,10 +42,11 @@ export async function taskGraph({ runId }: { runId: string }): Promise<{ status:
 async function drive(id: string, signals: Signals): Promise<{ status: string }> {
   const loaded = await local.loadRun.executeWithOptions({ summary: 'load run' }, [id]);
   if ('ended' in loaded) return end(id, signals, loaded.ended);
+  const state = createState(loaded.graph);
   const run: Run = {
     id,
     epoch: loaded.epoch,
-    state: createState(loaded.graph),
+    state,
     cursor: loaded.cursor,
     intent: null,
     closed: null,
@@ -53,7 +54,10 @@ async function drive(id: string, signals: Signals): Promise<{ status: string }> 
     inFlight: 0,
     moved: false,
     said: false,
-    reminder: createReminder(() => void (signals.poked = true)),
+    reminder: createReminder(
+      () => void (signals.poked = true),
+      () => describeWaits(state),
+    ),
     signals,
   };
   absorb(run, loaded);
@@ -91,7 +95,7 @@ async function step(run: Run): Promise<void> {
   if (run.closed || hasChanged(signals) || state.open === 0) return;
   if (run.inFlight === 0 && state.waiting > 0 && !run.said && run.intent === null && !signals.poked) {
     run.said = true;
-    await local.markWaiting(run.id, run.epoch);
+    await local.markWaiting.executeWithOptions({ summary: describeWaits(state) }, [run.id, run.epoch]);
   }
   await condition(() => signals.changed || signals.poked || (signals.cancelled && !signals.noted));
 }

@@ -13,8 +13,8 @@ import { readConfig } from '../../src/runtime/config.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { documented } from './documented.ts';
 
-export type Owner = { workspace: string; key: string };
-export type Answer = { status: number; headers: Headers; body: unknown; text: string };
+type Owner = { workspace: string; key: string };
+type Answer = { status: number; headers: Headers; body: unknown; text: string };
 export type Options = { key?: string | null; body?: unknown; headers?: Record<string, string>; raw?: string | Buffer };
 
 export type TestApi = {
@@ -30,7 +30,13 @@ export type TestApi = {
   stop: () => Promise<void>;
 };
 
-const quiet = { info: () => undefined, warn: () => undefined, error: (fields: object, event: string) => console.error(event, fields) };
+const quiet = {
+  info: () => undefined,
+  warn: () => undefined,
+  error: (fields: object, event: string) => {
+    console.error(event, fields);
+  },
+};
 
 /** The API in this process over a database of its own. */
 export async function anApi(settings: Record<string, string> = {}): Promise<TestApi> {
@@ -78,7 +84,7 @@ async function call(url: string, request: Options & { method: string; target: st
     body: json ?? (request.raw as string | undefined) ?? null,
   });
   const text = await response.text();
-  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  const isJson = (response.headers.get('content-type') ?? '').includes('json');
   const answer = { status: response.status, headers: response.headers, text, body: isJson ? (JSON.parse(text) as unknown) : text };
   documented(request.method, new URL(url + request.target).pathname, answer);
   return answer;

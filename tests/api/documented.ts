@@ -13,21 +13,21 @@ formats.default(ajv);
 ajv.addSchema(document, 'api');
 const compiled = new Map<string, ValidateFunction>();
 
-const pointer = (parts: string[]) => parts.map((part) => `/${encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('');
+const pointer = (parts: string[]) =>
+  parts.map((part) => `/${encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('');
 
 /** Operations that were answered as documented, as `METHOD path status`. */
-export const seen = new Set<string>();
+const seen = new Set<string>();
 
 /** Fails unless the document describes this answer: status, media type, shape. */
 export function documented(method: string, pathname: string, answer: { status: number; headers: Headers; body: unknown }): void {
-  const problem = document.paths['/api/v1/runs']?.get?.responses['401']?.content;
-  const known = Object.keys(document.paths).find((path) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname) && !/\{/.test(path)) ??
-    Object.keys(document.paths).find((path) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname));
+  const paths = Object.keys(document.paths).filter((path) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(pathname));
+  const known = paths.find((path) => !path.includes('{')) ?? paths[0];
   const operation = known === undefined ? undefined : document.paths[known]?.[method.toLowerCase()];
   const type = answer.headers.get('content-type')?.split(';')[0] ?? '';
   if (!operation || !known) {
     // no such route: a problem, or the answer to HEAD
-    if (method !== 'HEAD') expect({ type, problem: problem !== undefined }).toEqual({ type: 'application/problem+json', problem: true });
+    if (method !== 'HEAD') expect(type).toBe('application/problem+json');
     return;
   }
   const response = operation.responses[String(answer.status)];
@@ -36,9 +36,10 @@ export function documented(method: string, pathname: string, answer: { status: n
   if (!response.content) return;
   const media = response.content[type] ? type : response.content['*/*'] ? '*/*' : undefined;
   if (media === undefined) throw new Error(`${method} ${known} ${answer.status} answered as ${type}`);
-  if (!/json/.test(media)) return;
+  if (!media.includes('json')) return;
   const at = `api#${pointer(['paths', known, method.toLowerCase(), 'responses', String(answer.status), 'content', media, 'schema'])}`;
   const validate = compiled.get(at) ?? ajv.compile({ $ref: at });
   compiled.set(at, validate);
-  if (!validate(answer.body)) throw new Error(`${method} ${known} ${answer.status}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(answer.body, null, 1)}`);
+  if (!validate(answer.body))
+    throw new Error(`${method} ${known} ${answer.status}: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(answer.body, null, 1)}`);
 }

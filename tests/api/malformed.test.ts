@@ -100,7 +100,7 @@ function bomb(): string {
   return `a0: &a0 [x]\n${levels.join('\n')}\n`;
 }
 
-test.each(cases)('%s: %s %s', async (_, method, path, options, status, code) => {
+test.each(cases)('%s: %s %s', async (...[, method, path, options, status, code]) => {
   const answer = await api.call(method, path, options);
   expect({ status: answer.status, code: (answer.body as { code?: string }).code ?? '' }).toEqual({ status, code });
   expect(answer.headers.get('content-type')).toBe('application/problem+json');
@@ -127,7 +127,9 @@ test('what is not HTTP is answered with a problem, too', async () => {
   const answer = await raw('NONSENSE\r\n\r\n');
   expect(answer).toMatch(/^HTTP\/1\.1 400 [\s\S]*application\/problem\+json[\s\S]*"code":"malformed_request"/);
   expect(await raw('GET / HTTP/1.1\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
-  expect(await raw('POST /api/v1/runs HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
+  expect(await raw('POST /api/v1/runs HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n')).toMatch(
+    /^HTTP\/1\.1 400 /,
+  );
 });
 
 test('a body that grows beyond the limit while it arrives is cut off', async () => {

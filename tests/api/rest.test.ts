@@ -9,7 +9,8 @@ beforeAll(async () => {
 afterAll(() => api.stop());
 
 test('an artifact is its content: uploaded once, read by its hash, only by its workspace', async () => {
-  const upload = (raw: string | Buffer, query = '') => api.call('POST', `/api/v1/artifacts${query}`, { raw, headers: { 'content-type': 'text/markdown; charset=utf-8' } });
+  const upload = (raw: string | Buffer, query = '') =>
+    api.call('POST', `/api/v1/artifacts${query}`, { raw, headers: { 'content-type': 'text/markdown; charset=utf-8' } });
   const first = await upload('# Report', '?name=r%C3%A9port%20(1).md');
   expect(first).toMatchObject({ status: 201, body: { size: 8, mediaType: 'text/markdown', name: 'réport (1).md' } });
   expect(await upload('# Report')).toMatchObject({ status: 200, body: { name: 'réport (1).md' } });
@@ -33,7 +34,10 @@ test('a key is shown once, acts within its scopes, and is refused when revoked',
   const listed = (await api.call('GET', '/api/v1/api-keys?limit=1')).body as { items: object[]; nextCursor: string };
   expect(listed.items).toMatchObject([{ id, name: 'reader' }]);
   expect(JSON.stringify(listed)).not.toContain(key);
-  expect((await api.call('GET', `/api/v1/api-keys?cursor=${listed.nextCursor}`)).body).toMatchObject({ items: [{ name: 'owner' }], nextCursor: null });
+  expect((await api.call('GET', `/api/v1/api-keys?cursor=${listed.nextCursor}`)).body).toMatchObject({
+    items: [{ name: 'owner' }],
+    nextCursor: null,
+  });
   expect(await api.call('GET', '/api/v1/runs', { key })).toMatchObject({ status: 200 });
   expect(await api.call('POST', '/api/v1/artifacts', { key, raw: 'x' })).toMatchObject({ status: 403, body: { code: 'forbidden' } });
   expect(await api.call('GET', '/api/v1/api-keys', { key })).toMatchObject({ status: 403 });

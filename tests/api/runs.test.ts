@@ -23,7 +23,8 @@ const definition = {
   output: { value: '${tasks.hello.output}' },
 };
 type Run = { id: string; status: string; counts: Record<string, number>; lastSeq: number };
-const start = (body: object, headers: Record<string, string> = { 'idempotency-key': randomUUID() }) => api.call('POST', '/api/v1/runs', { body, headers });
+const start = (body: object, headers: Record<string, string> = { 'idempotency-key': randomUUID() }) =>
+  api.call('POST', '/api/v1/runs', { body, headers });
 
 test('an accepted run is durable and answers 202 with its place', async () => {
   const answer = await start({ definition, labels: { team: 'blue' } });
@@ -68,7 +69,10 @@ test("another workspace's run id is neither told nor taken", async () => {
     expect(await api.call('GET', `/api/v1/runs/${runId}${path}`, asStranger)).toMatchObject({ status: 404, body: { code: 'not_found' } });
   }
   expect(await api.call('POST', `/api/v1/runs/${runId}/cancel`, asStranger)).toMatchObject({ status: 404 });
-  expect(await api.call('POST', '/api/v1/runs', { ...asStranger, body: { definition, runId } })).toMatchObject({ status: 422, body: { code: 'idempotency_mismatch' } });
+  expect(await api.call('POST', '/api/v1/runs', { ...asStranger, body: { definition, runId } })).toMatchObject({
+    status: 422,
+    body: { code: 'idempotency_mismatch' },
+  });
   expect(await api.call('GET', '/api/v1/runs', asStranger)).toMatchObject({ body: { items: [] } });
 });
 
@@ -87,21 +91,39 @@ test('submits that arrive together share commits', async () => {
 test('a YAML body is a definition, and YAML may come as text', async () => {
   const yaml = 'dsl: tiu/1\nname: yaml-run\ntasks:\n  a: { type: transform, with: { value: 1 } }\n';
   const headers = { 'content-type': 'application/yaml', 'idempotency-key': randomUUID() };
-  expect(await api.call('POST', '/api/v1/runs', { raw: yaml, headers })).toMatchObject({ status: 202, body: { workflow: { name: 'yaml-run' } } });
+  expect(await api.call('POST', '/api/v1/runs', { raw: yaml, headers })).toMatchObject({
+    status: 202,
+    body: { workflow: { name: 'yaml-run' } },
+  });
   expect(await start({ definition: yaml })).toMatchObject({ status: 202 });
-  const wrong = await api.call('POST', '/api/v1/runs', { raw: yaml.replace('transform', 'transfrom'), headers: { ...headers, 'idempotency-key': randomUUID() } });
+  const wrong = await api.call('POST', '/api/v1/runs', {
+    raw: yaml.replace('transform', 'transfrom'),
+    headers: { ...headers, 'idempotency-key': randomUUID() },
+  });
   expect(wrong).toMatchObject({ status: 422, body: { code: 'invalid_definition', issues: [{ pointer: '/tasks/a/type', line: 4 }] } });
 });
 
 test('input is checked against its schema and artifacts must exist', async () => {
-  expect(await start({ definition, input: { who: 5 } })).toMatchObject({ status: 422, body: { code: 'invalid_run_input', issues: [{ pointer: '/who' }] } });
-  const needs = { ...definition, input: { schema: { type: 'object', properties: { source: { type: 'string', format: 'artifact' } } } }, tasks: { a: { type: 'transform', with: { value: 1 } } }, output: { value: 1 } };
+  expect(await start({ definition, input: { who: 5 } })).toMatchObject({
+    status: 422,
+    body: { code: 'invalid_run_input', issues: [{ pointer: '/who' }] },
+  });
+  const needs = {
+    ...definition,
+    input: { schema: { type: 'object', properties: { source: { type: 'string', format: 'artifact' } } } },
+    tasks: { a: { type: 'transform', with: { value: 1 } } },
+    output: { value: 1 },
+  };
   const none = { definition: needs, input: { source: '0'.repeat(64) } };
   expect(await start(none)).toMatchObject({ status: 422, body: { issues: [{ pointer: '/source', code: 'artifact_not_found' }] } });
   const upload = await api.call('POST', '/api/v1/artifacts', { raw: 'text', headers: { 'content-type': 'text/plain' } });
   const { sha256 } = upload.body as { sha256: string };
   const run = await start({ definition: needs, input: { source: sha256 } });
-  const refs = await api.deps.db.rows({ name: 'refs', text: `select 1 from artifact_ref where holder = 'run:' || $1`, values: [(run.body as Run).id] });
+  const refs = await api.deps.db.rows({
+    name: 'refs',
+    text: `select 1 from artifact_ref where holder = 'run:' || $1`,
+    values: [(run.body as Run).id],
+  });
   expect(refs).toHaveLength(1);
 });
 
@@ -113,7 +135,10 @@ test('a waiting request is answered with the result in the moment the run ends, 
   await tell(journal, runId, { output: '{"text":"Hello world"}' });
   await close(journal, runId, { status: 'completed', output: '{"text":"Hello world"}' });
   const answer = await waiting;
-  expect(answer).toMatchObject({ status: 200, body: { status: 'completed', output: { text: 'Hello world' }, counts: { completed: 1, open: 0 } } });
+  expect(answer).toMatchObject({
+    status: 200,
+    body: { status: 'completed', output: { text: 'Hello world' }, counts: { completed: 1, open: 0 } },
+  });
   expect(answer.headers.get('preference-applied')).toBe('wait=20');
   const late = await start({ definition }, { prefer: 'wait=0', 'idempotency-key': randomUUID() });
   expect(late.status).toBe(202);
@@ -132,7 +157,12 @@ const mapped = {
 test('tasks, items and outputs read as they are written', async () => {
   const { id } = (await start({ definition: mapped })).body as Run;
   const at = `/api/v1/runs/${id}`;
-  expect((await api.call('GET', `${at}/tasks`)).body).toMatchObject({ items: [{ id: 'each', status: 'pending', items: {} }, { id: 'last', dependsOn: ['each'], items: null }] });
+  expect((await api.call('GET', `${at}/tasks`)).body).toMatchObject({
+    items: [
+      { id: 'each', status: 'pending', items: {} },
+      { id: 'last', dependsOn: ['each'], items: null },
+    ],
+  });
   await begin(api.deps.db, id);
   await tell(journal, id, { item: 0, output: '"a"' });
   await tell(journal, id, { item: 1, status: 'failed', failure: '{"code":"expression_failed","message":"no"}' });
@@ -140,9 +170,16 @@ test('tasks, items and outputs read as they are written', async () => {
   const stored = await api.deps.objects.put(api.owner.workspace, Buffer.from(large));
   await tell(journal, id, { item: 2, outputRef: Buffer.from(stored.sha256, 'hex'), outputSize: stored.size });
   await tell(journal, id, {});
-  expect((await api.call('GET', `${at}/tasks/each`)).body).toMatchObject({ status: 'completed', items: { completed: 2, failed: 1 }, output: ['a', 'x'.repeat(100_000)] });
+  expect((await api.call('GET', `${at}/tasks/each`)).body).toMatchObject({
+    status: 'completed',
+    items: { completed: 2, failed: 1 },
+    output: ['a', 'x'.repeat(100_000)],
+  });
   const page = (await api.call('GET', `${at}/tasks/each/items?limit=2`)).body as { items: object[]; nextCursor: string };
-  expect(page.items).toMatchObject([{ index: 0, output: 'a' }, { index: 1, status: 'failed', failure: { code: 'expression_failed' } }]);
+  expect(page.items).toMatchObject([
+    { index: 0, output: 'a' },
+    { index: 1, status: 'failed', failure: { code: 'expression_failed' } },
+  ]);
   const rest = (await api.call('GET', `${at}/tasks/each/items?limit=2&cursor=${page.nextCursor}`)).body;
   expect(rest).toMatchObject({ items: [{ index: 2, outputRef: stored.sha256, output: null }], nextCursor: null });
   expect((await api.call('GET', `${at}/tasks/each/items?status=failed`)).body).toMatchObject({ items: [{ index: 1 }] });
@@ -163,7 +200,9 @@ test('a cancel is durable, a second one forces, and a closed run refuses', async
   expect(again).toMatchObject({ status: 202, body: { lastSeq: 2 } });
   expect(again.headers.get('idempotent-replayed')).toBe('true');
   expect(await cancel()).toMatchObject({ status: 202, body: { intent: 'force', lastSeq: 3 } });
-  expect((await api.call('GET', `/api/v1/runs/${id}/events?after=1`)).body).toMatchObject({ items: [{ type: 'command.cancel', data: { reason: 'enough' } }, { seq: 3 }] });
+  expect((await api.call('GET', `/api/v1/runs/${id}/events?after=1`)).body).toMatchObject({
+    items: [{ type: 'command.cancel', data: { reason: 'enough' } }, { seq: 3 }],
+  });
   await begin(api.deps.db, id);
   const base = { segment: {}, run: id, epoch: 1, applied: 3 } as const;
   await journal.push({ ...base, type: 'task', task: 0, item: -1, generation: 0, attempt: 1, token: randomUUID(), status: 'cancelled' });
@@ -185,5 +224,8 @@ test('runs are listed by page and filter', async () => {
   expect((await list('label=set:list&label=a.b:c:d&status=queued&status=running')).items).toHaveLength(5);
   expect((await list('label=set:list&status=completed')).items).toHaveLength(0);
   expect((await list('workflow=listed&since=2999-01-01T00:00:00Z')).items).toHaveLength(0);
-  expect(await api.call('GET', '/api/v1/runs?cursor=bm90aGluZw')).toMatchObject({ status: 422, body: { issues: [{ pointer: '/query/cursor' }] } });
+  expect(await api.call('GET', '/api/v1/runs?cursor=bm90aGluZw')).toMatchObject({
+    status: 422,
+    body: { issues: [{ pointer: '/query/cursor' }] },
+  });
 });

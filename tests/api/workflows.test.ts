@@ -8,7 +8,12 @@ beforeAll(async () => {
 });
 afterAll(() => api.stop());
 
-const aDefinition = (value: number, name = 'stored') => ({ dsl: 'tiu/1', name, version: `1.0.${value}`, tasks: { a: { type: 'transform', with: { value } } } });
+const aDefinition = (value: number, name = 'stored') => ({
+  dsl: 'tiu/1',
+  name,
+  version: `1.0.${value}`,
+  tasks: { a: { type: 'transform', with: { value } } },
+});
 const store = (body: object, headers = {}) => api.call('POST', '/api/v1/workflows', { body, headers });
 
 test('a definition is stored once per content, and each change is a new version', async () => {
@@ -45,11 +50,21 @@ test('a stored answer is replayed under its key', async () => {
 });
 
 test('a check tells all issues and stores nothing', async () => {
-  const bad = await api.call('POST', '/api/v1/workflows/check', { body: { dsl: 'tiu/1', name: 'X', tasks: { a: { type: 'nothing' } }, extra: 1 } });
+  const bad = await api.call('POST', '/api/v1/workflows/check', {
+    body: { dsl: 'tiu/1', name: 'X', tasks: { a: { type: 'nothing' } }, extra: 1 },
+  });
   expect(bad).toMatchObject({ status: 200, body: { valid: false, plan: null } });
   expect((bad.body as { issues: object[] }).issues.length).toBeGreaterThan(2);
-  const good = await api.call('POST', '/api/v1/workflows/check', { raw: 'dsl: tiu/1\nname: checked\ntasks: { a: { type: transform, with: { value: 1 } } }', headers: { 'content-type': 'application/yaml' } });
-  expect(good.body).toMatchObject({ valid: true, issues: [], plan: { tasks: [{ id: 'a', class: 'inline' }] }, prediction: { tasks: 1, width: 1 } });
+  const good = await api.call('POST', '/api/v1/workflows/check', {
+    raw: 'dsl: tiu/1\nname: checked\ntasks: { a: { type: transform, with: { value: 1 } } }',
+    headers: { 'content-type': 'application/yaml' },
+  });
+  expect(good.body).toMatchObject({
+    valid: true,
+    issues: [],
+    plan: { tasks: [{ id: 'a', class: 'inline' }] },
+    prediction: { tasks: 1, width: 1 },
+  });
   expect((await api.call('GET', '/api/v1/workflows/checked')).status).toBe(404);
 });
 
@@ -64,6 +79,9 @@ test('a stored workflow runs by name, by version and by execute', async () => {
   expect(await start({ name: 'runs', version: 7 })).toMatchObject({ status: 404 });
   const execute = (body?: object) => api.call('POST', '/api/v1/workflows/runs/execute', { body, headers: headers() });
   expect(await execute()).toMatchObject({ status: 202, body: { workflow: { number: 2 } } });
-  expect(await execute({ version: 1, priority: 'high' })).toMatchObject({ status: 202, body: { workflow: { number: 1 }, priority: 'high' } });
+  expect(await execute({ version: 1, priority: 'high' })).toMatchObject({
+    status: 202,
+    body: { workflow: { number: 1 }, priority: 'high' },
+  });
   expect(await api.call('POST', '/api/v1/workflows/runs/execute', {})).toMatchObject({ status: 428 });
 });

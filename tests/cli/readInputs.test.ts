@@ -24,32 +24,32 @@ test.each([
   ['empty=', { empty: '' }],
   ['url=http://h/?a=b', { url: 'http://h/?a=b' }],
 ])('--input %s', (arg, expected) => {
-  expect(readInputs([arg], none).input).toEqual(expected);
+  expect(readInputs([arg], none, base).input).toEqual(expected);
 });
 
 test('@file gives the whole input, and later arguments win', () => {
   const file = path.join(base, 'input.json');
   fs.writeFileSync(file, '{"a":1,"b":2}');
-  expect(readInputs([`@${file}`, 'b=3'], none).input).toEqual({ a: 1, b: 3 });
+  expect(readInputs(['@input.json', 'b=3'], none, base).input).toEqual({ a: 1, b: 3 });
 });
 
 test('key=@file takes one value from a JSON file', () => {
   const file = path.join(base, 'list.json');
   fs.writeFileSync(file, '[1]');
-  expect(readInputs([`xs=@${file}`], none).input).toEqual({ xs: [1] });
+  expect(readInputs([`xs=@${file}`], none, '/').input).toEqual({ xs: [1] });
 });
 
 test('an artifact field names what to upload, unless it is a sha256 already', () => {
   const fields = new Set(['source']);
-  expect(readInputs([`source=${base}`], fields)).toEqual({ input: {}, uploads: [{ field: 'source', path: base }] });
+  expect(readInputs([`source=${base}`], fields, base)).toEqual({ input: {}, uploads: [{ field: 'source', path: base }] });
   const sha256 = 'a'.repeat(64);
-  expect(readInputs([`source=${sha256}`], fields)).toEqual({ input: { source: sha256 }, uploads: [] });
+  expect(readInputs([`source=${sha256}`], fields, base)).toEqual({ input: { source: sha256 }, uploads: [] });
 });
 
 test.each(['novalue', '=x', 'source=/does/not/exist', 'xs=@/does/not/exist.json'])('--input %s is a usage error', (arg) => {
   let error: unknown;
   try {
-    readInputs([arg], new Set(['source']));
+    readInputs([arg], new Set(['source']), base);
   } catch (caught) {
     error = caught;
   }

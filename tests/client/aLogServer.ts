@@ -41,7 +41,7 @@ export async function aLogServer(runId: string) {
     /** Tells subscribers that they are too slow, and sends them nothing until they ask again. */
     fallBehind: async () => {
       io.to(topic).emit('behind', { topic, seq: 0 });
-      await Promise.all((await io.in(topic).fetchSockets()).map((socket) => socket.leave(topic)));
+      for (const socket of await io.in(topic).fetchSockets()) socket.leave(topic);
     },
     repeat: (seq: number) => io.to(topic).emit('event', { topic, ...log[seq - 1] }),
     /** Breaks every connection without a word, as a network does. */

@@ -193,16 +193,16 @@ test('an artifact beyond the packed limit is not read', async () => {
   await expect(archives.of('w', 'h')).rejects.toThrow(aProblem('artifact_too_large'));
 });
 
-test('opening a large archive never holds the event loop for long', async () => {
+test('the event loop turns while a large archive is opened', async () => {
   const noise = Buffer.from(Array.from({ length: 2 ** 20 }, (_, i) => (i * 2_654_435_761) >>> 24));
-  const tar = gzipSync(await aTar(Array.from({ length: 40 }, (_, i) => ({ name: `f${i}`, content: noise }))), { level: 1 });
-  let longest = 0;
-  let last = performance.now();
-  const timer = setInterval(() => {
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-  }, 1);
+  const tar = await aTar(Array.from({ length: 40 }, (_, i) => ({ name: `f${i}`, content: noise })));
+  let turns = 0;
+  const turn = () => {
+    turns += 1;
+    next = setImmediate(turn);
+  };
+  let next = setImmediate(turn);
   await openArchive(tar);
-  clearInterval(timer);
-  expect(longest).toBeLessThan(100);
+  clearImmediate(next);
+  expect(turns).toBeGreaterThanOrEqual(19); // 40 MB, one turn for each 2 MB
 });

@@ -13,11 +13,15 @@ export const ask = async (socket: Socket, name: 'subscribe' | 'unsubscribe', req
  * Follows a run to its end over Socket.IO. `lose` says after how many further events to drop the connection and come
  * back, perhaps to another process, asking from the last number received.
  */
-export async function follow(urls: string[], token: string, run: string, lose: () => number): Promise<{ events: RunEvent[]; connections: number }> {
+export async function follow(
+  target: { urls: string[]; token: string; run: string },
+  lose: () => number,
+): Promise<{ events: RunEvent[]; connections: number }> {
+  const { urls, token, run } = target;
   const events: RunEvent[] = [];
   let connections = 0;
-  let done = false;
-  while (!done) {
+  const done = () => /^run\.(completed|failed|cancelled|timed_out)$/.test(events.at(-1)?.type ?? '');
+  while (!done()) {
     const socket = aSocket(urls[connections % urls.length] ?? '', token);
     connections += 1;
     let left = lose();
@@ -32,8 +36,7 @@ export async function follow(urls: string[], token: string, run: string, lose: (
         if (left <= 0) return; // what is still in flight when the connection goes is lost
         events.push(event);
         left -= 1;
-        done = /^run\.(completed|failed|cancelled|timed_out)$/.test(event.type);
-        if (done || left <= 0) end();
+        if (done() || left <= 0) end();
       });
       socket.on('connect', () => {
         ask(socket, 'subscribe', { topic: `run:${run}`, after: events.at(-1)?.seq ?? 0 }).then((ack) => {

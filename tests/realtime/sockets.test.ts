@@ -68,7 +68,15 @@ test('topics that do not exist for the caller are refused alike', async () => {
   for (const topic of [`run:${runId}`, `run:${randomUUID()}`, `workspace:${api.owner.workspace}`, 'run:', 'system', 'run:../x']) {
     expect(await ask(socket, 'subscribe', { topic })).toMatchObject({ ok: false, problem: { code: 'not_found' } });
   }
-  for (const request of [null, 5, {}, { topic: 5 }, { topic: `run:${runId}`, after: -1 }, { topic: 'a'.repeat(300) }, { topic: 'run:x', more: 1 }]) {
+  for (const request of [
+    null,
+    5,
+    {},
+    { topic: 5 },
+    { topic: `run:${runId}`, after: -1 },
+    { topic: 'a'.repeat(300) },
+    { topic: 'run:x', more: 1 },
+  ]) {
     expect(await ask(socket, 'subscribe', request)).toMatchObject({ ok: false, problem: { code: 'invalid_request' } });
   }
   socket.emit('subscribe', { topic: 'x' }); // no acknowledgement wanted
@@ -95,10 +103,23 @@ test('events come in order from `after`, then live, and folding them gives what 
   expect(events.map((event) => event.seq)).toEqual(events.map((_, i) => i + 1));
   const view = fold(events);
   const run = (await api.call('GET', `/api/v1/runs/${runId}`)).body as Record<string, unknown> & { counts: object };
-  expect(view).toMatchObject({ id: run.id, status: run.status, lastSeq: run.lastSeq, createdAt: run.createdAt, finishedAt: run.finishedAt, failure: run.failure });
+  expect(view).toMatchObject({
+    id: run.id,
+    status: run.status,
+    lastSeq: run.lastSeq,
+    createdAt: run.createdAt,
+    finishedAt: run.finishedAt,
+    failure: run.failure,
+  });
   expect(run.counts).toMatchObject(view.counts);
-  const tasks = (await api.call('GET', `/api/v1/runs/${runId}/tasks`)).body as { items: { id: string; status: string; attempt: number; failure: object | null }[] };
-  for (const task of tasks.items) expect({ status: view.tasks[task.id]?.status, failure: view.tasks[task.id]?.failure ?? null }).toEqual({ status: task.status, failure: task.failure });
+  const tasks = (await api.call('GET', `/api/v1/runs/${runId}/tasks`)).body as {
+    items: { id: string; status: string; attempt: number; failure: object | null }[];
+  };
+  for (const task of tasks.items)
+    expect({ status: view.tasks[task.id]?.status, failure: view.tasks[task.id]?.failure ?? null }).toEqual({
+      status: task.status,
+      failure: task.failure,
+    });
   expect(view.tasks.b?.items).toEqual(['completed', 'failed']);
   expect(fold(events.slice(4), fold(events.slice(0, 4)))).toEqual(view);
   expect(fold(events, view)).toEqual(view);
@@ -157,13 +178,16 @@ test('a reader that does not read is told to catch up and misses nothing then', 
   await tell(journal, runId, { attempt: 61 });
   for (const task of [1, 2]) await tell(journal, runId, { task });
   await close(journal, runId);
-  const { events } = await follow([api.url], api.owner.key, runId, () => 1_000);
+  const { events } = await follow({ urls: [api.url], token: api.owner.key, run: runId }, () => 1_000);
   expect(events.map((event) => event.seq)).toEqual(events.map((_, i) => i + 1));
   expect(events.length).toBe(65);
 });
 
 test('a socket whose key is revoked is closed', async () => {
-  const { key, id } = (await api.call('POST', '/api/v1/api-keys', { body: { name: 'gone', scopes: ['runs:read'] } })).body as { key: string; id: string };
+  const { key, id } = (await api.call('POST', '/api/v1/api-keys', { body: { name: 'gone', scopes: ['runs:read'] } })).body as {
+    key: string;
+    id: string;
+  };
   const socket = connect(key);
   await once(socket as unknown as NodeJS.EventEmitter, 'connect');
   const closed = once(socket as unknown as NodeJS.EventEmitter, 'disconnect');

@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createJournal, type Journal } from '../../src/db/journal.ts';
 import type { Database } from '../../src/db/database.ts';
@@ -10,7 +11,7 @@ import type { RunEvent } from '../../src/domain/run/events.ts';
 import { begin, close, tell } from '../api/aStory.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { follow } from './aSubscriber.ts';
-import { anApiProcess, type ApiProcess } from './theProcess.ts';
+import { anApiProcess, stopLeftOvers, type ApiProcess } from './theProcess.ts';
 
 let base: TestDatabase;
 let db: Database;
@@ -30,6 +31,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   const codes = await Promise.all(apis.map((api) => api.stop()));
+  await stopLeftOvers();
   await journal.close();
   await base.drop();
   fs.rmSync(folder, { recursive: true, force: true });
@@ -37,7 +39,11 @@ afterAll(async () => {
 });
 
 const TASKS = 400;
-const wide = { dsl: 'tiu/1', name: 'wide', tasks: Object.fromEntries(Array.from({ length: TASKS }, (_, i) => [`t${i}`, { type: 'transform', with: { value: i } }])) };
+const wide = {
+  dsl: 'tiu/1',
+  name: 'wide',
+  tasks: Object.fromEntries(Array.from({ length: TASKS }, (_, i) => [`t${i}`, { type: 'transform', with: { value: i } }])),
+};
 
 async function start(definition: object): Promise<string> {
   const runId = randomUUIDv7();
@@ -79,14 +85,16 @@ async function stream(url: string, run: string): Promise<RunEvent[]> {
 test('two processes give everybody the identical sequence, whatever connections are lost', async () => {
   const run = await start(wide);
   const urls = apis.map((api) => api.url);
-  const followers = Array.from({ length: 8 }, (_, i) => follow(i % 2 ? urls : urls.toReversed(), key, run, dice(i + 1)));
+  const followers = Array.from({ length: 8 }, (_, i) => follow({ urls: i % 2 ? urls : urls.toReversed(), token: key, run }, dice(i + 1)));
   const streams = urls.map((url) => stream(url, run));
   await play(run);
-  const late = await follow(urls, key, run, () => 1_000);
+  const late = await follow({ urls, token: key, run }, () => 1_000);
   const sequences = [...(await Promise.all(followers)).map((one) => one.events), ...(await Promise.all(streams)), late.events];
   const listed: RunEvent[] = [];
   while (listed.length < TASKS + 2) {
-    const response = await fetch(`${urls[1] ?? ''}/api/v1/runs/${run}/events?limit=150&after=${listed.length}`, { headers: { authorization: `Bearer ${key}` } });
+    const response = await fetch(`${urls[1] ?? ''}/api/v1/runs/${run}/events?limit=150&after=${listed.length}`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
     listed.push(...((await response.json()) as { items: RunEvent[] }).items);
   }
   expect(listed.map((event) => event.seq)).toEqual(Array.from({ length: TASKS + 2 }, (_, i) => i + 1));
@@ -95,8 +103,8 @@ test('two processes give everybody the identical sequence, whatever connections 
 });
 
 const bare = (event: RunEvent): RunEvent => {
-  const { topic: _, ...rest } = event as RunEvent & { topic?: string };
-  return rest;
+  const { seq, type, at, runId, task, attempt } = event;
+  return { seq, type, at, runId, ...(task !== undefined && { task }), ...(attempt !== undefined && { attempt }) };
 };
 
 test('an idle process stays below 150 MB', async () => {
@@ -105,4 +113,45 @@ test('an idle process stays below 150 MB', async () => {
   const rss = await fresh.rss();
   await fresh.stop();
   expect(rss).toBeLessThan(150 * 2 ** 20);
+});
+
+test('a process that loses every connection to the database answers again and still follows', async () => {
+  const api = apis[0];
+  const run = await start(wide);
+  const following = follow({ urls: [api?.url ?? ''], token: key, run }, () => 1_000);
+  await begin(db, run);
+  await tell(journal, run, { task: 0 });
+  const admin = new pg.Client(base.url);
+  await admin.connect();
+  await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name not like '% journal%'
+    and pid <> pg_backend_pid()`);
+  await admin.end();
+  const read = () => fetch(`${api?.url ?? ''}/api/v1/runs/${run}`, { headers: { authorization: `Bearer ${key}` } });
+  const first = await read();
+  expect([200, 503]).toContain(first.status);
+  for (let status = 0; status !== 200; status = (await read()).status);
+  for (let task = 1; task < TASKS; task++) await tell(journal, run, { task });
+  await close(journal, run);
+  const { events } = await following;
+  expect(events.map((event) => event.seq)).toEqual(Array.from({ length: TASKS + 2 }, (_, i) => i + 1));
+});
+
+test('a process that is asked to end answers what it has begun and ends well', async () => {
+  const api = await anApiProcess({ DATABASE_URL: base.url, TIU_OBJECTS: folder });
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', prefer: 'wait=30' };
+  const runId = randomUUIDv7();
+  const ended = new AbortController();
+  const waiting = fetch(`${api.url}/api/v1/runs`, { method: 'POST', headers, body: JSON.stringify({ definition: wide, runId }) }).finally(
+    () => {
+      ended.abort();
+    },
+  );
+  const stream = fetch(`${apis[0]?.url ?? ''}/api/v1/runs/${runId}/events`, { headers: { ...headers, accept: 'text/event-stream' } });
+  const { authorization } = headers;
+  const isAccepted = async () => (await fetch(`${apis[0]?.url ?? ''}/api/v1/runs/${runId}`, { headers: { authorization } })).status === 200;
+  while (!(await isAccepted())) if (ended.signal.aborted) throw new Error(`not accepted: ${(await waiting).status}`);
+  const code = await api.stop();
+  expect((await waiting).status).toBe(202);
+  expect(code).toBe(0);
+  await (await stream).body?.cancel();
 });

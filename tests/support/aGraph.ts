@@ -16,7 +16,7 @@ const ALL_FINAL = 0b1111110;
 const MASKS = [0b10, 0b10, 0b10, 0b10, 0b1010, ALL_FINAL, 0b100100, 0b110];
 
 /** What a task of a random graph does when it runs. `take` is the branch of a switch. */
-export type Behaviour = { ends: Outcome; take: number };
+type Behaviour = { ends: Outcome; take: number };
 export type RandomGraph = { graph: Graph; behaviour: Behaviour[] };
 
 /** Up to `max` tasks with conditions, joins, failures, switches and `onError: continue`; dependencies point at lower indexes. */

@@ -26,46 +26,52 @@ export function aPlan(definition: Json): Plan {
 
 export type Engine = Awaited<ReturnType<typeof anEngine>>;
 
-/** The activities over a database of their own, with a stand-in for the workflow that runs inline plans to their end. */
-export async function anEngine(executors: Executors = {}, more: Partial<ActivityDeps> = {}) {
-  const base = await aDatabase();
-  const db: Database = await base.open();
-  const journal = createJournal({ url: base.url });
-  const submits = createSubmits({ url: base.url });
-  const commands = createCommands({ url: base.url });
-  const workspace = randomUUID();
-  const objects = new Map<string, Buffer>();
-  const nothing = () => Promise.resolve();
-  const deps: ActivityDeps = {
-    ...{
-      db,
-      journal,
-      executors,
-      kick: () => undefined,
-      started: () => undefined,
-      poke: nothing,
-      requestCancel: nothing,
-      noteCancel: nothing,
-    },
-    objects: {
-      put: (_workspace, bytes) => {
-        const name = createHash('sha256').update(bytes).digest('hex');
-        objects.set(name, bytes);
-        return Promise.resolve({ sha256: name, size: bytes.length });
-      },
-      get: (_workspace, name) => Promise.resolve(objects.get(name) ?? Buffer.alloc(0)),
-    },
-    aborts: { add: () => () => undefined },
-    solo: () => Promise.reject(new Problem('task_crashed_worker')),
-    random: () => 0,
-    log: { warn: () => undefined },
-    ...more,
-  };
-  const activities = createActivities(deps);
-  const inActivity = <A extends unknown[], R>(activity: (...args: A) => Promise<R>, ...args: A): Promise<R> =>
-    new MockActivityEnvironment().run(activity, ...args) as Promise<R>;
+const nothing = () => Promise.resolve();
 
-  async function submit(plan: Plan, input: Json = {}): Promise<string> {
+function inMemoryObjects() {
+  const objects = new Map<string, Buffer>();
+  const store: ActivityDeps['objects'] = {
+    put: (_workspace, bytes) => {
+      const name = createHash('sha256').update(bytes).digest('hex');
+      objects.set(name, bytes);
+      return Promise.resolve({ sha256: name, size: bytes.length });
+    },
+    get: (_workspace, name) => Promise.resolve(objects.get(name) ?? Buffer.alloc(0)),
+  };
+  return { objects, store };
+}
+
+/** What a run left behind, by plain SQL. */
+function readers(db: Database) {
+  const one = async <T extends object>(name: string, text: string, runId: string): Promise<T> => {
+    const [row] = await db.rows<T & JsonObject>({ name, text, values: [runId] });
+    if (!row) throw new Error(`no ${name} of ${runId}`);
+    return row;
+  };
+  return {
+    statuses: async (runId: string): Promise<Record<string, string>> => {
+      const rows = await db.rows<{ task: number; status: string; names: string[] }>({
+        name: 'statuses',
+        text: `select t.task, t.status, array(select json_array_elements_text(p.body->'graph'->'names')) as names
+          from task t join run r on r.id = t.run join plan p on p.hash = r.plan where t.run = $1 and t.item = -1 order by t.task`,
+        values: [runId],
+      });
+      return Object.fromEntries(rows.map((row) => [row.names[row.task] ?? '', row.status]));
+    },
+    events: (runId: string) =>
+      db.rows<{ seq: string; type: string; task: number | null; item: number | null; data: Json }>({
+        name: 'events',
+        text: 'select seq, type, task, item, data from run_event where run = $1 order by seq',
+        values: [runId],
+      }),
+    state: (runId: string) =>
+      one<{ status: string; open: number; last_seq: string; failure: Json }>('state', 'select * from run_state where run = $1', runId),
+    output: async (runId: string) => (await one<{ output: Json }>('output', 'select output from run_output where run = $1', runId)).output,
+  };
+}
+
+function submitter(submits: ReturnType<typeof createSubmits>, workspace: string) {
+  return async (plan: Plan, input: Json = {}): Promise<string> => {
     const body = canonicalJson(plan);
     const submitted = await submits.submitRun({
       ...{
@@ -79,10 +85,34 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
       ...{ plan: { hash: sha256(body), body }, input: JSON.stringify(input), priority: 0, labels: {}, createdBy: 'test' },
     });
     return submitted.runId;
-  }
+  };
+}
 
+const inActivity = async <A extends unknown[], R>(activity: (...args: A) => Promise<R>, ...args: A): Promise<R> =>
+  await new MockActivityEnvironment().run(activity, ...args);
+
+/** The activities over a database of their own, with a stand-in for the workflow that runs inline plans to their end. */
+export async function anEngine(executors: Executors = {}, more: Partial<ActivityDeps> = {}) {
+  const base = await aDatabase();
+  const db: Database = await base.open();
+  const journal = createJournal({ url: base.url });
+  const submits = createSubmits({ url: base.url });
+  const commands = createCommands({ url: base.url });
+  const workspace = randomUUID();
+  const { objects, store } = inMemoryObjects();
+  const deps: ActivityDeps = {
+    ...{ db, journal, executors, objects: store, kick: () => undefined, started: () => undefined },
+    ...{ poke: nothing, requestCancel: nothing, noteCancel: nothing, random: () => 0 },
+    aborts: { add: () => () => undefined },
+    solo: () => Promise.reject(new Problem('task_crashed_worker')),
+    log: { warn: () => undefined },
+    ...more,
+  };
+  const activities = createActivities(deps);
+  const submit = submitter(submits, workspace);
   return {
     ...{ db, journal, commands, workspace, activities, deps, inActivity, submit, url: base.url, objects },
+    ...readers(db),
     /** Submits a definition of inline tasks and runs it to its end. @returns the run's id */
     run: async (definition: Json, input: Json = {}): Promise<string> => {
       const runId = await submit(aPlan(definition), input);
@@ -90,38 +120,6 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
       if (!('ended' in loaded) && loaded.closed === null)
         throw new Error(`the first segment did not close the run: ${JSON.stringify(loaded)}`);
       return runId;
-    },
-    statuses: async (runId: string): Promise<Record<string, string>> => {
-      const rows = await db.rows<{ task: number; status: string; names: string[] }>({
-        name: 'statuses',
-        text: `select t.task, t.status, array(select json_array_elements_text(p.body->'graph'->'names')) as names
-          from task t join run r on r.id = t.run join plan p on p.hash = r.plan where t.run = $1 and t.item = -1 order by t.task`,
-        values: [runId],
-      });
-      return Object.fromEntries(rows.map((row) => [row.names[row.task] ?? '', row.status]));
-    },
-    events: async (runId: string) =>
-      db.rows<{ seq: string; type: string; task: number | null; item: number | null; data: Json }>({
-        name: 'events',
-        text: 'select seq, type, task, item, data from run_event where run = $1 order by seq',
-        values: [runId],
-      }),
-    state: async (runId: string) => {
-      const [row] = await db.rows<JsonObject & { status: string; open: number; last_seq: string; failure: Json }>({
-        name: 'state',
-        text: 'select * from run_state where run = $1',
-        values: [runId],
-      });
-      if (!row) throw new Error('no such run');
-      return row;
-    },
-    output: async (runId: string) => {
-      const [row] = await db.rows<{ output: Json }>({
-        name: 'output',
-        text: 'select output from run_output where run = $1',
-        values: [runId],
-      });
-      return row?.output;
     },
     close: async () => {
       await Promise.all([journal.close(), submits.close(), commands.close()]);

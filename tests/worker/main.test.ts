@@ -93,6 +93,16 @@ test('a hundred runs at once all finish', async () => {
   for (const runId of runs) await ended(runId, 'completed');
 });
 
+test('it survives that every connection to the database breaks', async () => {
+  const owner = await base.open('tiu_owner', 1);
+  await owner.pool.query(
+    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+  );
+  const runId = await until(() => submit(aDefinition({ a: aTask })).catch(() => undefined));
+  await until(async () => (await stateOf(db, runId).catch(() => undefined))?.status === 'completed', 20_000);
+  expect(worker.exitCode).toBeNull();
+});
+
 test('its metrics can be read', async () => {
   const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
   expect(/^tiu_run_starts_total\{.*$/m.exec(text)?.[0]).toMatch(/result="ok"/);

@@ -72,3 +72,10 @@ test('waiting runs survive a wiped Temporal: they are started again from the row
   const next = await aRun(db);
   await statusIs(next, 'completed');
 }, 90_000);
+
+test('a worker ends within its grace while Temporal is down', async () => {
+  await kill();
+  const from = performance.now();
+  await worker.stop();
+  expect(performance.now() - from).toBeLessThan(5_000);
+}, 30_000);

@@ -1,4 +1,5 @@
 // npm packages, exactly as the lockfile says, without any install script.
+import fs from 'node:fs';
 import path from 'node:path';
 import { ROOT, readOr, run, say } from './ground.mjs';
 import { env24 } from './node.mjs';
@@ -16,8 +17,9 @@ function packagesAreThere() {
     (file) => JSON.parse(readOr(path.join(ROOT, file), '{"packages":{}}')).packages,
   );
   const mayLack = (entry) => entry.optional === true || entry.peer === true || entry.devOptional === true;
+  const isThere = (at, entry) => have[at].integrity === entry.integrity && fs.existsSync(path.join(ROOT, at));
   return (
     Object.keys(have).length > 0 &&
-    Object.entries(want).every(([at, entry]) => at === '' || (have[at] ? have[at].integrity === entry.integrity : mayLack(entry)))
+    Object.entries(want).every(([at, entry]) => at === '' || (have[at] ? isThere(at, entry) : mayLack(entry)))
   );
 }

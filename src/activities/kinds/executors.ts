@@ -13,9 +13,7 @@ export type ExecutorDeps = {
   objects: ObjectStore;
   archives: Archives;
   syntax: Pick<Syntax, 'check'>;
-  http: HttpClient;
-  /** Of a response body, bytes. */
-  maxBodyBytes: number;
+  http: Pick<HttpClient, 'send'>;
   recordArtifact: RecordArtifact;
   /** Milliseconds since 1970. */
   now: () => number;

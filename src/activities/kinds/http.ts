@@ -1,11 +1,10 @@
-import { pipeline, Transform, type Readable } from 'node:stream';
 import { isObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { Problem } from '../../domain/problem.ts';
 import { toProblem, type HttpClient, type HttpResponse } from '../../providers/http/httpClient.ts';
 import type { Execution, Executor } from './executor.ts';
 import { storeArtifact, type StoreDeps } from './storedArtifact.ts';
 
-export type HttpDeps = StoreDeps & { http: HttpClient; maxBodyBytes: number; now: () => number };
+export type HttpDeps = StoreDeps & { http: Pick<HttpClient, 'send'>; now: () => number };
 
 /** Of an unexpected answer's body that the failure keeps, bytes. */
 const EXCERPT = 4_096;
@@ -58,6 +57,9 @@ function expects(expected: Json | undefined, status: number): boolean {
   return list.some((one) => Number(one) === status || one === `${Math.floor(status / 100)}xx`);
 }
 
+/** The only statuses below 500 that may change by themselves (RFC 9110, 8470, 6585). */
+const WORTH_ANOTHER_TRY = new Set([408, 425, 429]);
+
 async function unexpected(response: HttpResponse, signal: AbortSignal, now: number): Promise<unknown> {
   const { status, headers } = response;
   const kept: Buffer[] = [];
@@ -77,6 +79,7 @@ async function unexpected(response: HttpResponse, signal: AbortSignal, now: numb
   return new Problem('http_status', {
     detail: `The answer was ${status}`,
     data: { status, headers, body },
+    final: status < 500 && !WORTH_ANOTHER_TRY.has(status),
     ...(retryAfterMs === null ? {} : { retryAfterMs }),
   });
 }
@@ -95,12 +98,7 @@ async function outputOf(
   input: JsonObject,
   { response, execution }: { response: HttpResponse; execution: Execution },
 ): Promise<Json> {
-  const { headers } = response;
-  if (Number(headers['content-length']) > deps.maxBodyBytes && input.method !== 'HEAD') {
-    response.body.destroy();
-    throw tooLarge(deps.maxBodyBytes);
-  }
-  const body = bounded(response.body, deps.maxBodyBytes);
+  const { headers, body } = response;
   try {
     if (input.as === 'artifact') {
       const mediaType = headers['content-type'] ?? 'application/octet-stream';
@@ -111,20 +109,6 @@ async function outputOf(
   } catch (error) {
     throw toProblem(error, execution.signal);
   }
-}
-
-const tooLarge = (max: number) => new Problem('http_response_too_large', { data: { max } });
-
-/** The same stream, failing beyond the limit; a fault of the source becomes its own. */
-function bounded(source: Readable, max: number): Readable {
-  let size = 0;
-  const limit = new Transform({
-    transform: (chunk: Buffer, _encoding, done) => {
-      size += chunk.length;
-      done(size > max ? tooLarge(max) : null, chunk);
-    },
-  });
-  return pipeline(source, limit, () => undefined);
 }
 
 function nameOf(url: string): string {

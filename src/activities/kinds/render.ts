@@ -1,6 +1,6 @@
 import type { Executor } from './executor.ts';
 import { storeArtifact, type StoreDeps } from './storedArtifact.ts';
-import { renderTemplate } from './template.ts';
+import { renderTemplate } from '../../providers/template/template.ts';
 
 const EXTENSIONS: Record<string, string> = {
   'text/html': '.html',

@@ -89,17 +89,15 @@ function place(error: unknown, text: string): string {
   return ` (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1})`;
 }
 
+/** By level and without recursion, so that no depth can hurt. */
 function checkDepth(root: unknown): void {
   let level: unknown[] = [root];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > MAX_DEPTH) throw new Problem('malformed_body', { detail: `The body is nested deeper than ${MAX_DEPTH} levels` });
-    const next: unknown[] = [];
-    for (const value of level) {
-      if (typeof value === 'number' && !Number.isFinite(value))
-        throw new Problem('number_out_of_range', { detail: 'A number is too large' });
-      if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) next.push(inner);
+    if (level.some((value) => typeof value === 'number' && !Number.isFinite(value))) {
+      throw new Problem('number_out_of_range', { detail: 'A number is too large' });
     }
-    level = next;
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? (Object.values(value) as unknown[]) : []));
   }
 }
 

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Problem, PROBLEMS } from '../../domain/problem.ts';
 
@@ -18,13 +17,18 @@ export type ProblemBody = {
 /** Whatever was thrown as a problem: what nobody expected says nothing about itself. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  const code = (error as { code?: unknown }).code;
-  return new Problem(unreachable(code) ? 'unavailable' : 'internal', { cause: error, ...(unreachable(code) && { retryAfterMs: 1_000 }) });
+  if (!isAway(error)) return new Problem('internal', { cause: error });
+  return new Problem('unavailable', { cause: error, retryAfterMs: 1_000 });
 }
 
-/** PostgreSQL is away, starting, stopping, full or slow: the client may try again. */
-const unreachable = (code: unknown): boolean =>
-  typeof code === 'string' && /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|08|53|57|55P03|40001|40P01|25P0[34])/.test(code);
+/** PostgreSQL is away, starting, stopping, full or slow: the client may try again. The driver reports a lost connection without a code. */
+const isAway = (error: unknown): boolean => {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === 'string') return /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|08|53|57|55P03|40001|40P01|25P0[34])/.test(code);
+  return (
+    typeof message === 'string' && /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/.test(message)
+  );
+};
 
 export function presentProblem(problem: Problem, requestId: string): ProblemBody {
   const { status, title } = PROBLEMS[problem.code];
@@ -63,10 +67,4 @@ export function answerRaw(socket: Socket, problem: Problem, requestId: string): 
   };
   const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${problem.status} ${problem.code}\r\n${head.join('')}\r\n${body}`);
-}
-
-export function answer(response: ServerResponse, problem: Problem, requestId: string): void {
-  for (const [name, value] of Object.entries(problemHeaders(problem))) response.setHeader(name, value);
-  response.statusCode = problem.status;
-  response.end(JSON.stringify(presentProblem(problem, requestId)));
 }

@@ -3,7 +3,7 @@ import { listen } from '../../db/listen.ts';
 import type { Log } from '../deps.ts';
 
 /** Runs that something was committed to; undefined = maybe any: look for yourself. */
-export type Change = ReadonlySet<string> | undefined;
+type Change = ReadonlySet<string> | undefined;
 
 export type Feed = {
   /** @returns removes the listener */

@@ -39,7 +39,13 @@ export function createRooms(deps: { db: Database; plans: Plans; feed: Feed; log:
     },
     follow: async (run, after, reader) => {
       const { plan } = await deps.plans.get(run.plan);
-      const room = rooms.get(run.id) ?? { run: run.id, names: plan.graph.names, head: run.last_seq, followers: new Set(), ahead: new Map() };
+      const room = rooms.get(run.id) ?? {
+        run: run.id,
+        names: plan.graph.names,
+        head: run.last_seq,
+        followers: new Set(),
+        ahead: new Map(),
+      };
       const follower: Follower = { reader, sent: Math.min(after, run.last_seq), state: 'reading' };
       const stop = enter(room, follower);
       look(run.id); // what was committed since `run` was read
@@ -54,7 +60,11 @@ export function createRooms(deps: { db: Database; plans: Plans; feed: Feed; log:
 }
 
 /** Reads what is new in rooms that something may have happened to; one query per burst of changes. */
-function createPump(deps: { db: Database; feed: Feed; log: Log }, rooms: ReadonlyMap<string, Room>, news: readonly News[]): (run: string) => void {
+function createPump(
+  deps: { db: Database; feed: Feed; log: Log },
+  rooms: ReadonlyMap<string, Room>,
+  news: readonly News[],
+): (run: string) => void {
   const dirty = new Set<string>();
   let suspect = false; // any room may have news
 

@@ -127,6 +127,7 @@ async function subscribeRun(deps: Deps, socket: Client, target: { topic: string;
     full: () => buffered(socket.conn) > BUFFER,
     drained: () => drained(socket.conn, BUFFER / 4),
     behind: (seq) => {
+      deps.metrics.behind.inc();
       leave(socket, topic);
       socket.emit('behind', { topic, seq });
     },

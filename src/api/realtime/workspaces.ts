@@ -1,4 +1,4 @@
-import { findRuns, listRuns, workspaceHeads } from '../../db/repositories/runs.ts';
+import { findRuns, listRuns, workspaceHeads, type RunRow } from '../../db/repositories/runs.ts';
 import type { Database } from '../../db/database.ts';
 import type { Config } from '../../runtime/config.ts';
 import type { Log } from '../deps.ts';
@@ -31,21 +31,12 @@ export function createWorkspaces(deps: { db: Database; feed: Feed; log: Log; con
   const touched = new Set<string>();
   let suspect = false;
 
-  const refresh = async (workspace: string, known: Known, hints: string[], all: boolean): Promise<void> => {
-    const others = all ? [...hints, ...known.open] : hints;
-    const heads = await workspaceHeads(deps.db, { workspace, newest: all ? NEWEST : 0, others });
-    const changed = heads.filter((head) => head.last_seq > (known.heads.get(head.run) ?? 0)).map((head) => head.run);
-    if (changed.length === 0) return;
-    const rows = await findRuns(deps.db, { workspace, ids: changed });
-    for (const row of rows) {
-      known.heads.set(row.id, row.last_seq);
-      if (row.finished === null) known.open.add(row.id);
-      else known.open.delete(row.id);
-    }
-    if (known.heads.size > REMEMBERED)
-      for (const run of [...known.heads.keys()].slice(0, REMEMBERED / 2)) if (!known.open.has(run)) known.heads.delete(run);
+  const refresh = async (known: Known, scope: { workspace: string; newest: number; others: string[] }): Promise<void> => {
+    const rows = await changedRuns(deps.db, known, scope);
+    for (const row of rows) remember(known, row);
+    forget(known);
     const runs = rows.map((row) => presentRun(deps.config, row));
-    for (const listener of listeners) listener(workspace, runs);
+    if (runs.length > 0) for (const listener of listeners) listener(scope.workspace, runs);
   };
   const look = coalesce(
     async () => {
@@ -53,7 +44,8 @@ export function createWorkspaces(deps: { db: Database; feed: Feed; log: Log; con
       const all = suspect;
       touched.clear();
       suspect = false;
-      for (const [workspace, known] of watched) await refresh(workspace, known, hints, all);
+      for (const [workspace, known] of watched)
+        await refresh(known, { workspace, newest: all ? NEWEST : 0, others: all ? [...hints, ...known.open] : hints });
       await new Promise((resolve) => setTimeout(resolve, WINDOW_MS));
     },
     (error) => {
@@ -76,10 +68,8 @@ export function createWorkspaces(deps: { db: Database; feed: Feed; log: Log; con
       const filter = { workspace, status: [], labels: [], workflow: undefined, since: undefined };
       const rows = await listRuns(deps.db, filter, { before: undefined, limit: NEWEST });
       const known = watched.get(workspace);
-      // what this snapshot shows may be older than what the others were told: tell it again
-      for (const row of rows) if (known && row.last_seq < (known.heads.get(row.id) ?? 0)) known.heads.set(row.id, row.last_seq);
-      for (const row of rows) if (known && !known.heads.has(row.id)) known.heads.set(row.id, row.last_seq);
-      for (const row of rows) if (known && row.finished === null) known.open.add(row.id);
+      // what this snapshot shows may be older than what the others were told: then it is told again
+      for (const row of rows) if (known) remember(known, row);
       return rows.map((row) => presentRun(deps.config, row));
     },
     watch: (workspace) => {
@@ -92,4 +82,22 @@ export function createWorkspaces(deps: { db: Database; feed: Feed; log: Log; con
       };
     },
   };
+}
+
+async function changedRuns(db: Database, known: Known, scope: { workspace: string; newest: number; others: string[] }): Promise<RunRow[]> {
+  const heads = await workspaceHeads(db, scope);
+  const ids = heads.filter((head) => head.last_seq > (known.heads.get(head.run) ?? 0)).map((head) => head.run);
+  return ids.length === 0 ? [] : findRuns(db, { workspace: scope.workspace, ids });
+}
+
+function remember(known: Known, row: RunRow): void {
+  known.heads.set(row.id, row.last_seq);
+  if (row.finished === null) known.open.add(row.id);
+  else known.open.delete(row.id);
+}
+
+function forget({ heads, open }: Known): void {
+  if (heads.size <= REMEMBERED) return;
+  const oldest = [...heads.keys()].slice(0, REMEMBERED / 2);
+  for (const run of oldest) if (!open.has(run)) heads.delete(run);
 }

@@ -25,15 +25,15 @@ export const runCommand = (cli: Cli): Command =>
     )
     .option('-w, --watch', 'follow it to its end')
     .option('--wait <seconds>', 'wait so long for its end', wholeNumber)
-    .option('--json', 'print the run as JSON')
+    .option('--json', 'print the run (with --watch also each event) as a line of JSON')
     .action(async (file: string, options: Options) => {
       const { terminal } = cli;
       const { readDefinitionFile } = await import('../readDefinitionFile.ts'); // the parser and the checker take a while to load
       const { text, artifactFields } = readDefinitionFile(terminal, file);
-      const inputs = readInputs(options.input, artifactFields);
+      const inputs = readInputs(options.input, artifactFields, terminal.cwd);
       const client = cli.connect();
       const say = options.json ? terminal.err : terminal.out;
-      const input = { ...inputs.input, ...(await uploadAll(client, inputs, say)) };
+      const input = { ...inputs.input, ...(await uploadAll(client, inputs, { say, cwd: terminal.cwd })) };
       const started = await client.runs.start({ definition: text, input });
       say(`run ${started.id}\n`);
       await finish(client, terminal, { started, options });
@@ -41,7 +41,7 @@ export const runCommand = (cli: Cli): Command =>
 
 async function finish(client: Client, terminal: Terminal, { started, options }: { started: Run; options: Options }): Promise<void> {
   const run = await reached(client, terminal, { runId: started.id, options });
-  if (options.json) terminal.out(`${JSON.stringify(run, null, 2)}\n`);
+  if (options.json) terminal.out(`${JSON.stringify(run)}\n`);
   else if (isClosedRun(run)) terminal.out(await summary(client, run));
   else terminal.out(`${run.status}; follow it with: tiu watch ${run.id}\n`);
   exitFor(run);
@@ -55,13 +55,15 @@ async function reached(client: Client, terminal: Terminal, { runId, options }: {
   return client.runs.wait(runId, { signal });
 }
 
-async function uploadAll(client: Client, { uploads }: Inputs, say: (text: string) => void): Promise<Record<string, string>> {
+type Telling = { say: (text: string) => void; cwd: string };
+
+async function uploadAll(client: Client, { uploads }: Inputs, { say, cwd }: Telling): Promise<Record<string, string>> {
   const uploaded: Record<string, string> = {};
   for (const { field, path: at } of uploads) {
     const { sha256, size, files } = await uploadPath(client, at);
     if (files === 0) throw new CliError(EXIT.usage, `--input ${field}: there are no files in ${at}`);
     say(
-      `${field}: ${count(files, 'file')} of ${path.relative(process.cwd(), at) || '.'}, ${Math.ceil(size / 1024)} KiB, as ${sha256.slice(0, 12)}\n`,
+      `${field}: ${count(files, 'file')} of ${path.relative(cwd, at) || '.'}, ${Math.ceil(size / 1024)} KiB, as ${sha256.slice(0, 12)}\n`,
     );
     uploaded[field] = sha256;
   }

@@ -1,4 +1,4 @@
-import { defineEntity, p, type InferEntity } from '@mikro-orm/core';
+import { defineEntity, p } from '@mikro-orm/core';
 
 /** A principal of a workspace. Only the SHA-256 of the key is kept. */
 export const ApiKey = defineEntity({
@@ -16,4 +16,3 @@ export const ApiKey = defineEntity({
     version: p.integer().version(),
   },
 });
-export type ApiKeyRow = InferEntity<typeof ApiKey>;

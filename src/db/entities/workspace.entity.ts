@@ -1,4 +1,4 @@
-import { defineEntity, p, type InferEntity } from '@mikro-orm/core';
+import { defineEntity, p } from '@mikro-orm/core';
 
 /** Everything but plans belongs to a workspace. */
 export const Workspace = defineEntity({
@@ -10,4 +10,3 @@ export const Workspace = defineEntity({
     created: p.datetime().length(3),
   },
 });
-export type WorkspaceRow = InferEntity<typeof Workspace>;

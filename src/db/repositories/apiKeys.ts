@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { Scope } from '../../domain/access/can.ts';
 import type { Database } from '../database.ts';
 import { ApiKey } from '../entities/apiKey.entity.ts';
+import { Audit } from '../entities/audit.entity.ts';
 
 const FORMAT = /^tiu_[0-9a-f]{32}_[A-Za-z0-9_-]{43}$/;
 
@@ -10,20 +11,31 @@ export type KeyHolder = { id: string; workspace: string; scopes: Scope[] };
 
 const hashOf = (key: string): Buffer => createHash('sha256').update(key).digest();
 
-/** Makes a key of a workspace. The key itself is in the answer and nowhere else. */
+/** Makes a key of a workspace. The key itself is in the answer and nowhere else. @param input.by who makes it */
 export async function createApiKey(
   db: Database,
-  input: { workspace: string; name: string; scopes: readonly Scope[] },
+  input: { workspace: string; name: string; scopes: readonly Scope[]; by: string },
 ): Promise<ApiKeyInfo & { key: string }> {
+  const { workspace, name } = input;
   const id = randomUUIDv7();
   const key = `tiu_${id.replaceAll('-', '')}_${randomBytes(32).toString('base64url')}`;
   const scopes = [...new Set(input.scopes)].sort();
   const created = new Date();
-  await db.orm.em
-    .fork()
-    .insert(ApiKey, { id, workspace: input.workspace, name: input.name, hash: hashOf(key), scopes, created, version: 1 });
-  return { id, key, name: input.name, scopes, created, lastUsed: null };
+  await db.orm.em.fork().transactional(async (em) => {
+    await em.insert(ApiKey, { id, workspace, name, hash: hashOf(key), scopes, created, version: 1 });
+    await em.insert(Audit, auditOf('key.create', { id, workspace, by: input.by }));
+  });
+  return { id, key, name, scopes, created, lastUsed: null };
 }
+
+const auditOf = (action: string, key: { id: string; workspace: string; by: string }) => ({
+  id: randomUUIDv7(),
+  workspace: key.workspace,
+  actor: key.by,
+  action,
+  subject: `key:${key.id}`,
+  at: new Date(),
+});
 
 /** Whose key this is; undefined for one that is malformed, unknown or revoked. */
 export async function findKeyHolder(db: Database, key: string): Promise<KeyHolder | undefined> {
@@ -58,11 +70,12 @@ export async function listApiKeys(
 }
 
 /** @returns false if there is no such key in the workspace, or it was revoked before */
-export async function revokeApiKey(db: Database, key: { workspace: string; id: string }): Promise<boolean> {
-  const changed = await db.orm.em
-    .fork()
-    .nativeUpdate(ApiKey, { id: key.id, workspace: key.workspace, revoked: null }, { revoked: new Date() });
-  return changed === 1;
+export async function revokeApiKey(db: Database, key: { workspace: string; id: string; by: string }): Promise<boolean> {
+  return db.orm.em.fork().transactional(async (em) => {
+    const changed = await em.nativeUpdate(ApiKey, { id: key.id, workspace: key.workspace, revoked: null }, { revoked: new Date() });
+    if (changed === 1) await em.insert(Audit, auditOf('key.revoke', key));
+    return changed === 1;
+  });
 }
 
 /** Notes that a key was used, at most once a minute. */

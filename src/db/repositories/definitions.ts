@@ -1,3 +1,4 @@
+import { randomUUIDv7 } from 'node:crypto';
 import type { Database } from '../database.ts';
 
 export type DefinitionRow = {
@@ -35,10 +36,13 @@ export async function storeDefinition(db: Database, definition: NewDefinition): 
   const rows = await db.rows<DefinitionRow>({
     name: 'definition_store',
     text: `with p as (insert into plan (hash, body, created) values ($8, $9, clock_timestamp()) on conflict do nothing),
-      n as (select coalesce(max(number), 0) + 1 as number from definition where workspace = $1 and name = $2)
-      insert into definition (workspace, name, number, version, hash, title, source, media_type, plan, created, created_by)
+      n as (select coalesce(max(number), 0) + 1 as number from definition where workspace = $1 and name = $2),
+      stored as (insert into definition (workspace, name, number, version, hash, title, source, media_type, plan, created, created_by)
       select $1, $2, n.number, $3, $4, $5, $6, $7, $8, clock_timestamp(), $10 from n
-      on conflict do nothing returning ${COLUMNS}`,
+      on conflict do nothing returning *),
+      a as (insert into audit (id, workspace, actor, action, subject, at)
+        select $11, workspace, created_by, 'workflow.store', 'workflow:' || name || '/' || number, created from stored)
+      select ${COLUMNS} from stored`,
     values: [
       definition.workspace,
       definition.name,
@@ -50,6 +54,7 @@ export async function storeDefinition(db: Database, definition: NewDefinition): 
       definition.plan.hash,
       definition.plan.body,
       definition.by,
+      randomUUIDv7(),
     ],
   });
   if (rows[0]) return { ...rows[0], fresh: true };

@@ -12,6 +12,6 @@ export async function ensureOwner(db: Database, input: { workspaceName: string }
     values: [randomUUIDv7(), input.workspaceName],
   });
   const workspace = rows[0]?.id ?? '';
-  const { key } = await createApiKey(db, { workspace, name: 'owner', scopes: SCOPES });
+  const { key } = await createApiKey(db, { workspace, name: 'owner', scopes: SCOPES, by: 'owner' });
   return { workspace, key };
 }

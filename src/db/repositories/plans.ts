@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Plan } from '../../domain/plan/plan.ts';
 import type { Database } from '../database.ts';
 
-export type StoredPlan = { plan: Plan; text: string };
+type StoredPlan = { plan: Plan; text: string };
 export type Plans = { get: (hash: string) => Promise<StoredPlan> };
 
 /** Plans by the hex of their hash. Content never changes, so what was read once is kept while there is room. */

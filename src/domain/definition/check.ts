@@ -1,5 +1,6 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
 import type { Issue } from '../problem.ts';
+import { canonicalJson } from './canonical.ts';
 import { checkRunExpressions, checkTaskExpressions } from './checkExpressions.ts';
 import { checkDependencies, checkGraph } from './checkGraph.ts';
 import { checkTask, kindOf } from './checkTask.ts';
@@ -46,8 +47,14 @@ function checkTasks(read: ReadDocument, ids: ReadonlySet<string>, report: Report
 }
 
 function checkSchemas(read: ReadDocument, { faults }: Schemas, report: Report): void {
+  const known = new Map<string, Issue[]>();
   const check = (schema: JsonSchema | undefined, at: string): void => {
-    for (const issue of schema === undefined ? [] : faults(schema)) report({ ...issue, pointer: at + issue.pointer });
+    if (schema === undefined || known.size > LIMITS.schemas) return;
+    const text = canonicalJson(schema);
+    const found = known.get(text) ?? faults(schema);
+    known.set(text, found);
+    for (const issue of found) report({ ...issue, pointer: at + issue.pointer });
+    if (known.size > LIMITS.schemas) report({ pointer: at, code: 'too_large', message: `at most ${LIMITS.schemas} different schemas` });
   };
   check(read.input?.schema, '/input/schema');
   for (const [id, task] of Object.entries(read.tasks ?? {})) check(task.output?.schema, `${child('/tasks', id)}/output/schema`);

@@ -1,6 +1,7 @@
 import { isObject, type Json } from '../json.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { KINDS } from '../kinds/kinds.ts';
+import { PROBLEMS } from '../problem.ts';
 import { durationMs } from './duration.ts';
 import { LIMITS } from './limits.ts';
 import { didYouMean } from './names.ts';
@@ -33,6 +34,7 @@ export function checkTask(
   if (read.retry !== undefined) {
     const pointer = child(at, 'retry');
     if (!isRetryable(kind)) report({ pointer, code: 'not_applicable', message: `${kind.name} has no failure that a retry could cure` });
+    checkCodes(read.retry, kind, { at: pointer, report });
     const { delay, maxDelay } = read.retry;
     if (delay !== undefined && maxDelay !== undefined && delay > maxDelay)
       report({ pointer: child(pointer, 'delay'), code: 'invalid_value', message: 'is longer than maxDelay' });
@@ -40,6 +42,18 @@ export function checkTask(
 }
 
 type Place = { at: string; report: Report };
+
+function checkCodes(retry: NonNullable<ReadTask['retry']>, kind: Kind, { at, report }: Place): void {
+  for (const list of ['codes', 'except'] as const)
+    for (const [i, code] of (retry[list] ?? []).entries())
+      if (!Object.hasOwn(PROBLEMS, code))
+        report({
+          pointer: child(child(at, list), i),
+          code: 'unknown_failure',
+          message: `nothing fails with "${code}"`,
+          ...didYouMean(code, Object.keys(kind.failures)),
+        });
+}
 
 function checkFields(given: { [field: string]: Json }, kind: Kind, { at, report }: Place): void {
   for (const name of Object.keys(given))

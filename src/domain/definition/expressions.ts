@@ -25,7 +25,7 @@ export function expressionsOf(task: DefinitionTask, kind: Kind): TaskExpression[
 }
 
 /** The condition of each case of a switch, with its place in the task. */
-export function switchConditions(cases: Json | undefined): { at: string; text: string }[] {
+function switchConditions(cases: Json | undefined): { at: string; text: string }[] {
   if (!Array.isArray(cases)) return [];
   return cases.flatMap((entry, i) =>
     isObject(entry) && (typeof entry.if === 'string' || typeof entry.if === 'boolean')

@@ -51,6 +51,7 @@ function countStep(): boolean {
 /** In linear time, whatever the pattern: schemas come from users. */
 const regExp = Object.assign(
   (pattern: string) => {
+    if (pattern.length > LIMITS.patternLength) throw new Error(`a pattern has at most ${LIMITS.patternLength} characters`);
     const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern));
     // Ajv keeps one engine per text of it.
     return { test: (text: string): boolean => compiled.matcher(text).find(), toString: () => pattern };
@@ -86,22 +87,36 @@ function createAjv(useDefaults: boolean): Ajv2020 {
 /** By text: comparing each pair would take minutes on a long list. */
 const isUnique = (wanted: boolean, list: Json[]): boolean => !wanted || new Set(list.map(canonicalJson)).size === list.length;
 
-const plain = createAjv(false);
-const filling = createAjv(true);
+/** An instance never forgets what it generated, so it is replaced now and then. */
+const RENEWED_AFTER = 500;
+const instances = { matching: { ajv: createAjv(false), uses: 0 }, filling: { ajv: createAjv(true), uses: 0 } };
+
+function instanceFor(use: 'matching' | 'filling'): Ajv2020 {
+  const instance = instances[use];
+  if (++instance.uses > RENEWED_AFTER) instances[use] = { ajv: createAjv(use === 'filling'), uses: 1 };
+  return instances[use].ajv;
+}
+
 const meta = new Ajv2020({ strict: false, logger: false, allErrors: true });
 
 const compiled = new WeakMap<object, { matching?: ValidateFunction; filling?: ValidateFunction }>();
 
 function validatorOf(schema: JsonSchema, use: 'matching' | 'filling'): ValidateFunction {
-  if (!isObject(schema)) return plain.compile(schema);
+  if (!isObject(schema)) return instances.matching.ajv.compile(schema);
   const known = compiled.get(schema) ?? {};
   compiled.set(schema, known);
-  const ajv = use === 'filling' ? filling : plain;
+  return (known[use] ??= compileSchema(schema, use));
+}
+
+function compileSchema(schema: JsonObject, use: 'matching' | 'filling'): ValidateFunction {
+  const ajv = instanceFor(use);
   const counted = withSteps(schema);
-  const validate = (known[use] ??= ajv.compile(counted));
-  // The instance would keep every schema it ever saw.
-  ajv.removeSchema(counted);
-  return validate;
+  try {
+    return ajv.compile(counted);
+  } finally {
+    // By name it would meet the next schema of the same `$id`.
+    ajv.removeSchema(counted);
+  }
 }
 
 /** The schema with every reference counted: what references each other can otherwise take exponential time. */
@@ -135,10 +150,19 @@ export const matchesSchema = (schema: JsonSchema, value: Json): Issue[] => run(s
 
 /** The input of a run with the defaults of the schema filled in, or what is wrong with it. `{}` when there is none. */
 export function checkInput(schema: JsonSchema | undefined, input: Json | undefined): { input: Json } | { issues: Issue[] } {
-  const copy = structuredClone(input ?? {});
+  const copy = copyOf(input ?? {});
+  if (copy === undefined) return { issues: [{ pointer: '', code: 'too_deep', message: 'is nested too deeply' }] };
   if (schema === undefined) return { input: copy };
   const issues = run(schema, 'filling', copy);
   return issues.length > 0 ? { issues } : { input: copy };
+}
+
+function copyOf(value: Json): Json | undefined {
+  try {
+    return structuredClone(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What is wrong with a schema itself, by pointers into it. */

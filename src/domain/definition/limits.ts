@@ -28,10 +28,16 @@ export const LIMITS = {
   retries: 100,
   /** Longest duration that may be written, ms: ten years. */
   durationMs: 3650 * 24 * 60 * 60 * 1000,
+  /** Different JSON Schemas in a definition. */
+  schemas: 200,
   /** Characters of one JSON Schema. */
   schemaBytes: 256 * 1024,
+  /** Characters of a regular expression in one. */
+  patternLength: 1_000,
   /** References followed while one value is matched. */
   schemaSteps: 1_000_000,
+  /** Unknown keys of one object that are told. */
+  unknownKeys: 50,
   /** Issues in one answer; the rest is counted in a last one. */
   issues: 200,
 } as const;

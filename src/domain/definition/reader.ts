@@ -1,5 +1,6 @@
 import { isObject, type Json, type JsonObject, type JsonSchema } from '../json.ts';
 import type { Issue } from '../problem.ts';
+import { LIMITS } from './limits.ts';
 import { didYouMean } from './names.ts';
 import { child } from './pointer.ts';
 
@@ -38,11 +39,12 @@ export function fields<S extends Shape>(shape: S, unsupported: readonly string[]
     read: (value, at, report) => {
       if (!isObject(value)) return wrongType('an object', at, report);
       const entries: [string, unknown][] = [];
+      let unknown = 0;
       for (const [key, item] of Object.entries(value)) {
         const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
         if (field !== undefined) entries.push([key, field.read(item, child(at, key), report)]);
         else if (unsupported.includes(key)) report(notSupported(child(at, key), `\`${key}\``));
-        else if (!key.startsWith('x-')) report(unknownKey(key, at, Object.keys(shape)));
+        else if (!key.startsWith('x-') && ++unknown <= LIMITS.unknownKeys) report(unknownKey(key, at, Object.keys(shape)));
       }
       for (const key of needed)
         if (!Object.hasOwn(value, key)) report({ pointer: at, code: 'missing_key', message: `\`${key}\` is required` });

@@ -29,7 +29,7 @@ import {
 const isText = (value: Json): boolean => typeof value === 'string';
 const isList = (value: Json): boolean => Array.isArray(value);
 
-export const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const;
+const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const;
 
 const title = text({ max: LIMITS.titleLength });
 

@@ -94,8 +94,7 @@ function boundsFault(text: string): Issue | undefined {
 function deepestBracket(text: string): number {
   let depth = 0;
   let deepest = 0;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i];
+  for (const character of text) {
     if (character === '[' || character === '{') deepest = Math.max(deepest, ++depth);
     else if (character === ']' || character === '}') depth = Math.max(0, depth - 1);
   }

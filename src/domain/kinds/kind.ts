@@ -5,7 +5,7 @@ import type { TaskClass } from '../plan/plan.ts';
  * How a field of `with` is written: `template` may hold `${…}` anywhere in its value; `literal` may not (it is read by
  * the compiler); `condition` is one expression that gives true or false, written with or without `${ }`.
  */
-export type FieldForm = 'template' | 'literal' | 'condition';
+type FieldForm = 'template' | 'literal' | 'condition';
 
 export type Field = {
   description: string;

@@ -9,7 +9,7 @@ export type NamedEdge = { task: string; when: number[]; branches?: number[]; fro
 export type EdgeSource = Pick<DefinitionTask, 'type' | 'with' | 'dependsOn'> & { named: readonly string[] };
 
 /** The targets of a switch by branch: its cases in order, then `else`. */
-export function branchesOf(task: Pick<DefinitionTask, 'type' | 'with'>): string[][] {
+function branchesOf(task: Pick<DefinitionTask, 'type' | 'with'>): string[][] {
   if (task.type !== 'switch') return [];
   const cases = Array.isArray(task.with.cases) ? task.with.cases : [];
   return [...cases.map((entry) => (isObject(entry) ? words(entry.then) : [])), words(task.with.else)];

@@ -25,7 +25,7 @@ export const FAILED = 2;
 export const SKIPPED = 3;
 export const BLOCKED = 4;
 export const TIMED_OUT = 5;
-export const CANCELLED = 6;
+const CANCELLED = 6;
 export const WAITING = 7;
 
 export const isFinal = (outcome: Outcome): boolean => outcome >= COMPLETED && outcome <= CANCELLED;

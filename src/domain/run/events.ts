@@ -23,6 +23,6 @@ export type RunEvent = {
   task?: string;
   item?: number;
   attempt?: number;
-  /** `{ code, message }` of a failure, `{ until }` of a wait, `{ reason, by }` of a command … */
+  /** `{ code, message }` of a failure, `{ until }` of a wait, `{ items }` of a mapped task that begins, `{ reason, by }` of a command … */
   data?: Json;
 };

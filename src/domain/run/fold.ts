@@ -14,7 +14,8 @@ export function fold(events: readonly RunEvent[], before?: RunView): RunView {
   const given = before ?? emptyView(events[0]?.runId ?? '');
   const draft = { view: { ...given, counts: { ...given.counts }, tasks: { ...given.tasks } }, touched: new Set<string>() };
   for (const event of events) if (event.seq > draft.view.lastSeq) apply(draft, event);
-  return draft.view;
+  const { view } = draft;
+  return { ...view, counts: Object.fromEntries(Object.entries(view.counts).filter(([, n]) => n > 0)) };
 }
 
 /** `touched`: tasks that are copies already, so that a fold over n events costs n, not n times the size of the view. */
@@ -69,8 +70,7 @@ function taskOf({ view, touched }: Draft, id: string): TaskView {
 
 function count(view: RunView, status: TaskStatus, by: 1 | -1): void {
   const n = (view.counts[status] ?? 0) + by;
-  if (n > 0) view.counts[status] = n;
-  else delete view.counts[status];
+  view.counts[status] = n;
 }
 
 function move(task: TaskView, event: RunEvent, status: TaskStatus): void {

@@ -2,7 +2,7 @@ import type { Failure } from '../problem.ts';
 import type { RunStatus, TaskStatus } from '../plan/outcome.ts';
 
 /** How many items of a mapped task, or tasks of a run, are in a status; those not mentioned are pending. */
-export type Counts = { [status in TaskStatus]?: number };
+type Counts = { [status in TaskStatus]?: number };
 
 export type TaskView = {
   status: TaskStatus;

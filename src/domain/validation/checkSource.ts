@@ -51,9 +51,20 @@ function syntaxErrors(tree: SyntaxTree): Found[] {
   const rule: Rule = { id: 'syntax-error', from: 'lenient', kinds: ['ERROR'], check: () => null };
   const errors = tree
     .find(rule.kinds)
+    .filter((node) => !isGrammarGap(node))
     .map((node) => toFound(rule, { severity: 'error', message: `Unexpected ${quote(node.text)}`, covers: node }, node));
-  const missing = tree.missing().map((node) => toFound(rule, { severity: 'error', message: `Missing ${node.kind}` }, node));
+  const missing = tree
+    .missing()
+    .filter((node) => node.kind !== ';')
+    .map((node) => toFound(rule, { severity: 'error', message: `Missing ${node.kind}` }, node));
   return [...errors, ...missing].sort((a, b) => a.start - b.start).slice(0, MAX_SYNTAX_ERRORS);
+}
+
+/** Legal code that the grammars do not know: variance and const modifiers of type parameters, keywords as export names. */
+function isGrammarGap(node: SyntaxNode): boolean {
+  const parent = node.parent?.kind ?? '';
+  if (parent === 'type_parameter' || parent === 'type_parameters') return /\b(?:in|out|const)\b/.test(node.parent?.text ?? '');
+  return /^(?:export|import)_(?:specifier|clause|statement)$/.test(parent) && /^as \w+$/.test(node.text);
 }
 
 const quote = (text: string): string => {

@@ -17,7 +17,7 @@ const WRAPPERS = ['parenthesized_expression', 'as_expression', 'satisfies_expres
 const CONSTANTS = ['null', 'undefined', 'true', 'false', 'number', 'string', 'regex'];
 
 /** Where an expression stands, seen through casts and parentheses. */
-export function placeOf(node: SyntaxNode): { parent: SyntaxNode | null; inner: SyntaxNode } {
+function placeOf(node: SyntaxNode): { parent: SyntaxNode | null; inner: SyntaxNode } {
   let inner = node;
   while (inner.parent !== null && WRAPPERS.includes(inner.parent.kind)) inner = inner.parent;
   return { parent: inner.parent, inner };
@@ -42,8 +42,10 @@ function statementOf(fn: SyntaxNode): SyntaxNode {
   return at;
 }
 
+export type Comments = { inside: string; before: string };
+
 /** Comments inside the body or on its closing line, and the one just before the function. */
-export function commentsOf(fn: SyntaxNode, body: SyntaxNode): { inside: string; before: string } {
+export function commentsOf(fn: SyntaxNode, body: SyntaxNode): Comments {
   const inside = body.children.filter(isComment).map((comment) => comment.text);
   const after = commentAfter(fn);
   return { inside: [...inside, ...(after ? [after.text] : [])].join('\n'), before: commentBefore(statementOf(fn))?.text ?? '' };
@@ -135,12 +137,19 @@ export function isOfBaseClass(method: SyntaxNode, subclassed: (name: string) => 
 
 /** An empty body that is the point of the function. */
 export function isMeantEmpty(fn: SyntaxNode): boolean {
-  if (namesNoop(nameOf(fn))) return true;
+  if (namesNoop(nameOf(fn)) || ignoresItsParameters(fn)) return true;
   if (fn.kind === 'method_definition') return isMeantEmptyMethod(fn);
   if (fn.kind.endsWith('declaration')) return false;
   const { parent } = placeOf(fn);
   if (parent?.kind === 'variable_declarator') return parent.parent?.children[0]?.text !== 'const';
-  return parent?.kind !== 'public_field_definition' && parent?.kind !== 'field_definition';
+  const isField = parent?.kind === 'public_field_definition' || parent?.kind === 'field_definition';
+  return !isField || !parent.children.some((child) => child.kind === 'readonly');
+}
+
+/** All of its parameters are named as unused: `_event`. */
+function ignoresItsParameters(fn: SyntaxNode): boolean {
+  const parameters = meaningful(fn.field('parameters') ?? fn);
+  return fn.field('parameters') !== null && parameters.length > 0 && parameters.every((parameter) => parameter.text.startsWith('_'));
 }
 
 function isMeantEmptyMethod(method: SyntaxNode): boolean {

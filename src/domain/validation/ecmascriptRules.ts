@@ -10,11 +10,12 @@ import {
   printsNotImplemented,
   stringValue,
   throwsNotImplemented,
+  type Comments,
 } from './ecmascript.ts';
 import { commentChecks, credentialFinding, fillerFinding } from './literals.ts';
 import { isStrict, type Finding, type Level, type Rule } from './rule.ts';
-import { enclosing, isComment, meaningful, type Language, type SyntaxNode } from './syntaxNode.ts';
-import { saysStandIn, saysStandInStrongly } from './words.ts';
+import { enclosing, isComment, isKey, isShort, meaningful, type Language, type SyntaxNode } from './syntaxNode.ts';
+import { namesNoop, saysNothingOnPurpose, saysStandIn, saysStandInStrongly } from './words.ts';
 
 const label = (fn: SyntaxNode): string => {
   const name = nameOf(fn);
@@ -24,22 +25,24 @@ const label = (fn: SyntaxNode): string => {
 function stubFunction(fn: SyntaxNode, level: Level): Finding | null {
   const body = fn.field('body');
   if (body === null) return null;
-  if (body.kind !== 'statement_block') return standInExpression(fn, body);
-  const comments = commentsOf(fn, body);
+  if (body.kind !== 'statement_block') return isShortConstant(body) && standsIn(commentsOf(fn, fn)) ? standIn(fn) : null;
   const statements = effectiveStatements(body);
   const [only] = statements;
   if (statements.length > 1) return null;
-  if (only !== undefined && throwsNotImplemented(only)) return isExcusedThrow(fn, level) ? null : notImplemented(fn);
-  if (only === undefined && printsNotImplemented(body)) return notImplemented(fn);
-  const standsIn = saysStandIn(comments.inside) || saysStandInStrongly(comments.before);
-  if (only === undefined) return meaningful(body).length === 0 ? emptyFunction(fn, comments, level) : standsIn ? standIn(fn) : null;
-  return standsIn && only.kind === 'return_statement' && isConstant(meaningful(only)[0]) ? standIn(fn) : null;
+  if (only === undefined) {
+    if (printsNotImplemented(body)) return notImplemented(fn);
+    const comments = commentsOf(fn, body);
+    return meaningful(body).length === 0 ? emptyFunction(fn, comments, level) : standsIn(comments) ? standIn(fn) : null;
+  }
+  if (throwsNotImplemented(only)) return isExcusedThrow(fn, level) ? null : notImplemented(fn);
+  const returnsConstant = only.kind === 'return_statement' && isShortConstant(meaningful(only)[0]);
+  return returnsConstant && standsIn(commentsOf(fn, body)) ? standIn(fn) : null;
 }
 
-const standInExpression = (fn: SyntaxNode, body: SyntaxNode): Finding | null => {
-  const comments = commentsOf(fn, fn);
-  return isConstant(body) && (saysStandIn(comments.inside) || saysStandInStrongly(comments.before)) ? standIn(fn) : null;
-};
+const isShortConstant = (node: SyntaxNode | undefined): boolean => node === undefined || (isShort(node) && isConstant(node));
+
+const standsIn = (comments: Comments): boolean =>
+  saysStandIn(comments.inside) || (saysStandInStrongly(comments.before) && !saysNothingOnPurpose(comments.before));
 
 const notImplemented = (fn: SyntaxNode): Finding => ({
   severity: 'error',
@@ -57,9 +60,9 @@ const standIn = (fn: SyntaxNode): Finding => ({
   covers: fn,
 });
 
-function emptyFunction(fn: SyntaxNode, comments: { inside: string; before: string }, level: Level): Finding | null {
+function emptyFunction(fn: SyntaxNode, comments: Comments, level: Level): Finding | null {
   const found = { rule: 'empty-body', covers: fn };
-  if (saysStandIn(comments.inside) || (comments.inside === '' && saysStandInStrongly(comments.before)))
+  if (standsIn(comments) && !namesNoop(nameOf(fn)))
     return {
       ...found,
       rule: 'todo-body',
@@ -130,9 +133,8 @@ function credential(node: SyntaxNode): Finding | null {
 const VALUE_PLACES = ['variable_declarator', 'pair', 'return_statement', 'assignment_expression', 'arrow_function'];
 
 function fillerText(node: SyntaxNode): Finding | null {
-  if (node.kind === 'jsx_text') return fillerFinding(node.text, false);
-  const isKey = node.parent?.field('key')?.start.offset === node.start.offset;
-  return fillerFinding(stringValue(node), !isKey && VALUE_PLACES.includes(node.parent?.kind ?? ''));
+  if (node.kind === 'jsx_text') return fillerFinding(node.text, () => false);
+  return fillerFinding(stringValue(node), () => VALUE_PLACES.includes(node.parent?.kind ?? '') && !isKey(node));
 }
 
 /** Rules for TypeScript, TSX and JavaScript. */

@@ -6,7 +6,8 @@ import { citesTicket, hasLooseMarker, hasMarker, isCredential, isFillerText, isF
 
 function todoComment(comment: SyntaxNode, level: Level): Finding | null {
   if (!hasMarker(comment.text) && !(isStrict(level) && hasLooseMarker(comment.text))) return null;
-  const note = comment.text.replace(/^[\s*/#]+|[\s*/]+$/g, '').split('\n')[0] ?? '';
+  const lines = comment.text.split('\n');
+  const note = (lines.find(hasMarker) ?? lines.find(hasLooseMarker) ?? '').replace(/^[\s*/#]+|[\s*/]+$/g, '');
   return {
     severity: citesTicket(comment.text) ? 'info' : 'warning',
     message: `Unfinished work: ${note.length > 80 ? `${note.slice(0, 79)}…` : note}`,
@@ -16,9 +17,9 @@ function todoComment(comment: SyntaxNode, level: Level): Finding | null {
 
 export const commentChecks: readonly Rule[] = [{ id: 'todo-comment', from: 'normal', kinds: ['comment'], check: todoComment }];
 
-/** @param isValue whether the text stands where a value is stored or returned */
-export function fillerFinding(text: string, isValue: boolean): Finding | null {
-  if (!isFillerText(text) && !(isValue && isFillerValue(text))) return null;
+/** @param isValue whether the text stands where a value is stored or returned; asked only where it matters */
+export function fillerFinding(text: string, isValue: () => boolean): Finding | null {
+  if (!isFillerText(text) && !(isFillerValue(text) && isValue())) return null;
   return { severity: 'warning', message: 'Filler text', fix: 'Write the real text' };
 }
 

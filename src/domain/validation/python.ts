@@ -6,7 +6,8 @@ import { namesBase, namesNoop, namesNotImplemented, saysNotImplemented } from '.
 const CONSTANTS = ['none', 'true', 'false', 'integer', 'float', 'ellipsis'];
 const DECLARING = /^@\s*(?:\w+\.)*(?:abstractmethod|abstractproperty|abstractclassmethod|abstractstaticmethod|overload)\b/;
 
-export type PythonBody = { docstring: string; statements: SyntaxNode[]; comments: string };
+export type PythonBody = { docstring: string; statements: SyntaxNode[] };
+export type PythonComments = { inside: string; before: string };
 
 const docstringOf = (statement: SyntaxNode | undefined): SyntaxNode | undefined => {
   const expression = statement?.kind === 'expression_statement' ? meaningful(statement)[0] : undefined;
@@ -16,17 +17,21 @@ const docstringOf = (statement: SyntaxNode | undefined): SyntaxNode | undefined 
 /** The decorated definition of a function, or the function itself. */
 const outermost = (fn: SyntaxNode): SyntaxNode => (fn.parent?.kind === 'decorated_definition' ? fn.parent : fn);
 
-/** Body of a function apart from its docstring, with the comments in it, on its lines and just before it. */
+/** Body of a function apart from its docstring. */
 export function bodyOf(fn: SyntaxNode): PythonBody | null {
   const block = fn.field('body');
   if (block === null) return null;
   const all = meaningful(block);
   const docstring = docstringOf(all[0]);
-  const inside = [...fn.children, ...block.children].filter(isComment);
-  const trailing = (outermost(fn).parent?.children ?? []).filter((n) => isComment(n) && belongsTo(n, fn));
-  const before = commentBefore(outermost(fn));
-  const comments = [...inside, ...trailing, ...(before ? [before] : [])].map((comment) => comment.text).join('\n');
-  return { docstring: docstring?.text ?? '', statements: docstring ? all.slice(1) : all, comments };
+  return { docstring: docstring?.text ?? '', statements: docstring ? all.slice(1) : all };
+}
+
+/** Comments in a function and on its last lines, and the one just before it. */
+export function commentsOf(fn: SyntaxNode): PythonComments {
+  const inside = [...fn.children, ...(fn.field('body')?.children ?? [])].filter(isComment);
+  const after = outermost(fn).next;
+  if (after !== null && isComment(after) && belongsTo(after, fn)) inside.push(after);
+  return { inside: inside.map((comment) => comment.text).join('\n'), before: commentBefore(outermost(fn))?.text ?? '' };
 }
 
 /** The grammar puts a comment after the last statement outside the function: on its last line, or indented below it. */
@@ -55,12 +60,6 @@ export function raisesNotImplemented(statement: SyntaxNode): boolean {
   if (statement.kind !== 'raise_statement' || value === undefined) return false;
   const name = value.field('function') ?? value;
   return name.text === 'NotImplemented' || namesNotImplemented(name.text) || saysNotImplemented(textIn(value));
-}
-
-/** Whether the error's own message, not only its type, says that work is missing; true without a message. */
-export function messageSaysNotImplemented(statement: SyntaxNode): boolean {
-  const text = textIn(statement);
-  return text === '' ? statement.text.trim().length < 40 : saysNotImplemented(text);
 }
 
 /** Content of the first string below a node; '' if there is none. */

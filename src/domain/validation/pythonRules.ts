@@ -1,7 +1,7 @@
 import { commentChecks, credentialFinding, fillerFinding } from './literals.ts';
 import * as python from './python.ts';
 import { isStrict, type Finding, type Level, type Rule } from './rule.ts';
-import { isComment, meaningful, type SyntaxNode } from './syntaxNode.ts';
+import { isComment, isKey, isShort, meaningful, type SyntaxNode } from './syntaxNode.ts';
 import { saysNothingOnPurpose, saysNotImplemented, saysStandIn, saysStandInStrongly } from './words.ts';
 
 const label = (fn: SyntaxNode): string => `\`${fn.field('name')?.text ?? ''}\``;
@@ -15,8 +15,9 @@ function stubFunction(fn: SyntaxNode, level: Level): Finding | null {
   if (only === undefined) return emptyFunction(fn, body, level);
   if (python.raisesNotImplemented(only)) return python.isOfBaseClass(fn) && !isStrict(level) ? null : notImplemented(fn);
   if (python.isPrint(only)) return saysNotImplemented(python.textIn(only)) ? notImplemented(fn) : null;
-  const constant = only.kind === 'return_statement' && python.isConstant(meaningful(only)[0]);
-  if (!constant || !(saysStandIn(body.comments) || saysStandInStrongly(body.docstring))) return null;
+  const [value] = meaningful(only);
+  const constant = only.kind === 'return_statement' && (value === undefined || (isShort(value) && python.isConstant(value)));
+  if (!constant || !standsIn(body, python.commentsOf(fn))) return null;
   return {
     severity: 'error',
     message: `${label(fn)} returns a constant where its comment says the real work is missing`,
@@ -25,6 +26,10 @@ function stubFunction(fn: SyntaxNode, level: Level): Finding | null {
     covers: fn,
   };
 }
+
+const standsIn = (body: python.PythonBody, comments: python.PythonComments): boolean =>
+  saysStandIn(comments.inside) ||
+  [body.docstring, comments.before].some((text) => saysStandInStrongly(text) && !saysNothingOnPurpose(text));
 
 const notImplemented = (fn: SyntaxNode): Finding => ({
   severity: 'error',
@@ -36,9 +41,10 @@ const notImplemented = (fn: SyntaxNode): Finding => ({
 
 function emptyFunction(fn: SyntaxNode, body: python.PythonBody, level: Level): Finding | null {
   const found = { covers: fn, fix: 'Implement it, or say in a comment why it does nothing' };
-  if (saysStandIn(body.comments) || saysStandInStrongly(body.docstring))
+  const comments = python.commentsOf(fn);
+  if (standsIn(body, comments) && !python.isMeantEmpty(fn))
     return { ...found, rule: 'todo-body', severity: 'error', message: `${label(fn)} holds only a note that work is missing` };
-  const explained = body.comments !== '' || saysNothingOnPurpose(body.docstring) || python.isOfBaseClass(fn);
+  const explained = comments.inside !== '' || comments.before !== '' || saysNothingOnPurpose(body.docstring) || python.isOfBaseClass(fn);
   const excused = explained || python.isMeantEmpty(fn);
   if (excused && !isStrict(level)) return null;
   if (excused) return { ...found, rule: 'empty-body', severity: 'info', message: `${label(fn)} has an empty body` };
@@ -79,9 +85,10 @@ function credential(node: SyntaxNode): Finding | null {
 }
 
 function fillerText(node: SyntaxNode): Finding | null {
-  const isKey = node.parent?.field('key')?.start.offset === node.start.offset;
-  const isValue = !isKey && ['assignment', 'return_statement', 'pair'].includes(node.parent?.kind ?? '');
-  return fillerFinding(python.textIn(node), isValue);
+  return fillerFinding(
+    python.textIn(node),
+    () => ['assignment', 'return_statement', 'pair'].includes(node.parent?.kind ?? '') && !isKey(node),
+  );
 }
 
 const CREDENTIAL_PLACES = ['assignment', 'pair', 'keyword_argument', 'default_parameter'];

@@ -4,11 +4,12 @@ import { setImmediate } from 'node:timers/promises';
 import { Problem } from '../../domain/problem.ts';
 import { isTar, packingOf } from './format.ts';
 import { createMeter, DEFAULT_LIMITS, type ArchiveLimits } from './limits.ts';
+import type { RawEntry } from './rawEntry.ts';
 import { readTar } from './tar.ts';
 import { unpackStream } from './unpack.ts';
 import { readZip } from './zip.ts';
 
-export type ArchiveEntry = { path: string; size: number; sha256: string };
+type ArchiveEntry = { path: string; size: number; sha256: string };
 
 export type Archive = {
   /** Files only, sorted by path; links and devices are left out. */
@@ -22,9 +23,6 @@ export type Archive = {
 };
 
 const SINGLE = 'file';
-
-/** An entry on its way out of an archive, in the archive's order; a file if it has chunks, to be read before the next. */
-export type RawEntry = { path: string; chunks: AsyncIterable<Buffer> | null; single?: true };
 
 /**
  * Reads a tar, tar.gz, tar.zst or zip whole into memory; anything else is one file.

@@ -1,5 +1,4 @@
-export type ArchiveFormat = 'tar' | 'tar.gz' | 'tar.zst' | 'zip' | 'file';
-export type Packing = 'gzip' | 'zstd' | 'zip' | 'none';
+type Packing = 'gzip' | 'zstd' | 'zip' | 'none';
 
 /** How bytes are packed, by their first bytes, never by a name. */
 export function packingOf(bytes: Buffer): Packing {

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
-import type { RawEntry } from './archive.ts';
 import { safePath } from './limits.ts';
+import type { RawEntry } from './rawEntry.ts';
 
 const FILES = new Set(['file', 'contiguous-file']);
 

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { fromBuffer, type Entry, type Options, type ZipFile } from 'yauzl';
 import { Problem } from '../../domain/problem.ts';
-import type { RawEntry } from './archive.ts';
 import { safePath } from './limits.ts';
+import type { RawEntry } from './rawEntry.ts';
 
 const openZip = promisify<Buffer, Options, ZipFile>(fromBuffer);
 const MODE_TYPE = 0o170000;

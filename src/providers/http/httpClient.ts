@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { pipeline, Transform, type Readable } from 'node:stream';
 import { errors } from 'undici';
 import { Problem } from '../../domain/problem.ts';
 import { createAddressRules } from './addressRules.ts';
@@ -13,7 +13,7 @@ export type HttpSettings = {
   resolve?: Resolve;
 };
 
-export type HttpRequest = { method: string; url: string; headers: Record<string, string>; body: Buffer | null; signal: AbortSignal };
+type HttpRequest = { method: string; url: string; headers: Record<string, string>; body: Buffer | null; signal: AbortSignal };
 /** `body` ends with Problem http_response_too_large beyond the limit; it must be read or destroyed. */
 export type HttpResponse = { status: number; headers: Record<string, string>; body: Readable };
 
@@ -26,6 +26,7 @@ export type HttpClient = {
 
 /** Follows no redirect, uses no proxy, unpacks nothing. */
 export function createHttpClient(settings: HttpSettings): HttpClient {
+  const { maxBodyBytes } = settings;
   const agent = createGuardedAgent(createAddressRules(settings.allow), settings.resolve);
   return {
     send: async (request) => {
@@ -33,13 +34,25 @@ export function createHttpClient(settings: HttpSettings): HttpClient {
       try {
         const { method, headers, body, signal } = request;
         const response = await agent.request({ origin, path, method: method, headers, body, signal });
-        return { status: response.statusCode, headers: flatHeaders(response.headers), body: response.body };
+        return { status: response.statusCode, headers: flatHeaders(response.headers), body: bounded(response.body, maxBodyBytes) };
       } catch (error) {
         throw toProblem(error, request.signal);
       }
     },
     close: () => agent.close(),
   };
+}
+
+/** The same stream, failing beyond the limit; a fault of the source becomes its own. */
+function bounded(source: Readable, max: number): Readable {
+  let size = 0;
+  const limit = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      size += chunk.length;
+      done(size > max ? new Problem('http_response_too_large', { data: { max } }) : null, chunk);
+    },
+  });
+  return pipeline(source, limit, () => undefined);
 }
 
 function targetOf(url: string): { origin: string; path: string } {

@@ -2,10 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { access, mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { Problem } from '../../domain/problem.ts';
 
-export type StoredObject = { sha256: string; size: number };
+type StoredObject = { sha256: string; size: number };
 
 /** Bytes by their content, apart per workspace. Everything rejects with Problem `unavailable` when the disk fails or is full. */
 export type ObjectStore = {

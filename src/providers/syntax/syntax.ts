@@ -68,11 +68,6 @@ export function createSyntax(options: SyntaxOptions = {}): Syntax {
     void work(thread);
   }
 
-  function forget(waiting: Waiting, reason: unknown): void {
-    if (queue.includes(waiting)) queue.splice(queue.indexOf(waiting), 1);
-    waiting.answer.reject(reason);
-  }
-
   return {
     check: async (job, signal) => {
       if (closed) throw new Problem('unavailable');
@@ -80,7 +75,8 @@ export function createSyntax(options: SyntaxOptions = {}): Syntax {
       if (job.source.length > maxSource) throw new Problem('source_too_large', { data: { size: job.source.length, max: maxSource } });
       const waiting: Waiting = { job, answer: Promise.withResolvers() };
       const abort = () => {
-        forget(waiting, signal?.reason);
+        if (queue.includes(waiting)) queue.splice(queue.indexOf(waiting), 1);
+        waiting.answer.reject(signal?.reason);
       };
       signal?.addEventListener('abort', abort);
       queue.push(waiting);

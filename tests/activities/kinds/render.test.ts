@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { createRender } from '../../../src/activities/kinds/render.ts';
-import { renderTemplate } from '../../../src/activities/kinds/template.ts';
+import { renderTemplate } from '../../../src/providers/template/template.ts';
 import type { Json } from '../../../src/domain/json.ts';
 import { aProblem } from '../../providers/aProblem.ts';
 import { aMemoryStore, anExecution, RUN } from './anExecution.ts';

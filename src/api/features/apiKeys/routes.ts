@@ -55,7 +55,7 @@ const create = defineRoute({
   handler: async ({ deps, actor, body }) => {
     const beyond = body.scopes.filter((wanted) => !actor.grants.has(wanted));
     if (beyond.length > 0) throw new Problem('forbidden', { detail: `The key has not: ${beyond.join(', ')}` });
-    const made = await createApiKey(deps.db, { workspace: actor.workspace, ...body });
+    const made = await createApiKey(deps.db, { workspace: actor.workspace, by: actor.principal, ...body });
     const shown = presentKey(made);
     return {
       status: 201,
@@ -75,7 +75,7 @@ const revoke = defineRoute({
   request: { params: z.object({ id: z.string() }), query: z.strictObject({}) },
   responses: { 204: { description: 'It is refused from now on; other processes notice within a second' } },
   handler: async ({ deps, actor, params }) => {
-    if (!UUID.test(params.id) || !(await revokeApiKey(deps.db, { workspace: actor.workspace, id: params.id })))
+    if (!UUID.test(params.id) || !(await revokeApiKey(deps.db, { workspace: actor.workspace, id: params.id, by: actor.principal })))
       throw new Problem('not_found');
     deps.authenticate.forget();
     return { status: 204 };

@@ -1,5 +1,5 @@
 /** Longest time that an answer may wait for a run, s. */
-export const MAX_WAIT_S = 60;
+const MAX_WAIT_S = 60;
 
 /** `Prefer: wait=N` (RFC 7240): seconds to wait for the end, 0 to 60; undefined if nobody asked. What cannot be read is ignored, as the RFC has it. */
 export function preferredWait(header: string | string[] | undefined): number | undefined {

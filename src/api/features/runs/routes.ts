@@ -1,9 +1,11 @@
 import type { ProblemCode } from '../../../domain/problem.ts';
-import { countRuns, listRuns, type RunFilter } from '../../../db/repositories/runs.ts';
+import { isClosed } from '../../../domain/plan/outcome.ts';
+import { countRuns, listRuns, type RunFilter, type RunRow } from '../../../db/repositories/runs.ts';
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
-import { defineRoute, type Route } from '../../route.ts';
+import { defineRoute, type Call, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { acceptRun } from './acceptRun.ts';
+import { preferredWait } from './prefer.ts';
 import { etagOf, presentRun } from './present.ts';
 import { loadRun, readRun } from './readRun.ts';
 import { CancelRun, ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, StartRun, workflowParams } from './schemas.ts';
@@ -45,10 +47,10 @@ const start = defineRoute({
   problems: startProblems,
   idempotency: 'own',
   handler: (call) => {
-    const { definition, workflow, runId: _, ...rest } = call.body;
+    const { definition, workflow, runId, ...rest } = call.body;
     const { workspace } = call.actor;
     const source = workflow ? { workspace, name: workflow.name, version: workflow.version } : { definition: definition ?? '' };
-    return acceptRun(call, { ...rest, runId: call.body.runId, source, fingerprint: fingerprintOf({ definition, workflow, ...rest }) });
+    return acceptRun(call, { ...rest, runId, source, fingerprint: fingerprintOf({ definition, workflow, ...rest }) });
   },
 });
 
@@ -97,22 +99,36 @@ const list = defineRoute({
   },
 });
 
+/** The run as it is, or as it is at its end or after the time that the client prefers to wait. */
+async function awaited(
+  call: Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'headers' | 'gone'> & { resource: RunRow },
+): Promise<RunRow> {
+  const { deps, actor, headers, gone, resource } = call;
+  const wait = preferredWait(headers.prefer);
+  if (wait === undefined || isClosed(resource.status)) return resource;
+  await deps.closings.whenClosed(resource.id, AbortSignal.any([gone, AbortSignal.timeout(wait * 1_000)]));
+  return (await loadRun({ deps, actor, params: resource })) ?? resource;
+}
+
 const read = defineRoute({
   method: 'get',
   path: '/api/v1/runs/{id}',
   action: 'run.read',
   tag,
   summary: 'One run',
+  description: '`Prefer: wait=N` (at most 60 s) waits for its end first.',
   request: { params: runParams, query: noQuery },
   responses: {
     200: { description: 'The run', schema: Run, headers: { etag: 'Its last event number' } },
     304: { description: 'Unchanged since If-None-Match' },
   },
   load: loadRun,
-  handler: async ({ deps, resource, headers }) => {
-    const etag = etagOf(resource);
+  handler: async (call) => {
+    const { deps, headers } = call;
+    const run = await awaited(call);
+    const etag = etagOf(run);
     if (headers['if-none-match'] === etag) return { status: 304, headers: { etag } };
-    return { status: 200, body: await readRun(deps, resource), headers: { etag } };
+    return { status: 200, body: await readRun(deps, run), headers: { etag } };
   },
 });
 

@@ -53,7 +53,7 @@ const taskFields = {
   outputSize: z.int().nullable().meta({ description: 'Bytes of its JSON' }),
 };
 
-export const Task = z
+const Task = z
   .object({
     id: taskId,
     kind: z.string(),
@@ -66,7 +66,7 @@ export const Task = z
 export const TaskDetail = Task.extend({ output: anyJson }).meta({ id: 'TaskDetail' });
 export const TaskList = z.object({ items: z.array(Task) }).meta({ id: 'TaskList' });
 
-export const Item = z
+const Item = z
   .object({
     index: z.int(),
     ...taskFields,
@@ -76,7 +76,7 @@ export const Item = z
   .meta({ id: 'Item' });
 export const ItemList = listOf(Item).meta({ id: 'ItemList' });
 
-export const RunEvent = z
+const RunEvent = z
   .object({
     seq: z.int(),
     type: z.string(),
@@ -114,7 +114,6 @@ export const StartRun = z
   })
   .refine((body) => (body.definition === undefined) !== (body.workflow === undefined), 'either definition or workflow')
   .meta({ id: 'StartRun' });
-export type StartRunBody = z.output<typeof StartRun>;
 
 export const ExecuteWorkflow = z
   .strictObject({ version: z.union([z.int().min(1), text(100)]).optional(), ...shared })

@@ -36,7 +36,7 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
     throw new Problem('idempotency_key_required', { detail: 'Send Idempotency-Key, or a runId of your own' });
   const { plan, hash, body, name, number } = await resolvePlan(deps, request.source);
   const input = readInput(plan, request.input, deps.config.TIU_MAX_INPUT);
-  const artifacts = await artifactsOf(deps, actor, plan, input.value);
+  const artifacts = await artifactsOf(deps, actor, artifactsIn(plan, input.value));
   const { outcome, runId } = await deps.submitRun({
     ...(own !== undefined && { runId: own }),
     ...(key !== undefined && { key }),
@@ -75,13 +75,18 @@ function readInput(plan: Plan, given: unknown, maxBytes: number): { value: Json;
   return { value: checked.input, text };
 }
 
-/** Artifacts that the input names. They are held as long as the run needs them. */
-async function artifactsOf(deps: Deps, actor: Actor, plan: Plan, input: Json): Promise<Buffer[]> {
-  const named = plan.artifactInputs.flatMap((field) => {
+type NamedArtifact = { field: string; sha256: string };
+
+/** Artifacts that the input names. */
+const artifactsIn = (plan: Plan, input: Json): NamedArtifact[] =>
+  plan.artifactInputs.flatMap((field) => {
     const value = isObject(input) ? input[field] : undefined;
     const sha256 = isObject(value) ? value.sha256 : value;
     return typeof sha256 === 'string' ? [{ field, sha256 }] : [];
   });
+
+/** Their hashes, for holding them as long as the run needs them. @throws Problem invalid_run_input */
+async function artifactsOf(deps: Deps, actor: Actor, named: NamedArtifact[]): Promise<Buffer[]> {
   if (named.length === 0) return [];
   const valid = named.filter(({ sha256 }) => /^[0-9a-f]{64}$/.test(sha256));
   const missing = new Set(await missingArtifacts(deps.db, { workspace: actor.workspace, hashes: valid.map(({ sha256 }) => sha256) }));

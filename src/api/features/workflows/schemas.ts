@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { listOf, page, sha256Text, time, workflowName } from '../../schemas.ts';
+import { Issue, listOf, page, sha256Text, time, workflowName } from '../../schemas.ts';
 
 export const Workflow = z
   .object({
@@ -16,14 +16,6 @@ export const Workflow = z
 export const WorkflowDetail = Workflow.extend({ source: z.string(), mediaType: z.string() }).meta({ id: 'WorkflowDetail' });
 export const WorkflowList = listOf(Workflow).meta({ id: 'WorkflowList' });
 
-const Issue = z.object({
-  pointer: z.string(),
-  line: z.int().optional(),
-  column: z.int().optional(),
-  code: z.string(),
-  message: z.string(),
-  hint: z.string().optional(),
-});
 export const Check = z
   .object({
     valid: z.boolean(),

@@ -1,0 +1,100 @@
+// Adapter for a peer benchmark that times several orchestrators with the same graphs: `node run.mjs <this file>` there.
+// It goes the way of any client: over HTTP, with an API key, each definition sent whole with its run.
+import fs from 'node:fs';
+import pg from 'pg';
+import { connect } from './connection.ts';
+import { definitionOf } from './definitions.ts';
+import { openStack } from './stack.ts';
+
+const POLL_MS = 5;
+
+let stack;
+let connection;
+let log;
+
+/** @param dag { tasks: [{ deps: [index] }], log? } */
+const bodyOf = (dag) => {
+  // Encoded once per graph, as a client that runs the same graph again would.
+  bodyOf.known ??= new WeakMap();
+  let definition = bodyOf.known.get(dag);
+  if (!definition) bodyOf.known.set(dag, (definition = definitionOf({ name: 'peer', deps: dag.tasks.map((task) => task.deps) })));
+  return definition;
+};
+
+/**
+ * Stands in for the line that a task body writes when it runs: inline tasks have no body that could write to a file. A line
+ * is written for every `task.completed` event of the run, so it tells what was recorded (never twice), not what was computed:
+ * a pure task whose result died unrecorded with its worker is computed again and is not seen here.
+ */
+async function openExecutionLog(database, file) {
+  const db = new pg.Client(database);
+  await db.connect();
+  const runs = new Map();
+  let stopped = false;
+  const read = async () => {
+    const found = await db.query(
+      `select e.run, e.seq::float8 as seq, e.task from unnest($1::uuid[], $2::bigint[]) a(run, after)
+       join run_event e on e.run = a.run and e.seq > a.after and e.type = 'task.completed' order by e.run, e.seq`,
+      [[...runs.keys()], [...runs.values()]],
+    );
+    if (found.rows.length > 0) fs.appendFileSync(file, found.rows.map(({ run, task }) => `${run} ${task}\n`).join(''));
+    for (const { run, seq } of found.rows) runs.set(run, seq);
+  };
+  // One at a time: two reads from the same place would write a line twice.
+  let last = Promise.resolve();
+  const readNext = () => (last = last.then(read));
+  const loop = (async () => {
+    while (!stopped) {
+      if (runs.size > 0) await readNext();
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  })();
+  return {
+    watch: (run) => runs.set(run, 0),
+    forget: async (run) => {
+      if (!runs.has(run)) return;
+      await readNext();
+      runs.delete(run);
+    },
+    close: async () => {
+      stopped = true;
+      await loop;
+      await db.end();
+    },
+  };
+}
+
+export default {
+  name: 'tiu',
+  describe: () => ({
+    versions: stack.versions,
+    durability:
+      'PostgreSQL fsync=on synchronous_commit=on full_page_writes=on; Temporal in a SQLite file, WAL, synchronous=full; an accepted run, every task result and every event is a committed row',
+    shape:
+      'standard mode: one Temporal workflow a run; each task a transform with a constant of 200 bytes, run in segments; api and one worker as processes, HTTP with an API key; W7 counts task.completed events, not executions',
+  }),
+  async start({ execLog }) {
+    stack = await openStack();
+    connection = connect(stack);
+    log = await openExecutionLog(stack.own.database, execLog);
+  },
+  async submit(dag) {
+    const id = await connection.submit(bodyOf(dag));
+    if (dag.log) log.watch(id);
+    return id;
+  },
+  async wait(id, options) {
+    const run = await connection.finished(id, options?.timeoutMs);
+    await log.forget(id);
+    return { tasks: run.counts.completed };
+  },
+  pids: () => Object.values(stack.roles()),
+  roles: () => stack.roles(),
+  killWorker: () => stack.own.killWorker(),
+  startWorker: () => stack.own.startWorker(),
+  async stop() {
+    connection?.close();
+    await log?.close();
+    await stack?.stop();
+  },
+};

@@ -1,0 +1,106 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { aStateFolder, eventually, isRunning, recordOf, start, type StartedStack } from './aStartedStack.ts';
+
+const shell = promisify(execFile);
+let state: string;
+let stack: StartedStack;
+
+beforeAll(async () => {
+  state = aStateFolder();
+  stack = await start(state, ['--workers', '2']);
+}, 90_000);
+afterAll(() => {
+  fs.rmSync(state, { recursive: true, force: true });
+});
+
+const partsOf = (name: string) => recordOf(state).parts.filter((part) => part.name.startsWith(name));
+const isServing = async () => {
+  const { api } = recordOf(state);
+  return fetch(`${api ?? ''}/health/ready`).then(
+    (response) => response.ok,
+    () => false,
+  );
+};
+
+test('a stack says where it is, to its owner alone', () => {
+  const { api, temporalUi, parts } = recordOf(state);
+  expect(stack.printed.join('\n')).toContain(`${api ?? ''}/api/docs`);
+  expect(stack.printed.join('\n')).toContain(temporalUi ?? '');
+  expect(parts.map((part) => part.name).sort()).toEqual(['api', 'postgres', 'temporal', 'worker-1', 'worker-2']);
+  for (const file of ['stack.json', 'owner.key', 'postgres.password'])
+    expect([file, fs.statSync(path.join(state, file)).mode & 0o777]).toEqual([file, 0o600]);
+});
+
+test('the three commands that a stack prints do what it says', async () => {
+  const [submit = '', follow = '', cancel = ''] = stack.printed.filter((line) => line.startsWith('curl'));
+  const submitted = JSON.parse((await shell('/bin/sh', ['-c', submit])).stdout) as { status: string };
+  expect(['running', 'waiting']).toContain(submitted.status);
+  const following = shell('/bin/sh', ['-c', follow]);
+  const cancelled = JSON.parse((await shell('/bin/sh', ['-c', cancel])).stdout) as { id: string };
+  expect(follow).toContain(cancelled.id);
+  const events = (await following).stdout;
+  expect(events).toContain('event: run.accepted');
+  expect(events).toContain('event: run.cancelled');
+}, 30_000);
+
+test('a second stack in the same folder is refused with the reason', async () => {
+  const second = await start(state);
+  expect(second.supervisor.exitCode).toBe(1);
+  expect(second.printed.join('\n')).toContain(`a stack is running here already (process ${stack.supervisor.pid ?? 0})`);
+  expect(await isServing()).toBe(true);
+});
+
+test.each(['api', 'worker-2', 'temporal', 'postgres'])(
+  'a %s that was killed is started again',
+  async (name) => {
+    const [before] = partsOf(name);
+    process.kill(before?.pid ?? 0, 'SIGKILL');
+    await eventually('another process', () => partsOf(name)[0]?.pid !== before?.pid);
+    expect(isRunning(partsOf(name)[0]?.pid ?? 0)).toBe(true);
+    await eventually('the api serves', isServing);
+  },
+  40_000,
+);
+
+test('a stack that is asked to end leaves no process and no address behind', async () => {
+  const { parts, ports } = recordOf(state);
+  stack.supervisor.kill('SIGTERM');
+  await once(stack.supervisor, 'exit');
+  expect(stack.supervisor.exitCode).toBe(0);
+  expect(parts.filter((part) => isRunning(part.pid))).toEqual([]);
+  expect(recordOf(state)).toEqual({ ports, parts: [] });
+}, 40_000);
+
+test('after a kill of the supervisor nothing stays, and the next start has the same ports, key and data', async () => {
+  const killed = await start(state);
+  const before = recordOf(state);
+  const key = fs.readFileSync(path.join(state, 'owner.key'), 'utf8');
+  killed.supervisor.kill('SIGKILL');
+  await eventually('all parts have ended', () => before.parts.every((part) => !isRunning(part.pid)));
+
+  const next = await start(state);
+  expect(next.printed.join('\n')).toContain('ready after');
+  expect(recordOf(state).ports).toEqual(before.ports);
+  expect(fs.readFileSync(path.join(state, 'owner.key'), 'utf8')).toBe(key);
+  const runs = await fetch(`${recordOf(state).api ?? ''}/api/v1/runs`, { headers: { authorization: `Bearer ${key.trim()}` } });
+  expect(((await runs.json()) as { items: { status: string }[] }).items.map((run) => run.status)).toEqual(['cancelled']);
+  next.supervisor.kill('SIGINT');
+  await once(next.supervisor, 'exit');
+}, 60_000);
+
+test('a stack that cannot start says why and leaves nothing', async () => {
+  const other = aStateFolder();
+  fs.mkdirSync(path.join(other, 'postgres'), { mode: 0o700 });
+  fs.writeFileSync(path.join(other, 'postgres/PG_VERSION'), '9\n');
+  fs.writeFileSync(path.join(other, 'postgres.password'), 'x');
+  const failed = await start(other);
+  expect(failed.supervisor.exitCode).toBe(1);
+  expect(failed.printed.join('\n')).toMatch(/^stack: PostgreSQL ended/m);
+  expect(spawnSync('ps', ['-A', '-o', 'args='], { encoding: 'utf8' }).stdout).not.toContain(other);
+  fs.rmSync(other, { recursive: true, force: true });
+}, 40_000);
