@@ -234,7 +234,9 @@ test('a cancel that Temporal echoes is not taken for a second one, which would f
   const runId = await engine.submit(aPlan(define({ w: { type: 'wait', with: { for: 'PT1H' } } })));
   const { workspace } = engine;
   const note = () => engine.commands.command({ run: runId, workspace, type: 'cancel', reason: 'noted', by: 'temporal' });
-  engine.deps.noteCancel = async () => void (await note());
+  engine.deps.noteCancel = async () => {
+    await note();
+  };
   await engine.inActivity(engine.activities.noteCancel, runId);
   await engine.inActivity(engine.activities.noteCancel, runId);
   expect((await engine.events(runId)).filter(({ type }) => type === 'command.cancel')).toHaveLength(1);

@@ -43,11 +43,11 @@ export async function submit(cluster: Cluster, definition: Json, more: Submit = 
   return { id: body.id, definition, ...(status !== undefined && { status }), ...(tasks && { tasks }) };
 }
 
-export async function cancel(cluster: Cluster, run: AcceptedRun): Promise<number> {
+export async function cancel(cluster: Cluster, run: AcceptedRun, reason = 'chaos'): Promise<number> {
   const response = await fetch(`${cluster.apis[0]?.line.url ?? ''}/api/v1/runs/${run.id}/cancel`, {
     method: 'POST',
     headers: { authorization: `Bearer ${cluster.key}`, 'content-type': 'application/json', 'idempotency-key': randomUUID() },
-    body: JSON.stringify({ reason: 'chaos' }),
+    body: JSON.stringify({ reason }),
   });
   await response.text();
   return response.status;
