@@ -2,7 +2,8 @@ import type { Clock } from '../runtime/clock.ts';
 
 /**
  * Runs that this worker has claimed and whose first `loadRun` has not ended. Bounds admission: a worker that starts more
- * than it can begin lets first workflow tasks time out.
+ * than it can begin lets first workflow tasks time out. The bound follows how long a beginning takes: a few at once keep a
+ * worker as busy as many do, and more only wait inside their workflow task.
  */
 export type UnfinishedStarts = {
   /** How many more may be started now. */
@@ -14,34 +15,54 @@ export type UnfinishedStarts = {
   runs: () => string[];
 };
 
+/** A beginning longer than this halves the bound, a shorter one than the other lets it grow, ms. Workflow tasks have 2 s. */
+const SLOW_MS = 500;
+const QUICK_MS = 250;
+const FIRST_BOUND = 4;
+
 /** @param options.claimMs after this long a start counts no more: its claim has expired, and another may have it */
 export function createUnfinishedStarts(
   deps: { clock: Clock; onRoom: () => void },
   options: { max: number; claimMs: number },
 ): UnfinishedStarts {
-  const until = new Map<string, number>();
+  const begun = new Map<string, number>();
+  let bound = Math.min(FIRST_BOUND, options.max);
+  let narrowed = -Infinity;
+  const learn = (since: number) => {
+    const now = deps.clock.now();
+    if (now - since < QUICK_MS) bound = Math.min(options.max, bound + 1 / bound);
+    // Those begun before the bound was narrowed say nothing about it.
+    if (now - since <= SLOW_MS || since < narrowed) return;
+    bound = Math.max(1, bound / 2);
+    narrowed = now;
+  };
   const expire = () => {
     const now = deps.clock.now();
-    for (const [runId, at] of until) {
+    for (const [runId, since] of begun) {
       // Insertion order is order of expiry.
-      if (at > now) return;
-      until.delete(runId);
+      if (since + options.claimMs > now) return;
+      begun.delete(runId);
+      learn(since);
     }
   };
   return {
     room: () => {
       expire();
-      return Math.max(0, options.max - until.size);
+      return Math.max(0, Math.floor(bound) - begun.size);
     },
-    size: () => until.size,
+    size: () => begun.size,
     add: (runId) => {
-      until.delete(runId);
-      until.set(runId, deps.clock.now() + options.claimMs);
+      begun.delete(runId);
+      begun.set(runId, deps.clock.now());
     },
     done: (runId) => {
-      const wasFull = until.size >= options.max;
-      if (until.delete(runId) && wasFull) deps.onRoom();
+      const since = begun.get(runId);
+      if (since === undefined) return;
+      const wasFull = begun.size >= Math.floor(bound);
+      begun.delete(runId);
+      learn(since);
+      if (wasFull) deps.onRoom();
     },
-    runs: () => [...until.keys()],
+    runs: () => [...begun.keys()],
   };
 }

@@ -87,6 +87,22 @@ test('room comes back when a start ends or its claim does, and the first is told
   expect(starts.room()).toBe(2);
 });
 
+test('runs that begin slowly leave room for fewer at once, and quick ones for more again', () => {
+  let now = 0;
+  const starts = createUnfinishedStarts({ clock: { now: () => now }, onRoom: () => undefined }, { max: 16, claimMs: 5_000 });
+  const begin = (n: number, ms: number) => {
+    const runs = Array.from({ length: n }, (_, i) => `${now}-${i}`);
+    for (const run of runs) starts.add(run);
+    now += ms;
+    for (const run of runs) starts.done(run);
+    return starts.room();
+  };
+  expect(begin(4, 1_000)).toBe(2);
+  expect(begin(2, 1_000)).toBe(1);
+  for (let i = 0; i < 200; i++) begin(starts.room(), 10);
+  expect(starts.room()).toBe(16);
+});
+
 test('what listens for a run learns of each intent once', async () => {
   const aborts = createAborts({ db });
   const [run, other] = [await aRun(db, { started: true }), await aRun(db, { started: true })];

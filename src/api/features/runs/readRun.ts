@@ -16,8 +16,9 @@ export const loadRun = ({
 }): Promise<RunRow | undefined> =>
   UUID.test(params.id) ? findRun(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined);
 
-/** A run with its tasks counted by status. */
-export const readRun = async (deps: Deps, run: RunRow) => presentRun(deps.config, run, await countTasks(deps.db, run.id));
+/** A run with its tasks counted by status; before it has begun there are none to count. */
+export const readRun = async (deps: Deps, run: RunRow) =>
+  presentRun(deps.config, run, run.started === null ? [] : await countTasks(deps.db, run.id));
 
 /** What a run gave; null if it gave nothing. Large outputs come from the object store. */
 export async function readOutput(deps: Deps, run: Pick<RunRow, 'id' | 'workspace'>): Promise<Json> {
