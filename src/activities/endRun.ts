@@ -9,7 +9,7 @@ import { createOutputs } from './outputs.ts';
 import type { RunContext } from './plans.ts';
 
 /** What a run that is over says of itself: no data, no stack. */
-export type Ending = { status: ClosedStatus | 'unknown'; reason: string | null; failedTask: string | null; code: string | null };
+export type Ending = { status: ClosedStatus | 'unknown'; failedTask: string | null; code: string | null };
 export type Ended = { ended: Ending } | { reopened: true } | { stale: true };
 
 export const namedRows = (graph: Graph, rows: readonly TaskRow[]): OutcomeRow[] =>
@@ -23,7 +23,6 @@ export async function readEnding(deps: Pick<ActivityDeps, 'db'>, runId: string):
   const data = standing?.failure?.data as { task?: string } | undefined;
   return {
     status: !standing || standing.status === 'open' ? 'unknown' : standing.status,
-    reason: standing?.reason ?? null,
     failedTask: data?.task ?? null,
     code: standing?.failure?.code ?? null,
   };

@@ -9,6 +9,7 @@ import { createPlans, type RunContext } from './plans.ts';
 import { runEffect } from './runTask.ts';
 import { drain, openSegment, reportOf, type OwnedOrStale, type OwnRequest } from './segment.ts';
 import { createSliceActivities } from './slices.ts';
+import { traceless } from './traceless.ts';
 
 export type Changes = { rows: OutcomeRow[]; intent: Intent | null; due: number | null; cursor: number } | { stale: true };
 
@@ -42,7 +43,7 @@ export function createActivities(deps: ActivityDeps) {
   const own = (context: RunContext, request: OwnRequest) => ownIn(deps, context, request);
   const graphOf = async (runId: string) => (await contextOf(runId)).compiled.plan.graph;
 
-  return {
+  const activities = {
     loadRun: (runId: string): Promise<BegunRun> => beginRun({ ...deps, contextOf, own }, runId, LOCAL_SLICE_MS),
 
     runSegment: async (request: { runId: string; epoch: number; roots: number[]; sliceMs: number }): Promise<OwnedOrStale> =>
@@ -95,6 +96,7 @@ export function createActivities(deps: ActivityDeps) {
 
     ...createSliceActivities(deps, contextOf, heartbeat),
   };
+  return traceless(activities, deps.log);
 }
 
 export type Activities = ReturnType<typeof createActivities>;

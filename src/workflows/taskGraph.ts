@@ -65,7 +65,7 @@ async function drive(id: string, signals: Signals): Promise<{ status: string }> 
     while (run.state.open > 0 && !run.closed) await step(run);
     if (run.closed) {
       const ending =
-        run.closed === 'completed' ? { status: run.closed, reason: null, failedTask: null, code: null } : await local.ending(id);
+        run.closed === 'completed' ? { status: run.closed, failedTask: null, code: null } : await local.ending(id);
       return signals.poked ? again(id) : end(id, signals, ending); // poked: somebody wanted something while we closed, look again
     }
     signals.poked = false;
@@ -114,7 +114,7 @@ async function end(id: string, signals: Signals, ending: Ending): Promise<{ stat
     // only an execution with a cancel request of its own can end Cancelled
     if (!signals.cancelled) await local.requestCancel(id);
     await condition(() => signals.cancelled, '10s');
-    throw new CancelledFailure(ending.reason ?? 'cancelled');
+    throw new CancelledFailure('cancelled');
   }
   const failure = ApplicationFailure.nonRetryable(
     ending.failedTask === null ? status : `task ${ending.failedTask}: ${ending.code ?? status}`,

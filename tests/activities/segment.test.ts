@@ -242,3 +242,8 @@ test('a cancel that Temporal echoes is not taken for a second one, which would f
   expect((await engine.events(runId)).filter(({ type }) => type === 'command.cancel')).toHaveLength(1);
   expect(await engine.state(runId)).toMatchObject({ intent: 'cancel' });
 });
+
+test('an error that ends an activity says what kind it is, not its words nor where it happened', async () => {
+  const thrown: unknown = await engine.inActivity(engine.activities.loadRun, 'no-uuid, but a secret').catch((error: unknown) => error);
+  expect(thrown).toMatchObject({ name: 'ApplicationFailure', message: '22P02', stack: '' });
+});

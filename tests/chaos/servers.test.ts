@@ -26,7 +26,7 @@ async function end(runs: AcceptedRun[], options: { temporal?: boolean } = {}) {
 
 /** Some of the runs have begun, and few have ended. */
 const underWay = (runs: AcceptedRun[]) =>
-  until('the runs are under way', async () => {
+  until('the runs are under way', () => {
     const ids = runs.map(({ id }) => id);
     return cluster.receiver.calls.filter(({ key }) => ids.includes(key.split('/')[0] ?? '')).length > 3;
   });

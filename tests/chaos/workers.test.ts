@@ -220,7 +220,7 @@ test(
       sum: transform('${sum(tasks.inline.output) + size(tasks.posts.output)}'),
     };
     const run = await submit(cluster, define(items, { output: { value: '${tasks.sum.output}' } }), { status: 'completed' });
-    await until('some items are done', async () => cluster.receiver.calls.filter(({ key }) => key.startsWith(run.id)).length > 60);
+    await until('some items are done', () => cluster.receiver.calls.filter(({ key }) => key.startsWith(run.id)).length > 60);
     const [first] = cluster.workers;
     if (first) await kill(first);
     expect(await end([run])).toMatchObject({ effects: 300 });

@@ -64,8 +64,11 @@ export async function holds(
 }
 
 function checkRun(seen: Seen): void {
-  const { run, state, tasks, events, bad } = seen;
-  if (state.finished === null) return void bad(`is still ${state.status}`);
+  const { run, state, tasks, bad } = seen;
+  if (state.finished === null) {
+    bad(`is still ${state.status}`);
+    return;
+  }
   const { graph } = aPlan(run.definition);
   const own = tasks.filter(({ item }) => item === -1);
   if (state.open !== 0) bad(`open is ${state.open}`);

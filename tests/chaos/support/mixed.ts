@@ -8,15 +8,17 @@ import { call, define, submit, transform, wait, type AcceptedRun, type Submit } 
 
 type Sample = { definition: Json } & Submit;
 
+/** Tasks in a row, each after the one before. */
+export const inARow = (length: number, task: (more: object) => object) =>
+  Object.fromEntries(Array.from({ length }, (_, i) => [`t${i}`, task(i === 0 ? {} : { dependsOn: [`t${i - 1}`] })]));
+
 /** One definition of each shape. `pace` is how long an effect takes at the receiver, ms. */
 export function samples(cluster: Cluster, pace: number): Record<string, Sample> {
   const effect = (more: object = {}) => call(cluster, `/effect?ms=${pace}`, more);
-  const chain = (length: number, task: (more: object) => object) =>
-    Object.fromEntries(Array.from({ length }, (_, i) => [`t${i}`, task(i === 0 ? {} : { dependsOn: [`t${i - 1}`] })]));
   const fan = Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`t${i}`, effect({ dependsOn: ['first'] })]));
   return {
-    chain: { definition: define(chain(30, (more) => transform(1, more))), status: 'completed' },
-    effects: { definition: define(chain(4, effect)), status: 'completed' },
+    chain: { definition: define(inARow(30, (more) => transform(1, more))), status: 'completed' },
+    effects: { definition: define(inARow(4, effect)), status: 'completed' },
     fan: {
       definition: define({ first: transform(1), ...fan, last: transform('${tasks.t3.output.status}', { dependsOn: Object.keys(fan) }) }),
       status: 'completed',
