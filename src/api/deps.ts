@@ -7,15 +7,11 @@ import type { Config } from '../runtime/config.ts';
 import type { Authenticate } from './auth/authenticate.ts';
 import type { Definitions } from './definitions.ts';
 import type { ApiMetrics } from './metrics.ts';
+import type { Log } from './log.ts';
 import type { Closings } from './realtime/closings.ts';
 import type { Rooms } from './realtime/rooms.ts';
 import type { Workspaces } from './realtime/workspaces.ts';
 
-export type Log = {
-  info: (fields: object, event: string) => void;
-  warn: (fields: object, event: string) => void;
-  error: (fields: object, event: string) => void;
-};
 
 /** Built by createDeps alone. */
 export type Deps = {

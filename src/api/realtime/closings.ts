@@ -1,6 +1,6 @@
 import { runHeads } from '../../db/repositories/runs.ts';
 import type { Database } from '../../db/database.ts';
-import type { Log } from '../deps.ts';
+import type { Log } from '../log.ts';
 import { coalesce } from './coalesce.ts';
 import type { Feed } from './feed.ts';
 

@@ -1,6 +1,6 @@
 import { startupOptions } from '../../db/database.ts';
 import { listen } from '../../db/listen.ts';
-import type { Log } from '../deps.ts';
+import type { Log } from '../log.ts';
 
 /** Runs that something was committed to; undefined = maybe any: look for yourself. */
 type Change = ReadonlySet<string> | undefined;

@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.ts';
 import type { Plans } from '../../db/repositories/plans.ts';
 import { newEvents, runHeads, type RunRow } from '../../db/repositories/runs.ts';
-import type { Log } from '../deps.ts';
+import type { Log } from '../log.ts';
 import { coalesce } from './coalesce.ts';
 import type { Feed } from './feed.ts';
 import { catchUp, PAGE, tell, type Follower, type News, type Reader, type Room } from './room.ts';

@@ -1,7 +1,7 @@
 import { findRuns, listRuns, workspaceHeads, type RunRow } from '../../db/repositories/runs.ts';
 import type { Database } from '../../db/database.ts';
 import type { Config } from '../../runtime/config.ts';
-import type { Log } from '../deps.ts';
+import type { Log } from '../log.ts';
 import { presentRun } from '../features/runs/present.ts';
 import { coalesce } from './coalesce.ts';
 import type { Feed } from './feed.ts';
