@@ -12,7 +12,6 @@ import type { Closings } from './realtime/closings.ts';
 import type { Rooms } from './realtime/rooms.ts';
 import type { Workspaces } from './realtime/workspaces.ts';
 
-
 /** Built by createDeps alone. */
 export type Deps = {
   config: Config;
