@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { createClaims } from '../db/claims.ts';
 import { markWaiting, readChangesSince, readStanding, sweepTasks } from '../db/execution.ts';
 import type { Intent, OutcomeRow } from '../domain/plan/state.ts';
 import { beginRun, type BegunRun } from './beginRun.ts';
@@ -40,6 +41,7 @@ async function ownIn(deps: ActivityDeps, context: RunContext, request: OwnReques
 /** Every activity of the product. They alone touch data; each can be repeated at any time. */
 export function createActivities(deps: ActivityDeps) {
   const contextOf = createPlans(deps);
+  const engine = { ...deps, claim: createClaims(deps) };
   const own = (context: RunContext, request: OwnRequest) => ownIn(deps, context, request);
   const graphOf = async (runId: string) => (await contextOf(runId)).compiled.plan.graph;
 
@@ -53,7 +55,7 @@ export function createActivities(deps: ActivityDeps) {
     runTask: async (request: { runId: string; epoch: number; task: number; generation: number }): Promise<OwnedOrStale> => {
       const { runId: run, epoch, task } = request;
       const context = await contextOf(run);
-      const end = await runEffect(deps, context, { request: { ...request, run, item: -1 }, beat: heartbeat() });
+      const end = await runEffect(engine, context, { request: { ...request, run, item: -1 }, beat: heartbeat() });
       if ('stale' in end) return end;
       const { releases, plan } = context.compiled;
       if (!releases.has(task)) return { rows: namedRows(plan.graph, end.rows), intent: end.intent, due: null, closed: null };
@@ -94,7 +96,7 @@ export function createActivities(deps: ActivityDeps) {
       if (standing?.status === 'open' && standing.intent === null) await deps.noteCancel(runId, 'cancelled in Temporal');
     },
 
-    ...createSliceActivities(deps, contextOf, heartbeat),
+    ...createSliceActivities(engine, contextOf, heartbeat),
   };
   return traceless(activities, deps.log);
 }

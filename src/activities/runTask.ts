@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import { claimTask, holdsTask, type Claim, type TaskKey, type TaskRow } from '../db/execution.ts';
+import type { Claims } from '../db/claims.ts';
+import { holdsTask, type Claim, type TaskKey, type TaskRow } from '../db/execution.ts';
 import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
 import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
@@ -13,10 +14,16 @@ import { createOutputs, storeOutput } from './outputs.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
 import { displaced } from './segment.ts';
 
+/** What effects need besides: the claims of this process. */
+export type EffectDeps = ActivityDeps & { claim: Claims };
+
 type Claimed = Extract<Claim, { attempt: number }>;
 export type EffectRequest = TaskKey & { epoch: number };
 /** How an effect stands after a try: settled (whoever did it), or not ours to touch. */
 export type EffectEnd = { rows: TaskRow[]; intent: Intent | null } | { stale: true };
+
+/** An effect that takes longer is told to have begun; the news of a shorter one come with its end. */
+const TELL_MS = 50;
 
 /** The attempt is to be repeated later: no slot is held meanwhile. */
 const later = (type: string, delayMs: number): ApplicationFailure =>
@@ -33,7 +40,7 @@ const later = (type: string, delayMs: number): ApplicationFailure =>
  * @throws ApplicationFailure `task_retry` with the delay before the next try
  */
 export async function runEffect(
-  deps: ActivityDeps,
+  deps: EffectDeps,
   context: RunContext,
   given: { request: EffectRequest; beat: () => void },
 ): Promise<EffectEnd> {
@@ -41,7 +48,7 @@ export async function runEffect(
   const task = context.compiled.task(request.task);
   const token = randomUUID();
   const deadline = request.item < 0 && task.deadlineMs !== undefined ? { deadlineMs: task.deadlineMs } : {};
-  const claim = await claimTask(deps.db, { ...request, token, ...deadline });
+  const claim = await deps.claim({ ...request, token, ...deadline });
   if ('stale' in claim) return claim;
   if ('final' in claim) return { rows: [claim.final], intent: claim.intent };
   if ('retryInMs' in claim) throw later('task_retry', claim.retryInMs);
@@ -65,6 +72,9 @@ async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
     timer(claim.remainingMs ?? undefined, 'deadline_exceeded'),
   ];
   const stopBeating = keepBeating(deps, work, cancel);
+  const telling = setTimeout(() => {
+    deps.journal.notify(run);
+  }, TELL_MS);
   const key = { run, taskId: task.id, item: request.item, generation: request.generation };
   const execution = {
     ...{
@@ -87,6 +97,7 @@ async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
   } finally {
     unlisten();
     stopBeating();
+    clearTimeout(telling);
     for (const { clear } of timers) clear();
   }
 }

@@ -7,7 +7,7 @@ import { bindingsOf, itemsOf } from './evaluate.ts';
 import { runItems, type Mark } from './items.ts';
 import { createOutputs } from './outputs.ts';
 import type { RunContext } from './plans.ts';
-import { runEffect } from './runTask.ts';
+import { runEffect, type EffectDeps } from './runTask.ts';
 
 /** One part of a wide map, run by an execution of its own that reports by rows and a poke. */
 export type SliceId = { runId: string; task: number; generation: number; k: number };
@@ -15,7 +15,7 @@ export type LoadedSlice = { over: true } | { items: number[]; effect: boolean; c
 
 type ContextOf = (run: string) => Promise<RunContext>;
 
-export function createSliceActivities(deps: ActivityDeps, contextOf: ContextOf, beat: () => () => void) {
+export function createSliceActivities(deps: EffectDeps, contextOf: ContextOf, beat: () => () => void) {
   return {
     loadSlice: async (id: SliceId): Promise<LoadedSlice> => {
       const loaded = await loadSliceRow(deps.db, { run: id.runId, ...id });

@@ -61,9 +61,6 @@ export const loadRunRow = (db: Database, run: string) => ask<LoadedRun>(db, 'loa
 export const loadOwner = (db: Database, query: { run: string; epoch: number; tasks: number[] }) =>
   ask<LoadedOwner>(db, 'load_owner_v1', [query.run, query.epoch, query.tasks]);
 
-export const claimTask = (db: Database, claim: TaskKey & { epoch: number; token: string; deadlineMs?: number }) =>
-  ask<Claim>(db, 'claim_v1', [claim.run, claim.epoch, claim.task, claim.item, claim.generation, claim.token, claim.deadlineMs ?? null]);
-
 export const readChangesSince = (db: Database, query: { run: string; epoch: number; since: number }) =>
   ask<Changes>(db, 'read_changes_v1', [query.run, query.epoch, query.since]);
 
