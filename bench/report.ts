@@ -1,4 +1,5 @@
 import type { Spread } from './spread.ts';
+import type { StatementUse } from './statements.ts';
 
 export type Result = {
   name: string;
@@ -12,6 +13,8 @@ export type Result = {
   figures: Record<string, Spread>;
   cpuMsPerRun?: Record<string, number>;
   cpuMsPerTask?: Record<string, number>;
+  /** Calls and ms a run. */
+  statements?: StatementUse[];
   skipped?: string;
   error?: string;
 };
@@ -49,6 +52,9 @@ function notes(result: Result): string[] {
   return [
     ...cpu('run', result.cpuMsPerRun),
     ...cpu('task', result.cpuMsPerTask),
+    ...(result.statements ?? []).map(
+      ({ text, calls, ms }) => `| ${result.title} | ${calls} calls a run, ${ms} ms | | ${text.replaceAll('|', '/')} |`,
+    ),
     ...(result.foreignShare === undefined
       ? []
       : [`| ${result.title} | others' share of the machine | ${Math.round(result.foreignShare * 100)} %, load ${result.load} | |`]),

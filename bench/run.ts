@@ -12,15 +12,17 @@ import { runScenarios } from './runs.ts';
 import { complete, pool, type Context, type Row, type Scenario } from './scenario.ts';
 import { round, spread } from './spread.ts';
 import { openStack } from './stack.ts';
+import { countStatements, type StatementUse } from './statements.ts';
 
 const SCENARIOS = [idleScenario, ...runScenarios, eventsScenario, killScenario, idleAfter];
-const USAGE = `usage: npm run bench -- [--only A,B] [--reps N] [--quick] [--out FILE] [--keep] [--profile]
+const USAGE = `usage: npm run bench -- [--only A,B] [--reps N] [--quick] [--out FILE] [--keep] [--profile] [--statements]
   --only     ${SCENARIOS.map(({ name }) => name).join(' ')}
   --reps     goes of each, 1 to 50
   --quick    smaller and once: to see that it works
   --out      also writes the JSON there
   --keep     keeps the stack's folder
-  --profile  CPU profiles of api and worker in the folder, which is kept
+  --profile  writes CPU profiles of api and worker to .tiu/profiles
+  --statements  also counts SQL statements
 Starts a stack of its own in a temporary folder, unless TIU_URL and TIU_TOKEN name one that runs on this machine.`;
 
 /** Of one scenario and of all of them, ms. */
@@ -34,6 +36,7 @@ type Options = {
   out: string | undefined;
   keep: boolean;
   profile: boolean;
+  statements: boolean;
 };
 
 const options = readOptions(process.argv.slice(2));
@@ -47,12 +50,15 @@ function readOptions(args: string[]): Options | undefined {
   try {
     const flag = { type: 'boolean', default: false } as const;
     const text = { type: 'string' } as const;
-    const { values } = parseArgs({ args, options: { only: text, reps: text, out: text, quick: flag, keep: flag, profile: flag } });
+    const { values } = parseArgs({
+      args,
+      options: { only: text, reps: text, out: text, quick: flag, keep: flag, profile: flag, statements: flag },
+    });
     const reps = values.reps === undefined ? undefined : Number(values.reps);
     const only = values.only?.split(',');
     if (reps !== undefined && !(Number.isInteger(reps) && reps >= 1 && reps <= 50)) return undefined;
     if (only?.some((name) => !SCENARIOS.some((scenario) => scenario.name === name))) return undefined;
-    return { only, reps, quick: values.quick, out: values.out, keep: values.keep || values.profile, profile: values.profile };
+    return { ...values, only, reps, out: values.out };
   } catch {
     return undefined;
   }
@@ -61,7 +67,11 @@ function readOptions(args: string[]): Options | undefined {
 async function main(chosen: Options): Promise<void> {
   const profile = ['--cpu-prof', '--cpu-prof-interval=500', `--cpu-prof-dir=${process.cwd()}/.tiu/profiles`];
   const from = performance.now();
-  const stack = await openStack({ keep: chosen.keep, ...(chosen.profile && { flags: { api: profile, worker: profile } }) });
+  const stack = await openStack({
+    keep: chosen.keep,
+    statements: chosen.statements,
+    ...(chosen.profile && { flags: { api: profile, worker: profile } }),
+  });
   const startMs = Math.round(performance.now() - from);
   const stop = async (code: number) => {
     await stack.stop();
@@ -115,6 +125,7 @@ async function measure(context: Context, scenario: Scenario, chosen: Options): P
   const rows: Row[] = [];
   const until = performance.now() + SCENARIO_MS;
   process.stderr.write(`${name} `);
+  const counted = chosen.statements && context.stack.own ? await countStatements(context.stack.own.database) : undefined;
   const watch = watchMachine(context.stack.roles());
   const from = performance.now();
   let error: string | undefined;
@@ -124,10 +135,12 @@ async function measure(context: Context, scenario: Scenario, chosen: Options): P
     error = cause instanceof Error ? cause.message : String(cause);
   }
   const { cpu, clientSeconds, foreignShare } = watch();
+  const statements = await counted?.();
   process.stderr.write(`${((performance.now() - from) / 1000).toFixed(1)} s${error === undefined ? '' : `: ${error}`}\n`);
   return {
     ...{ name, title, load, foreignShare: round(foreignShare), clientSeconds: round(clientSeconds) },
     figures: figuresOf(rows),
+    ...(statements && { statements: perRun(rows, statements) }),
     ...perUnit(rows, name === 'kill' ? {} : cpu),
     ...(error !== undefined && { error }),
   };
@@ -136,6 +149,12 @@ async function measure(context: Context, scenario: Scenario, chosen: Options): P
 function figuresOf(rows: readonly Row[]): Result['figures'] {
   const names = new Set(rows.flatMap((row) => Object.keys(row.figures)));
   return Object.fromEntries([...names].map((name) => [name, spread(rows.flatMap((row) => row.figures[name] ?? []))]));
+}
+
+/** Calls and time of each statement, divided by the runs. */
+function perRun(rows: readonly Row[], statements: readonly StatementUse[]): StatementUse[] {
+  const runs = rows.reduce((sum, row) => sum + (row.runs ?? 0), 0) || 1;
+  return statements.map(({ text, calls, ms }) => ({ text: text.slice(0, 100), calls: round(calls / runs), ms: round(ms / runs) }));
 }
 
 /** CPU of each process divided by what it was spent on, ms. */

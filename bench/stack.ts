@@ -36,12 +36,17 @@ export type StackOptions = {
   flags?: Partial<Record<'api' | 'worker', readonly string[]>>;
   /** More settings of api and worker. */
   env?: Record<string, string>;
+  /** Lets the database count statements, which costs it a little. */
+  statements?: boolean;
   /** Keeps logs and data, and says where. */
   keep?: boolean;
 };
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-const FLAGS = { api: ['--max-semi-space-size=4'], worker: ['--max-old-space-size=256', '--max-semi-space-size=4'] };
+const FLAGS = {
+  api: ['--max-old-space-size=512', '--max-semi-space-size=4'],
+  worker: ['--max-old-space-size=256', '--max-semi-space-size=4'],
+};
 /** Owner of what is measured. */
 const WORKSPACE = 'bench';
 
@@ -78,7 +83,7 @@ type Place = { folder: string; stops: Stop[]; stop: () => Promise<void> };
 async function build(options: StackOptions, { folder, stops, stop }: Place): Promise<Stack> {
   const guard = createGuard();
   stops.push(guard.close);
-  const stores = await startStores({ folder, stops, stop }, guard);
+  const stores = await startStores(options, { folder, stops, stop }, guard);
   const database = await ensureDatabase(stores.postgres.url, 'tiu');
   await migrate(database);
   const token = await makeKey(database);
@@ -125,14 +130,19 @@ async function build(options: StackOptions, { folder, stops, stop }: Place): Pro
   };
 }
 
-async function startStores({ folder, stops }: Place, guard: ReturnType<typeof createGuard>) {
+async function startStores(options: StackOptions, { folder, stops }: Place, guard: ReturnType<typeof createGuard>) {
   const binary = temporalBinary();
   if (binary === undefined) throw new Error('there is no Temporal server: run npm run setup');
   const place = { ...postgresPlace(), data: path.join(folder, 'postgres') };
   const passwordFile = path.join(folder, 'password');
   makeCluster(place, passwordFile);
   const [postgres, temporal] = await Promise.all([
-    startPostgres({ place, passwordFile, guard }),
+    startPostgres({
+      place,
+      passwordFile,
+      guard,
+      ...(options.statements && { settings: { shared_preload_libraries: 'pg_stat_statements' } }),
+    }),
     startTemporal({ binary, database: path.join(folder, 'temporal.db'), uiPort: false, guard }),
   ]);
   stops.push(postgres.stop, temporal.stop);

@@ -54,7 +54,10 @@ export function createActivities(deps: ActivityDeps) {
       const { runId: run, epoch, task } = request;
       const context = await contextOf(run);
       const end = await runEffect(deps, context, { request: { ...request, run, item: -1 }, beat: heartbeat() });
-      return 'stale' in end ? end : own(context, { run, epoch, roots: [task], sliceMs: AFTER_EFFECT_SLICE_MS });
+      if ('stale' in end) return end;
+      const { releases, plan } = context.compiled;
+      if (!releases.has(task)) return { rows: namedRows(plan.graph, end.rows), intent: end.intent, due: null, closed: null };
+      return own(context, { run, epoch, roots: [task], sliceMs: AFTER_EFFECT_SLICE_MS });
     },
 
     readChanges: async (request: { runId: string; epoch: number; since: number }): Promise<Changes> => {

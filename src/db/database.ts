@@ -62,6 +62,9 @@ export async function openDatabase(options: { url: string; role: Role; max: numb
     url: options.url,
     rows: async <R extends QueryResultRow>(statement: Statement) =>
       (await pool.query<R>({ name: statement.name, text: statement.text, values: [...statement.values] })).rows,
-    close: () => orm.close(),
+    close: async () => {
+      await orm.close();
+      if (!pool.ended) await pool.end(); // the ORM ends it only if it has used it itself
+    },
   };
 }

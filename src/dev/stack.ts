@@ -1,12 +1,12 @@
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { lockOwner, makeCluster, postgresPlace, processStart, temporalBinary, tryLock } from '../../tools/setup.mjs';
 import { ensureDatabase } from '../db/ensureDatabase.ts';
-import { migrate } from '../db/migrate.ts';
 import { freePort } from './freePort.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { keepUp } from './keepUp.ts';
-import { ownerKey } from './ownerKey.ts';
 import { startPostgres } from './postgres.ts';
 import type { Stoppable } from './process.ts';
 import { startService } from './service.ts';
@@ -81,15 +81,20 @@ async function build(building: Building): Promise<Stack> {
   const { options, state, record } = building;
   const [database, temporal] = await both(openPostgres(building), openTemporal(building));
   options.signal?.throwIfAborted();
-  await migrate(database);
   const keyFile = path.join(state, 'owner.key');
-  const key = await ownerKey(database, keyFile);
+  const key = await prepare({ ...building.env, DATABASE_URL: database }, keyFile);
   const env = { ...building.env, ...temporal, DATABASE_URL: database };
   const [api] = await both(startApi(building, env), startWorkers(building, env));
   options.signal?.throwIfAborted();
   Object.assign(record, { api, database, temporal: temporal.TEMPORAL_ADDRESS, temporalUi: temporal.TIU_TEMPORAL_UI });
   writeStackFile(building.file, record);
   return { api, key, keyFile, temporalUi: temporal.TIU_TEMPORAL_UI, stop: () => stopAll(building) };
+}
+
+/** The current schema, and the key of the owner. */
+async function prepare(env: Settings, keyFile: string): Promise<string> {
+  const args = ['--disable-warning=ExperimentalWarning', path.join(import.meta.dirname, 'prepareMain.ts'), keyFile];
+  return (await promisify(execFile)(process.execPath, args, { env })).stdout;
 }
 
 /** Waits for both even when one fails: what has come up must be known before it can be stopped. */
