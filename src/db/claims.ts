@@ -1,7 +1,7 @@
 import type { Database } from './database.ts';
 import type { Claim, TaskKey } from './execution.ts';
 
-export type ClaimRequest = TaskKey & { epoch: number; token: string; deadlineMs?: number };
+type ClaimRequest = TaskKey & { epoch: number; token: string; deadlineMs?: number };
 export type Claims = (request: ClaimRequest) => Promise<Claim>;
 
 type Entry = { request: ClaimRequest; resolve: (claim: Claim) => void; reject: (error: unknown) => void };

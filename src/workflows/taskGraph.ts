@@ -64,8 +64,7 @@ async function drive(id: string, signals: Signals): Promise<{ status: string }> 
   for (;;) {
     while (run.state.open > 0 && !run.closed) await step(run);
     if (run.closed) {
-      const ending =
-        run.closed === 'completed' ? { status: run.closed, failedTask: null, code: null } : await local.ending(id);
+      const ending = run.closed === 'completed' ? { status: run.closed, failedTask: null, code: null } : await local.ending(id);
       return signals.poked ? again(id) : end(id, signals, ending); // poked: somebody wanted something while we closed, look again
     }
     signals.poked = false;

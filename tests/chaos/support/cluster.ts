@@ -28,7 +28,7 @@ export type ClusterOptions = {
 };
 
 /** A server that can be killed and started again in its place. */
-export type Server = { kill: () => Promise<void>; start: () => Promise<void> };
+type Server = { kill: () => Promise<void>; start: () => Promise<void> };
 
 export type Cluster = {
   folder: string;

@@ -13,7 +13,7 @@ export const inARow = (length: number, task: (more: object) => object) =>
   Object.fromEntries(Array.from({ length }, (_, i) => [`t${i}`, task(i === 0 ? {} : { dependsOn: [`t${i - 1}`] })]));
 
 /** One definition of each shape. `pace` is how long an effect takes at the receiver, ms. */
-export function samples(cluster: Cluster, pace: number): Record<string, Sample> {
+function samples(cluster: Cluster, pace: number): Record<string, Sample> {
   const effect = (more: object = {}) => call(cluster, `/effect?ms=${pace}`, more);
   const fan = Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`t${i}`, effect({ dependsOn: ['first'] })]));
   return {

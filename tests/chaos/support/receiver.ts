@@ -3,7 +3,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** One request that reached the outside world. `port` is the caller's own end of the connection. */
-export type Call = { key: string; path: string; body: string; port: number; at: number; answered: number | undefined };
+type Call = { key: string; path: string; body: string; port: number; at: number; answered: number | undefined };
 
 export type Receiver = {
   /** `http://127.0.0.1:port`. A path may ask: `?ms=50` waits, `?fail=2` refuses the first two calls of a key with 503, `?status=400` all of them. */

@@ -84,7 +84,7 @@ export async function closed(cluster: Cluster, runs: AcceptedRun[], ms = 60_000)
 }
 
 /** A run's state and its last events, for a failed test. */
-export async function story(cluster: Cluster, id: string): Promise<string> {
+async function story(cluster: Cluster, id: string): Promise<string> {
   const [state] = await statesOf(cluster, [id]);
   const events = await eventsOf(cluster, id);
   const lines = events
