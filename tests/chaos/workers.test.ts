@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { Service } from '../../src/dev/service.ts';
 import { aCluster, kill, type Cluster } from './support/cluster.ts';
 import { holds } from './support/holds.ts';
 import { aRandomSample } from './support/mixed.ts';
@@ -11,7 +12,17 @@ beforeAll(async () => {
   cluster = await aCluster();
 }, 120_000);
 afterAll(() => cluster.stop(), 60_000);
-afterEach(() => cluster.staff(2), 60_000);
+afterEach(async () => {
+  await Promise.all(arrivals.splice(0));
+  await cluster.staff(2);
+}, 60_000);
+
+/** Workers on their way, in place of those that were killed. */
+const arrivals: Promise<unknown>[] = [];
+async function strike(worker: Service): Promise<void> {
+  await kill(worker);
+  arrivals.push(cluster.startWorker());
+}
 
 const LIMIT_MS = 100_000;
 
@@ -53,7 +64,7 @@ test(
     const waiting = await submit(cluster, define({ w: wait('PT1S'), after: transform(1, { dependsOn: ['w'] }) }), { status: 'completed' });
     await happened(cluster, waiting, 'run.waiting');
     const [first] = cluster.workers;
-    if (first) await kill(first);
+    if (first) await strike(first);
     const next = await submit(cluster, define({ a: transform(1) }), { status: 'completed' });
     await end([waiting, next]);
   },
@@ -83,7 +94,7 @@ test(
       status: 'completed',
     });
     const { port } = await cluster.receiver.next(run.id);
-    await kill(worker(port));
+    await strike(worker(port));
     open();
     expect(await end([run])).toMatchObject({ effects: 1, most: 2 });
     expect(await taskOf(run)).toMatchObject({ attempt: 2, losses: 1 });
@@ -126,7 +137,7 @@ test(
       const waiting = await cluster.rows(`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%journal_commit%'`);
       return waiting.length > 0;
     });
-    await kill(victim);
+    await strike(victim);
     await locker.query('rollback');
     await locker.end();
     expect(await end([run])).toMatchObject({ effects: 1, most: 1 });
@@ -196,8 +207,7 @@ test(
     });
     for (let loss = 0; loss < 2; loss++) {
       const { port } = await cluster.receiver.next(run.id);
-      await kill(worker(port));
-      await cluster.staff(2);
+      await strike(worker(port));
     }
     const { port } = await cluster.receiver.next(run.id);
     const alone = processOf(port);
@@ -222,7 +232,7 @@ test(
     const run = await submit(cluster, define(items, { output: { value: '${tasks.sum.output}' } }), { status: 'completed' });
     await until('some items are done', () => cluster.receiver.calls.filter(({ key }) => key.startsWith(run.id)).length > 60);
     const [first] = cluster.workers;
-    if (first) await kill(first);
+    if (first) await strike(first);
     expect(await end([run])).toMatchObject({ effects: 300 });
     const [row] = await cluster.rows<{ output: number }>('select output from run_output where run = $1', [run.id]);
     expect(row?.output).toBe(1200 * 1199 + 300);
@@ -248,8 +258,7 @@ test(
         return states.filter(({ finished }) => finished !== null).length >= done;
       });
       const [victim] = cluster.workers;
-      if (victim) await kill(victim);
-      await cluster.staff(2);
+      if (victim) await strike(victim);
     }
     await end(runs);
   },
