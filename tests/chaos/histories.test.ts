@@ -62,8 +62,10 @@ test(
     const run = await submit(cluster, define({ ...wide, last: transform(1, { dependsOn: Object.keys(wide) }) }), { status: 'completed' });
     // its last effect may have closed it after its execution was ended: then Temporal keeps saying so
     expect(await end([run], { temporal: false })).toMatchObject({ effects: 120 });
-    const listed = await cluster.cli('workflow', 'list', '--query', `WorkflowId = "run/${run.id}"`, '--output', 'json');
-    expect(listed).toContain('WORKFLOW_EXECUTION_STATUS_TERMINATED');
+    await until('the list of executions says so', async () => {
+      const listed = await cluster.cli('workflow', 'list', '--query', `WorkflowId = "run/${run.id}"`, '--output', 'json');
+      return listed.includes('WORKFLOW_EXECUTION_STATUS_TERMINATED');
+    });
   },
   LIMIT_MS,
 );
