@@ -74,7 +74,7 @@ test(
 test(
   'all workers are killed in a segment: what was durable stays, the rest is done by those that come',
   async () => {
-    const run = await submit(cluster, define(busy(400)), { status: 'completed' });
+    const run = await submit(cluster, define(busy(3_000)), { status: 'completed' });
     await happened(cluster, run, 'task.completed', 3);
     await Promise.all(cluster.workers.map(kill));
     const before = await eventsOf(cluster, run.id);
