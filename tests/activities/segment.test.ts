@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { claimTask } from '../../src/db/execution.ts';
+import { createClaims } from '../../src/db/claims.ts';
 import type { Json } from '../../src/domain/json.ts';
 import { statusOf } from '../../src/domain/plan/outcome.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
@@ -255,8 +255,9 @@ test('a map that is cancelled takes the items at work with it, and their attempt
   const runId = await engine.submit(aPlan(define({ each })));
   const loaded = await engine.inActivity(engine.activities.loadRun, runId);
   if ('ended' in loaded) throw new Error('ended');
+  const claimTask = createClaims(engine);
   const claim = { run: runId, epoch: 0, task: 0, generation: 0, token: randomUUID() };
-  expect(await claimTask(engine.db, { ...claim, item: 1 })).toMatchObject({ attempt: 1 });
+  expect(await claimTask({ ...claim, item: 1 })).toMatchObject({ attempt: 1 });
   await engine.inActivity(engine.activities.sweep, { runId, epoch: loaded.epoch, tasks: [0], intent: 'force' as const });
   const events = await engine.events(runId);
   expect(events.slice(-2).map(({ type, item }) => [type, item])).toEqual([
@@ -264,5 +265,5 @@ test('a map that is cancelled takes the items at work with it, and their attempt
     ['task.cancelled', null],
   ]);
   await gapless(runId);
-  expect(await claimTask(engine.db, { ...claim, item: 0 })).toEqual({ stale: true });
+  expect(await claimTask({ ...claim, item: 0 })).toEqual({ stale: true });
 });
