@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { createClaims } from '../../src/db/claims.ts';
 import type { Json } from '../../src/domain/json.ts';
-import { statusOf } from '../../src/domain/plan/outcome.ts';
+import { outcomeOf, statusOf, TASK_STATUSES } from '../../src/domain/plan/outcome.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
 import { aRandom, aRandomGraph, expected } from '../support/aGraph.ts';
 
@@ -182,44 +182,44 @@ test('a due timer is settled by the next read, and a later one says when', async
   expect((changes as { due: number }).due).toBeGreaterThan(3_500_000);
 });
 
-test('200 random definitions end in the database as the reference model says', async () => {
-  for (let seed = 1; seed <= 200; seed++) {
-    const random = aRandom(seed * 7919);
-    const made = aRandomGraph(random);
-    const model = expected(made);
-    const ends = { completed: {}, skipped: { if: 'false' }, failed: {}, timed_out: {}, blocked: {} } as Record<string, object>;
-    if (made.behaviour.some((b) => statusOf(b.ends) === 'timed_out') || made.graph.kinds.includes('switch')) continue;
-    const tasks = Object.fromEntries(
-      made.graph.names.map((name, task) => {
-        const status = statusOf(made.behaviour[task]?.ends ?? 1);
-        const words = ['pending', 'completed', 'failed', 'skipped', 'blocked', 'timed_out', 'cancelled'];
-        const dependsOn = (made.graph.deps[task] ?? []).map(([dependency, mask]) => ({
-          task: `t${dependency}`,
-          when: words.filter((_, bit) => bit > 0 && (mask >> bit) & 1),
-        }));
-        const join = made.graph.need[task] === 1 ? { join: 'any' } : {};
-        const onError = made.graph.tolerant[task] === 1 ? { onError: 'continue' } : {};
-        return [
-          name,
-          {
-            type: 'assert',
-            with: { that: status === 'failed' ? 'false' : 'true' },
-            ...ends[status],
-            ...join,
-            ...onError,
-            ...(dependsOn.length > 0 && { dependsOn }),
-          },
-        ];
-      }),
-    );
-    const runId = await engine.run(define(tasks));
+/** A random graph as a definition: conditions, joins, failures, maps and `onError`, whose model needs no timeouts and no switches. */
+function aRandomDefinition(random: () => number) {
+  const made = aRandomGraph(random);
+  made.graph.deps = made.graph.deps.map((edges) => edges.map(([dependency, mask]) => [dependency, mask] as const));
+  for (const behaviour of made.behaviour) if (statusOf(behaviour.ends) === 'timed_out') behaviour.ends = outcomeOf('failed');
+  const tasks = Object.fromEntries(
+    made.graph.names.map((name, task) => {
+      const status = statusOf(made.behaviour[task]?.ends ?? 1);
+      const dependsOn = (made.graph.deps[task] ?? []).map(([dependency, mask]) => ({
+        task: `t${dependency}`,
+        when: TASK_STATUSES.filter((_, bit) => bit > 0 && (mask >> bit) & 1),
+      }));
+      const isMap = random() < 0.2;
+      const that = status === 'failed' ? (isMap ? 'item > 1' : 'false') : 'true';
+      const options = {
+        ...(isMap && { map: { items: [1, 2, 3] } }),
+        ...(status === 'skipped' && { if: 'false' }),
+        ...(made.graph.need[task] === 1 && { join: 'any' }),
+        ...(made.graph.tolerant[task] === 1 && { onError: 'continue' }),
+        ...(dependsOn.length > 0 && { dependsOn }),
+      };
+      return [name, { type: 'assert', with: { that }, ...options }];
+    }),
+  );
+  return { definition: define(tasks), model: expected(made) };
+}
+
+test('500 random definitions end in the database as the reference model says', async () => {
+  for (let seed = 1; seed <= 500; seed++) {
+    const { definition, model } = aRandomDefinition(aRandom(seed * 7919));
+    const runId = await engine.run(definition);
     expect({ seed, ...(await engine.statuses(runId)) }).toEqual({
       seed,
       ...Object.fromEntries(model.outcomes.map((outcome, task) => [`t${task}`, statusOf(outcome)])),
     });
     expect((await engine.state(runId)).status).toBe(model.status);
   }
-}, 60_000);
+}, 120_000);
 
 test('a segment of busy tasks lets the event loop turn: its results are committed while it goes on', async () => {
   const busy = '${size(range(0, 2000).map(i, i * 2).filter(i, i % 3 == 0))}';
