@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import type { Json } from '../../src/domain/json.ts';
 import { statusOf } from '../../src/domain/plan/outcome.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
@@ -246,4 +247,29 @@ test('a cancel that Temporal echoes is not taken for a second one, which would f
 test('an error that ends an activity says what kind it is, not its words nor where it happened', async () => {
   const thrown: unknown = await engine.inActivity(engine.activities.loadRun, 'no-uuid, but a secret').catch((error: unknown) => error);
   expect(thrown).toMatchObject({ name: 'ApplicationFailure', message: '22P02', stack: '' });
+});
+
+test('a map that is cancelled takes the items at work with it, and their attempts lose their hold', async () => {
+  const each = { type: 'http', map: { items: [1, 2] }, with: { url: 'http://localhost/' } };
+  const runId = await engine.submit(aPlan(define({ each })));
+  const loaded = await engine.inActivity(engine.activities.loadRun, runId);
+  if ('ended' in loaded) throw new Error('ended');
+  const claim = async (item: number) => {
+    const values = [runId, item, randomUUID()];
+    const [row] = await engine.db.rows<{ claim: Json }>({
+      name: 'claim',
+      text: 'select claim_v1($1, 0, 0, $2, 0, $3, null) as claim',
+      values,
+    });
+    return row?.claim;
+  };
+  expect(await claim(1)).toMatchObject({ attempt: 1 });
+  await engine.inActivity(engine.activities.sweep, { runId, epoch: loaded.epoch, tasks: [0], intent: 'force' as const });
+  const events = await engine.events(runId);
+  expect(events.slice(-2).map(({ type, item }) => [type, item])).toEqual([
+    ['task.cancelled', 1],
+    ['task.cancelled', null],
+  ]);
+  await gapless(runId);
+  expect(await claim(0)).toEqual({ stale: true });
 });
