@@ -52,6 +52,11 @@ test('the histories are of every way a run can go', () => {
   expect([...ends].sort()).toEqual(words.map((word) => `EVENT_TYPE_WORKFLOW_EXECUTION_${word}`).sort());
 });
 
+test('a first start has 2 s for a workflow task, so that a killed worker is noticed; what continues as new has 10 s', () => {
+  const timeoutOf = (name: string) => (/"workflowTaskTimeout":"(\w+)"/.exec(JSON.stringify(stored(name).events[0])))?.[1];
+  expect([timeoutOf('chain'), timeoutOf('continued')]).toEqual(['2s', '10s']);
+});
+
 test('a history holds no input, output, address, label, reason, message or stack', () => {
   for (const name of NAMES) {
     const texts: string[] = [];
