@@ -53,7 +53,7 @@ test('the histories are of every way a run can go', () => {
 });
 
 test('a first start has 2 s for a workflow task, so that a killed worker is noticed; what continues as new has 10 s', () => {
-  const timeoutOf = (name: string) => (/"workflowTaskTimeout":"(\w+)"/.exec(JSON.stringify(stored(name).events[0])))?.[1];
+  const timeoutOf = (name: string) => /"workflowTaskTimeout":"(\w+)"/.exec(JSON.stringify(stored(name).events[0]))?.[1];
   expect([timeoutOf('chain'), timeoutOf('continued')]).toEqual(['2s', '10s']);
 });
 
