@@ -1,43 +1,58 @@
 import { loadRunRow } from '../db/execution.ts';
 import type { Graph } from '../domain/plan/plan.ts';
-import { createState, recordRows } from '../domain/plan/state.ts';
+import { createState, recordRows, type OutcomeRow } from '../domain/plan/state.ts';
 import type { ActivityDeps } from './deps.ts';
 import { namedRows, readEnding, type Ending } from './endRun.ts';
 import type { RunContext } from './plans.ts';
 import { mayOwn, type Owned, type OwnedOrStale, type OwnRequest } from './segment.ts';
 
-export type BegunRun = (Owned & { epoch: number; cursor: number; graph: Graph }) | { ended: Ending };
+type Loaded = Owned & { epoch: number; cursor: number; graph: Graph };
+/** What an execution starts from. Of a run that is over already: how it ended, and its first outcomes for those who look into the history. */
+export type BegunRun = Loaded | { ended: Ending; rows?: OutcomeRow[] };
 
-type BeginDeps = Pick<ActivityDeps, 'db' | 'started'> & {
+type BeginDeps = Pick<ActivityDeps, 'db' | 'started' | 'worker'> & {
   contextOf: (run: string) => Promise<RunContext>;
   own: (context: RunContext, request: OwnRequest) => Promise<OwnedOrStale>;
+  /** What the worker that claimed the run has made of it in this process; undefined: it is to be loaded. */
+  take: (run: string) => Promise<BegunRun | undefined>;
 };
 
-/** Begins an execution under a new epoch, and runs the first segment in the same breath where it can. */
+const SHOWN_ROWS = 100;
+
+/** Begins an execution: takes over what this process has carried, or loads the run under a new epoch. */
 export async function beginRun(deps: BeginDeps, runId: string, sliceMs: number): Promise<BegunRun> {
   try {
-    const loaded = await loadRunRow(deps.db, runId);
-    if ('closed' in loaded) return { ended: await readEnding(deps, runId) };
-    const context = await deps.contextOf(runId);
-    const { graph } = context.compiled.plan;
-    const { epoch, cursor, intent, due } = loaded;
-    const base = { epoch, cursor, graph, rows: namedRows(graph, loaded.rows), intent, due, closed: null };
-    const first = await firstSegment(deps, context, { ...base, sliceMs });
-    return first && !('stale' in first) ? { ...base, ...first, rows: [...base.rows, ...first.rows] } : base;
+    return (await deps.take(runId)) ?? (await loadRun(deps, runId, sliceMs));
   } finally {
     deps.started(runId);
   }
 }
 
-/** When nothing but inline tasks and waits is ready: saves a workflow task. */
-async function firstSegment(
-  deps: BeginDeps,
-  context: RunContext,
-  loaded: Owned & { epoch: number; sliceMs: number },
-): Promise<OwnedOrStale | undefined> {
-  const state = createState(context.compiled.plan.graph);
+async function loadRun(deps: BeginDeps, runId: string, sliceMs: number): Promise<BegunRun> {
+  const loaded = await loadRunRow(deps.db, runId, deps.worker);
+  if ('closed' in loaded) return { ended: await readEnding(deps, runId) };
+  const context = await deps.contextOf(runId);
+  const { graph } = context.compiled.plan;
+  const { epoch, cursor, intent, due } = loaded;
+  const base = { epoch, cursor, graph, rows: namedRows(graph, loaded.rows), intent, due, closed: null };
+  const roots = firstRoots(base);
+  if (roots.length === 0) return base;
+  const first = await deps.own(context, { run: runId, epoch, roots, sliceMs });
+  return 'stale' in first ? base : begunWith(deps, runId, { ...base, ...first, rows: [...base.rows, ...first.rows] });
+}
+
+/** When nothing but inline tasks and waits is ready: to run them in the same breath saves a workflow task. */
+export function firstRoots(loaded: Pick<Loaded, 'graph' | 'rows' | 'intent'> & { due: number | null }): number[] {
+  const state = createState(loaded.graph);
   recordRows(state, loaded.rows);
   const roots = [...state.ready];
-  if (roots.length === 0 || !roots.every(mayOwn(state)) || loaded.intent !== null || loaded.due !== null) return undefined;
-  return deps.own(context, { run: context.facts.run, epoch: loaded.epoch, roots, sliceMs: loaded.sliceMs });
+  return roots.every(mayOwn(state)) && loaded.intent === null && loaded.due === null ? roots : [];
+}
+
+/** A graph is of no use to the execution of a run that is over. */
+export async function begunWith(deps: Pick<ActivityDeps, 'db'>, runId: string, loaded: Loaded): Promise<BegunRun> {
+  if (loaded.closed === null) return loaded;
+  const ended =
+    loaded.closed === 'completed' ? { status: loaded.closed, failedTask: null, code: null } : await readEnding(deps, runId);
+  return { ended, rows: loaded.rows.slice(0, SHOWN_ROWS) };
 }

@@ -14,6 +14,8 @@ export type Objects = {
 type Aborts = { add: (runId: string, listener: (intent: Intent) => void) => () => void };
 
 export type ActivityDeps = {
+  /** Id of this process: owner of the runs it carries. */
+  worker: string;
   db: Database;
   journal: Journal;
   objects: Objects;

@@ -3,10 +3,11 @@ import { createClaims } from '../db/claims.ts';
 import { markWaiting, readChangesSince, readStanding, sweepTasks } from '../db/execution.ts';
 import type { Intent, OutcomeRow } from '../domain/plan/state.ts';
 import { beginRun, type BegunRun } from './beginRun.ts';
+import { createCarry, type Carry } from './carry.ts';
 import type { ActivityDeps } from './deps.ts';
 import { endRun, namedRows, readEnding, type Ended, type Ending } from './endRun.ts';
 import { executeInline } from './executeInline.ts';
-import { createPlans, type RunContext } from './plans.ts';
+import { createPlans, type Plans, type RunContext } from './plans.ts';
 import { runEffect } from './runTask.ts';
 import { drain, openSegment, reportOf, type OwnedOrStale, type OwnRequest } from './segment.ts';
 import { createSliceActivities } from './slices.ts';
@@ -28,25 +29,35 @@ function heartbeat(): () => void {
   };
 }
 
-async function ownIn(deps: ActivityDeps, context: RunContext, request: OwnRequest): Promise<OwnedOrStale> {
+type Owning = { context: RunContext; request: OwnRequest; beat: () => void };
+
+async function ownIn(deps: ActivityDeps, { context, request, beat }: Owning): Promise<OwnedOrStale> {
   const segment = await openSegment(deps, context, { ...request, execute: executeInline });
   if (!segment) return { stale: true };
-  const beating = setInterval(heartbeat(), BEAT_MS);
+  const beating = setInterval(beat, BEAT_MS);
   await drain(segment, request.roots).finally(() => {
     clearInterval(beating);
   });
   return reportOf(segment);
 }
 
-/** Every activity of the product. They alone touch data; each can be repeated at any time. */
-export function createActivities(deps: ActivityDeps) {
-  const contextOf = createPlans(deps);
+/** Every activity of the product, and what runs a run before its execution asks. They alone touch data; each can be repeated at any time. */
+export function createEngine(deps: ActivityDeps): { activities: Activities; carry: Carry['carry'] } {
+  const plans = createPlans(deps);
+  const carry = createCarry({
+    ...{ ...deps, ...plans, sliceMs: LOCAL_SLICE_MS },
+    own: (context, request) => ownIn(deps, { context, request, beat: () => undefined }),
+  });
+  return { activities: createActivities(deps, { ...plans, take: carry.take }), carry: carry.carry };
+}
+
+function createActivities(deps: ActivityDeps, { contextOf, take }: Pick<Plans, 'contextOf'> & Pick<Carry, 'take'>) {
   const engine = { ...deps, claim: createClaims(deps) };
-  const own = (context: RunContext, request: OwnRequest) => ownIn(deps, context, request);
+  const own = (context: RunContext, request: OwnRequest) => ownIn(deps, { context, request, beat: heartbeat() });
   const graphOf = async (runId: string) => (await contextOf(runId)).compiled.plan.graph;
 
   const activities = {
-    loadRun: (runId: string): Promise<BegunRun> => beginRun({ ...deps, contextOf, own }, runId, LOCAL_SLICE_MS),
+    loadRun: (runId: string): Promise<BegunRun> => beginRun({ ...deps, contextOf, own, take }, runId, LOCAL_SLICE_MS),
 
     runSegment: async (request: { runId: string; epoch: number; roots: number[]; sliceMs: number }): Promise<OwnedOrStale> =>
       own(await contextOf(request.runId), { run: request.runId, ...request }),

@@ -148,8 +148,14 @@ const MAX_PLANS = 100;
 const MAX_RUNS = 2_000;
 const MAX_INPUT_BYTES = 32 * 2 ** 20;
 
-/** Reads runs and plans once per process, bounded by number and, for inputs, by bytes. */
-export function createPlans(deps: Pick<ActivityDeps, 'db'>): (run: string) => Promise<RunContext> {
+export type Plans = {
+  /** Reads runs and plans once per process, bounded by number and, for inputs, by bytes. */
+  contextOf: (run: string) => Promise<RunContext>;
+  /** The same for a run whose facts are known already. */
+  contextWith: (facts: RunFacts) => Promise<RunContext>;
+};
+
+export function createPlans(deps: Pick<ActivityDeps, 'db'>): Plans {
   const plans = new LRUCache<string, Promise<CompiledPlan>>({ max: MAX_PLANS });
   const runs = new LRUCache<string, RunContext>({ max: MAX_RUNS, maxSize: MAX_INPUT_BYTES });
   const planOf = (hash: string): Promise<CompiledPlan> => {
@@ -164,13 +170,19 @@ export function createPlans(deps: Pick<ActivityDeps, 'db'>): (run: string) => Pr
     }
     return plan;
   };
-  return async (run) => {
-    const known = runs.get(run);
-    if (known) return known;
-    const facts = await readFacts(deps.db, run);
-    if (!facts) throw new Problem('not_found', { detail: 'no such run' });
+  const contextWith = async (facts: RunFacts) => {
     const context = { facts, compiled: await planOf(facts.planHash) };
-    runs.set(run, context, { size: facts.inputSize + 1 });
+    runs.set(facts.run, context, { size: facts.inputSize + 1 });
     return context;
+  };
+  return {
+    contextWith,
+    contextOf: async (run) => {
+      const known = runs.get(run);
+      if (known) return known;
+      const facts = await readFacts(deps.db, run);
+      if (!facts) throw new Problem('not_found', { detail: 'no such run' });
+      return contextWith(facts);
+    },
   };
 }

@@ -65,7 +65,14 @@ export type Segment = {
   wake: () => void;
 };
 
-export type OwnRequest = { run: string; epoch: number; roots: readonly number[]; sliceMs: number };
+export type OwnRequest = {
+  run: string;
+  epoch: number;
+  roots: readonly number[];
+  sliceMs: number;
+  /** What the database would say of the tasks, when it has just said so. */
+  loaded?: LoadedOwner;
+};
 
 export const mayOwn =
   (state: GraphState) =>
@@ -80,7 +87,7 @@ export async function openSegment(
 ): Promise<Segment | undefined> {
   const state = createState(context.compiled.plan.graph);
   const needed = reach(state, request.roots, mayOwn(state));
-  const loaded: LoadedOwner = await loadOwner(deps.db, { run: request.run, epoch: request.epoch, tasks: needed });
+  const loaded = request.loaded ?? (await loadOwner(deps.db, { run: request.run, epoch: request.epoch, tasks: needed }));
   if ('stale' in loaded) return undefined;
   const before = new Map<number, Before>();
   for (const [task, status, seq, generation, branch, attempt, losses] of loaded.rows) {

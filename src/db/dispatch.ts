@@ -1,3 +1,5 @@
+import type { Intent } from '../domain/plan/state.ts';
+import type { Json } from '../domain/json.ts';
 import type { Database } from './database.ts';
 
 /** What Temporal is told about a run. */
@@ -18,31 +20,51 @@ const HEAD = `s.run as "runId", h.workspace, h.definition, h.title, h.parent, h.
 /** How long a poke is given to take effect before the run is poked again. */
 const POKE_AGAIN = `interval '2 s'`;
 
-/** Claims the oldest queued runs for this worker. Serialised over all workers. @param claimMs how long a claim lasts */
-export function admit(db: Rows, claim: { worker: string; n: number; claimMs: number }): Promise<RunHeadRow[]> {
-  return db.rows<RunHeadRow>({
+/** A run that has just begun, with all that its first segment needs. Inputs beyond 64 KB are null and read by themselves. */
+export type BegunRow = RunHeadRow & {
+  mode: 'standard' | 'express';
+  epoch: number;
+  /** Number of its last event. */
+  cursor: number;
+  intent: Intent | null;
+  /** Until its deadline, ms. */
+  due: number | null;
+  planHash: string;
+  input: Json;
+  /** Bytes. */
+  inputSize: number;
+  startedAt: string;
+};
+
+/**
+ * Begins queued runs for this worker, in the order of admission. Serialised over all workers.
+ * @param claim.claimMs until then nobody else repairs them
+ */
+export function admit(db: Rows, claim: { worker: string; n: number; claimMs: number }): Promise<BegunRow[]> {
+  return db.rows<BegunRow>({
     name: 'admit',
-    text: 'select run as "runId", workspace, definition, title, parent, priority, total from admit_v1($1, $2, $3)',
+    text: `select run as "runId", workspace, definition, title, parent, priority, total, mode, epoch, cursor::float8, intent, due, plan as "planHash",
+      input, input_size as "inputSize", to_char(started at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "startedAt" from admit_v2($1, $2, $3)`,
     values: [claim.worker, claim.n, claim.claimMs],
   });
 }
 
-/** Changes how long claims of this worker last: 0 gives the runs back at once. */
+/** Changes how long runs of this worker are left alone by those who repair: 0 = they may be repaired at once. */
 export async function holdClaims(db: Rows, claim: { worker: string; runs: readonly string[]; ms: number }): Promise<void> {
   await db.rows({
     name: 'hold_claims',
     text: `update run_state set owner_until = clock_timestamp() + make_interval(secs => $3 / 1000.0)
-      where run = any($2::uuid[]) and owner = $1 and started is null and finished is null`,
+      where run = any($2::uuid[]) and owner = $1 and finished is null`,
     values: [claim.worker, claim.runs, claim.ms],
   });
 }
 
-/** Those of the given runs whose execution has begun, or that are closed. */
-export async function startedOf(db: Rows, runs: readonly string[]): Promise<string[]> {
+/** Those of the given runs that another worker carries by now. */
+export async function carriedElsewhere(db: Rows, claim: { worker: string; runs: readonly string[] }): Promise<string[]> {
   const rows = await db.rows<{ run: string }>({
-    name: 'started_of',
-    text: 'select run from run_state where run = any($1::uuid[]) and (started is not null or finished is not null)',
-    values: [runs],
+    name: 'carried_elsewhere',
+    text: 'select run from run_state where run = any($2::uuid[]) and owner <> $1',
+    values: [claim.worker, claim.runs],
   });
   return rows.map((row) => row.run);
 }

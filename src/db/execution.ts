@@ -56,7 +56,8 @@ async function ask<T>(db: Database, name: string, values: readonly unknown[]): P
 
 export type TaskKey = { run: string; task: number; item: number; generation: number };
 
-export const loadRunRow = (db: Database, run: string) => ask<LoadedRun>(db, 'load_run_v1', [run]);
+/** Raises the run's epoch; `worker` carries it from now on. */
+export const loadRunRow = (db: Database, run: string, worker: string) => ask<LoadedRun>(db, 'load_run_v2', [run, worker]);
 
 export const loadOwner = (db: Database, query: { run: string; epoch: number; tasks: number[] }) =>
   ask<LoadedOwner>(db, 'load_owner_v1', [query.run, query.epoch, query.tasks]);

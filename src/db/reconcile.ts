@@ -4,18 +4,15 @@ import type { Database } from './database.ts';
 type Rows = Pick<Database, 'rows'>;
 
 /** An open run that Temporal should be carrying. */
-export type OpenRun = { runId: string; epoch: number; restarts: number; started: boolean };
+export type OpenRun = { runId: string; epoch: number; restarts: number };
 
-/** Open runs that began more than 3 s ago, and claimed ones that should have begun; by id, after `after`. */
+/** Open runs that began more than 3 s ago and that nobody is beginning; by id, after `after`. */
 export function openRuns(db: Rows, page: { after: string; limit: number }): Promise<OpenRun[]> {
   return db.rows<OpenRun>({
     name: 'open_runs',
-    text: `(select run as "runId", epoch, restarts, true as started from run_state
-        where started < clock_timestamp() - interval '3 s' and started is not null and finished is null and run > $1 order by run limit $2)
-      union all
-      (select s.run, s.epoch, s.restarts, false from (select * from run_state where started is null and finished is null order by run limit 64) s
-        join run r on r.id = s.run where s.owner is not null and s.run > $1 and r.created < clock_timestamp() - interval '10 s')
-      order by 1 limit $2`,
+    text: `select run as "runId", epoch, restarts from run_state
+        where started < clock_timestamp() - interval '3 s' and started is not null and finished is null and run > $1
+          and (owner_until is null or owner_until < clock_timestamp()) order by run limit $2`,
     values: [page.after, page.limit],
   });
 }

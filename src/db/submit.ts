@@ -35,6 +35,12 @@ export type Submit = {
   /** sha256 of the artifacts that the input names. */
   artifacts: readonly Buffer[];
   createdBy: string;
+  /** `standard` when left out. */
+  mode?: 'standard' | 'express';
+  /** ISO time before which it stays in the queue. */
+  notBefore?: string;
+  /** JSON text: what run.accepted says besides. */
+  data?: string;
 };
 
 /** `known`: the same request was accepted before; `conflict`: its key or run id belongs to another request (`runId` is then the refused one). */
@@ -136,8 +142,8 @@ async function commitSubmits(deps: SubmitDeps, batch: readonly Entry[]): Promise
   }
 }
 
-const PARAMETERS = 24;
-const TEXT = `select * from submit_v1(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join()})`;
+const PARAMETERS = 30;
+const TEXT = `select * from submit_v2(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join()})`;
 
 function submitStatement(plans: ReadonlySet<string>, batch: readonly Entry[]): Statement {
   const submits = batch.map((entry) => entry.submit);
@@ -146,7 +152,7 @@ function submitStatement(plans: ReadonlySet<string>, batch: readonly Entry[]): S
   const labels = submits.flatMap((submit, i) => Object.entries(submit.labels).map(([name, value]) => ({ s: i + 1, name, value })));
   const artifacts = submits.flatMap((submit, i) => submit.artifacts.map((sha256) => ({ s: i + 1, sha256 })));
   return {
-    name: 'submit_v1',
+    name: 'submit_v2',
     text: TEXT,
     values: [
       uuid(batch.map((entry) => entry.runId)),
@@ -163,9 +169,16 @@ function submitStatement(plans: ReadonlySet<string>, batch: readonly Entry[]): S
       text(labels.map((l) => l.value)),
       int4(artifacts.map((a) => a.s)),
       bytea(artifacts.map((a) => a.sha256)),
+      text(submits.map((s) => s.mode)),
+      ...NO_CONCURRENCY_KEY,
+      text(submits.map((s) => s.notBefore)),
+      json(submits.map((s) => s.data)),
     ],
   };
 }
+
+/** Key, limit, what to do on a conflict. */
+const NO_CONCURRENCY_KEY = [text([]), int4([]), text([])];
 
 const runColumns = (submits: readonly Submit[]): Buffer[] => [
   uuid(submits.map((s) => s.workspace)),

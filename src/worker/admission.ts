@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.ts';
-import { admit, holdClaims, startedOf, type RunHeadRow } from '../db/dispatch.ts';
+import { admit, carriedElsewhere, holdClaims, type BegunRow } from '../db/dispatch.ts';
+import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
 import type { Executions } from '../temporal/executions.ts';
@@ -9,51 +10,63 @@ import type { UnfinishedStarts } from './unfinishedStarts.ts';
 export type AdmissionDeps = {
   db: Pick<Database, 'rows'>;
   executions: Pick<Executions, 'start'>;
+  /** Runs the first segment of a run in this process. null: the run goes on. */
+  carry: (run: BegunRow) => Promise<ClosedStatus | null>;
   unfinished: UnfinishedStarts;
   metrics: WorkerMetrics;
   log: Log;
-  /** Id of this worker: the owner of its claims. */
+  /** Id of this worker: the owner of what it begins. */
   worker: string;
+  /** A run could not be started in Temporal. */
+  onError: (error: unknown) => void;
 };
 
-/** How long a claim lasts: until then the run's first task has begun, or somebody else may start it. */
+/** How long a run that was begun is left alone: until then its execution has asked for it, or somebody else repairs it. */
 export const CLAIM_MS = 5_000;
-/** A run that Temporal refuses is not tried at the head of the queue again and again. */
+/** A run that Temporal refuses is not started again and again. */
 const REFUSED_MS = 60_000;
 
 /**
- * Starts queued runs, oldest first, as many as this worker can begin. The start is idempotent, so a process killed
- * anywhere in here loses nothing: its claims expire.
- * @returns whether there may be more to start at once @throws the first failure, when all have been tried
+ * Begins queued runs, in the order of admission, as many as this worker can. Each runs its first segment here at once. A
+ * process killed anywhere in here loses nothing: its runs are begun, and whoever repairs finds them without an execution.
+ * @returns whether there may be more to begin at once
  */
 export async function admitRuns(deps: AdmissionDeps): Promise<boolean> {
   const { db, unfinished, metrics } = deps;
-  if (unfinished.room() === 0) for (const runId of await startedOf(db, unfinished.runs())) unfinished.done(runId);
+  if (unfinished.room() === 0)
+    for (const runId of await carriedElsewhere(db, { worker: deps.worker, runs: unfinished.runs() })) unfinished.done(runId);
   const n = unfinished.room();
   if (n === 0) return false;
   const end = metrics.admission.startTimer();
-  const claimed = await admit(db, { worker: deps.worker, n, claimMs: CLAIM_MS });
+  const begun = await admit(db, { worker: deps.worker, n, claimMs: CLAIM_MS });
   end();
-  for (const run of claimed) unfinished.add(run.runId);
+  for (const run of begun) unfinished.add(run.runId);
   metrics.unfinishedStarts.set(unfinished.size());
-  const failures = await Promise.all(claimed.map((run) => startRun(deps, run)));
-  const failed = failures.find((failure) => failure !== undefined);
-  if (failed !== undefined) throw failed;
-  return claimed.length === n;
+  for (const run of begun) void beginRun(deps, run).catch(deps.onError);
+  return begun.length === n;
 }
 
-async function startRun(deps: AdmissionDeps, run: RunHeadRow): Promise<Error | undefined> {
+/** Standard: Temporal's start is under way while the first segment runs. Express: a run that ends in it needs no execution. */
+async function beginRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
+  const carried = deps.carry(run).catch((error: unknown) => {
+    deps.log.warn({ err: error, runId: run.runId }, 'run.first_segment_failed'); // its execution begins again
+    return null;
+  });
+  if (run.mode === 'express' && (await carried) !== null) deps.unfinished.done(run.runId);
+  else await startRun(deps, run);
+}
+
+async function startRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
   try {
     await deps.executions.start(run);
     deps.metrics.starts.inc({ result: 'ok' });
-    return undefined;
   } catch (error) {
     const failure = temporalFailure(error);
     deps.metrics.starts.inc({ result: failure });
     deps.unfinished.done(run.runId);
-    // Nobody answers: give the run back, so that it starts as soon as somebody does.
+    // Nobody answers: whoever repairs may start it as soon as somebody does.
     await holdClaims(deps.db, { worker: deps.worker, runs: [run.runId], ms: failure === 'down' ? 0 : REFUSED_MS });
     if (failure !== 'down') deps.log.error({ err: error, runId: run.runId }, 'run.start_refused');
-    return error instanceof Error ? error : new Error(String(error));
+    throw error;
   }
 }

@@ -26,14 +26,13 @@ const ENDED: ReadonlySet<Execution['status']> = new Set<Execution['status']>([
  * What is wrong with an open run, by what Temporal says of it.
  * @param terminatedBy identity, for an execution that is TERMINATED
  */
-export function diagnose(run: Pick<OpenRun, 'restarts' | 'started'>, execution: Execution | undefined, terminatedBy: string): Diagnosis {
-  // A run that has never begun is the admission's until it begins.
-  if (!execution) return run.started ? 'lost' : 'fine';
+export function diagnose(run: Pick<OpenRun, 'restarts'>, execution: Execution | undefined, terminatedBy: string): Diagnosis {
+  if (!execution) return 'lost';
   if (execution.status === 'RUNNING') {
     if (execution.taskAttempt <= WEDGED_AFTER) return 'fine';
     return run.restarts < MAX_RESTARTS ? 'wedged' : 'fault';
   }
-  if (!run.started || !ENDED.has(execution.status)) return 'fine';
+  if (!ENDED.has(execution.status)) return 'fine';
   if (execution.status !== 'TERMINATED') return run.restarts < MAX_RESTARTS ? 'dead' : 'fault';
   return terminatedBy === SERVER || terminatedBy.startsWith(IDENTITY_PREFIX) ? 'killed' : 'operator';
 }

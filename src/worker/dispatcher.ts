@@ -17,7 +17,7 @@ import { admitRuns, type AdmissionDeps } from './admission.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPump } from './pump.ts';
 
-export type DispatcherDeps = Omit<AdmissionDeps, 'executions'> & {
+export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError'> & {
   executions: Pick<Executions, 'start' | 'poke' | 'cancel' | 'startSlice'>;
   clock: Clock;
   /** Told what calls to Temporal say about it: true = it answers. */
@@ -48,7 +48,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const guarded = (duty: () => Promise<boolean>) => createPump(() => (deps.temporalUp() ? duty() : Promise.resolve(false)), onError);
   const tell = { ...deps, onError };
   const duties = [
-    guarded(() => admitRuns(deps)),
+    guarded(() => admitRuns(tell)),
     guarded(() => sendCommands(tell)),
     guarded(() => pokeOverdue(tell)),
     guarded(() => startSlices(tell)),

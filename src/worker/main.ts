@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { createRequire } from 'node:module';
 import os from 'node:os';
-import { createActivities } from '../activities/index.ts';
+import { createEngine } from '../activities/index.ts';
 import { createCommands, type Commands } from '../db/commands.ts';
 import { openDatabase, startupOptions, type Database } from '../db/database.ts';
 import { openRunHead } from '../db/dispatch.ts';
@@ -15,7 +15,7 @@ import { createRegistry, createWorkerMetrics } from '../runtime/metrics.ts';
 import { serveMetrics } from './metricsServer.ts';
 import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
 import { runAlone } from './runAlone.ts';
-import { startWorker, type ActivityHooks } from './startWorker.ts';
+import { startWorker, type ActivityHooks, type EngineOfProcess } from './startWorker.ts';
 import { installTemporalRuntime } from './temporalRuntime.ts';
 import { workflowBundle } from './workflowBundle.ts';
 
@@ -39,8 +39,8 @@ async function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle 
   return { db, journal, commands, opened, log };
 }
 
-const createEngine = (parts: Parts, hooks: ActivityHooks): object =>
-  createActivities({
+const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
+  createEngine({
     ...hooks,
     db: parts.db,
     journal: parts.journal,
@@ -88,7 +88,7 @@ async function main(config: Config, log: Log): Promise<void> {
     {
       ...{ db: parts.db, config, log, metrics, clock: systemClock, lifecycle },
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
-      activities: (hooks) => createEngine(parts, hooks),
+      engine: (hooks) => openEngine(parts, hooks),
     },
     { id: randomUUIDv7(), name, version, bundle, databaseOptions: startupOptions('tiu_engine') },
   );

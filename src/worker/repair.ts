@@ -42,14 +42,14 @@ export async function repairRun(deps: RepairDeps, run: OpenRun): Promise<boolean
 export async function repairSlice(deps: RepairDeps, slice: OpenSlice): Promise<boolean> {
   const workflowId = sliceWorkflowId(slice);
   const { execution } = await look(deps, workflowId);
-  const wedged = execution !== undefined && diagnose({ restarts: 0, started: true }, execution, '') === 'wedged';
+  const wedged = execution !== undefined && diagnose({ restarts: 0 }, execution, '') === 'wedged';
   if (execution?.status === 'RUNNING' && !wedged) return false;
   if (!(await forgetMap(deps.db, slice))) return false;
   deps.metrics.corrections.inc({ reason: 'slice' });
   deps.log.warn({ ...slice, status: execution?.status }, 'slice.repaired');
   if (!wedged) return true;
   await end(deps, { ...execution, workflowId }, 'wedged');
-  if (diagnose({ restarts: slice.restarts, started: true }, execution, '') === 'fault')
+  if (diagnose({ restarts: slice.restarts }, execution, '') === 'fault')
     await closeByHand(deps.db, slice.runId, new Problem('engine_fault').toFailure());
   else await claimCorrection(deps.db, slice, true);
   return true;

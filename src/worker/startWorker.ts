@@ -10,7 +10,7 @@ import type { WorkerMetrics } from '../runtime/metrics.ts';
 import { createExecutions, type Executions } from '../temporal/executions.ts';
 import { IDENTITY_PREFIX } from '../temporal/names.ts';
 import { createAborts, type Aborts, type AbortWatch } from './aborts.ts';
-import { CLAIM_MS } from './admission.ts';
+import { CLAIM_MS, type AdmissionDeps } from './admission.ts';
 import { createWorker } from './createWorker.ts';
 import { createDispatcher, createPoke, type Dispatcher } from './dispatcher.ts';
 import { createFaultLog } from './faultLog.ts';
@@ -21,6 +21,8 @@ import { createUnfinishedStarts, type UnfinishedStarts } from './unfinishedStart
 
 /** What activities may ask of the process they run in. */
 export type ActivityHooks = {
+  /** Id of this process. */
+  worker: string;
   aborts: Aborts;
   /** Pokes an open run; a closed one needs none. */
   poke: (runId: string) => Promise<void>;
@@ -41,8 +43,11 @@ export type StartWorkerDeps = {
   lifecycle: Lifecycle;
   /** Cancels a run at once, on behalf of an operator. */
   forceCancel: (runId: string, reason: string) => Promise<void>;
-  activities: (hooks: ActivityHooks) => object;
+  engine: (hooks: ActivityHooks) => EngineOfProcess;
 };
+
+/** What runs in this process: activities for Temporal, and first segments straight from the claim. */
+export type EngineOfProcess = { activities: object; carry: AdmissionDeps['carry'] };
 
 export type WorkerPlace = {
   /** uuid, new for every process. */
@@ -71,7 +76,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const temporal = { temporalUp: () => link.up() && waker.polling(), onTemporal: link.report };
   const shared = { db, executions, metrics, log, clock, worker: place.id, ...temporal };
   lifecycle.onStop('temporal connection', () => link.close());
-  const hooks = createHooks({ db, executions, aborts, unfinished, kick: waker.kick });
+  const { activities, carry } = deps.engine({ ...createHooks({ db, executions, aborts, unfinished, kick: waker.kick }), worker: place.id });
   const ready = Promise.withResolvers<undefined>();
   const kept = keepWorker(
     {
@@ -80,7 +85,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
       executions,
       identity,
       waker,
-      activities: deps.activities(hooks),
+      activities,
       onPolling: () => {
         ready.resolve(undefined);
       },
@@ -92,7 +97,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   lifecycle.onStop('reconciler', () => reconciler.stop());
   const health = startHealth({ ...shared, reconciler, unfinished, temporalUp: link.up }, place);
   lifecycle.onStop('health', () => health.stop());
-  const dispatcher = createDispatcher({ ...shared, unfinished });
+  const dispatcher = createDispatcher({ ...shared, unfinished, carry });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
   waker.connect(dispatcher, executions);
   const notices = listenFor({ ...deps, aborts, dispatcher }, place);
@@ -128,7 +133,7 @@ function createWaker() {
 
 type HookParts = { db: Database; executions: Executions; aborts: AbortWatch; unfinished: UnfinishedStarts; kick: () => void };
 
-function createHooks(parts: HookParts): ActivityHooks {
+function createHooks(parts: HookParts): Omit<ActivityHooks, 'worker'> {
   return {
     aborts: { add: parts.aborts.add },
     poke: createPoke(parts),

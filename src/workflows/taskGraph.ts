@@ -41,7 +41,7 @@ export async function taskGraph({ runId }: { runId: string }): Promise<{ status:
 
 async function drive(id: string, signals: Signals): Promise<{ status: string }> {
   const loaded = await local.loadRun.executeWithOptions({ summary: 'load run' }, [id]);
-  if ('ended' in loaded) return end(id, signals, loaded.ended);
+  if ('ended' in loaded) return signals.poked ? again(id) : end(id, signals, loaded.ended);
   const state = createState(loaded.graph);
   const run: Run = {
     id,

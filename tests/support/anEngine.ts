@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import type { ActivityDeps } from '../../src/activities/deps.ts';
-import { createActivities } from '../../src/activities/index.ts';
+import { createEngine } from '../../src/activities/index.ts';
 import type { Executors } from '../../src/activities/kinds/executor.ts';
 import { createCommands } from '../../src/db/commands.ts';
 import type { Database } from '../../src/db/database.ts';
@@ -101,17 +101,17 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
   const workspace = randomUUID();
   const { objects, store } = inMemoryObjects();
   const deps: ActivityDeps = {
-    ...{ db, journal, executors, objects: store, kick: () => undefined, started: () => undefined },
+    ...{ worker: randomUUID(), db, journal, executors, objects: store, kick: () => undefined, started: () => undefined },
     ...{ poke: nothing, requestCancel: nothing, noteCancel: nothing, random: () => 0 },
     aborts: { add: () => () => undefined },
     solo: () => Promise.reject(new Problem('task_crashed_worker')),
     log: { warn: () => undefined },
     ...more,
   };
-  const activities = createActivities(deps);
+  const { activities, carry } = createEngine(deps);
   const submit = submitter(submits, workspace);
   return {
-    ...{ db, journal, commands, workspace, activities, deps, inActivity, submit, url: base.url, objects },
+    ...{ db, journal, commands, workspace, activities, carry, deps, inActivity, submit, url: base.url, objects },
     ...readers(db),
     /** Submits a definition of inline tasks and runs it to its end. @returns the run's id */
     run: async (definition: Json, input: Json = {}): Promise<string> => {

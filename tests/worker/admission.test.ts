@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Database } from '../../src/db/database.ts';
-import { admit, holdClaims } from '../../src/db/dispatch.ts';
+import { admit } from '../../src/db/dispatch.ts';
+import { openRuns } from '../../src/db/reconcile.ts';
 import { createRegistry, createWorkerMetrics } from '../../src/runtime/metrics.ts';
 import type { RunHead } from '../../src/temporal/executions.ts';
 import { TemporalUnreachable } from '../../src/temporal/failures.ts';
@@ -9,6 +10,8 @@ import { createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { aRun, aWorkerId, stateOf } from './support/aRun.ts';
 import { silent } from './support/aWorker.ts';
+
+const NO_RUN = '00000000-0000-0000-0000-000000000000';
 
 let base: TestDatabase;
 let db: Database;
@@ -25,10 +28,17 @@ function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () =>
   let now = 0;
   const unfinished = createUnfinishedStarts({ clock: { now: () => now }, onRoom: () => undefined }, { max, claimMs: CLAIM_MS });
   const worker = aWorkerId();
-  const admission = { db, executions: { start }, unfinished, metrics: createWorkerMetrics(createRegistry()), log: silent, worker };
+  const failed = Promise.withResolvers<unknown>();
+  const admission = {
+    ...{ db, executions: { start }, unfinished, metrics: createWorkerMetrics(createRegistry()), log: silent, worker },
+    carry: () => Promise.resolve(null),
+    onError: failed.resolve,
+  };
   return {
     worker,
     unfinished,
+    /** What the first start that failed failed with. */
+    failed: failed.promise,
     tick: () => admitRuns(admission),
     pass: (ms: number) => {
       now += ms;
@@ -72,40 +82,51 @@ test('the oldest queued runs are claimed first, with what Temporal is told about
   });
 });
 
-test('a claim that expires makes the run claimable again, and counts no longer', async () => {
-  const run = await aRun(db);
+test('a start that was not asked for in time counts no longer', async () => {
+  await aRun(db);
   const one = anAdmission(1);
   await one.tick();
   expect(one.unfinished.room()).toBe(0);
-  expect(await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000 })).toEqual([]);
-  await holdClaims(db, { worker: one.worker, runs: [run], ms: 0 });
   one.pass(CLAIM_MS);
   expect(one.unfinished.room()).toBe(1);
-  expect((await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000 })).map((r) => r.runId)).toEqual([run]);
 });
 
-test('a run that another worker has begun makes room', async () => {
+test('a claim begins the run: one event more, a new epoch, and nobody else gets it', async () => {
+  const run = await aRun(db);
+  const [begun] = await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000 });
+  const { rows } = await db.pool.query<{ seq: string; type: string }>('select seq, type from run_event where run = $1 order by seq desc limit 1', [run]);
+  expect(rows).toEqual([{ seq: String(begun?.cursor), type: 'run.started' }]);
+  expect(begun).toMatchObject({ runId: run, mode: 'standard', epoch: 1, intent: null, due: null });
+  expect(await stateOf(db, run)).toMatchObject({ status: 'running', epoch: 1 });
+  expect(await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000 })).toEqual([]);
+});
+
+test('a run that another worker carries by now makes room', async () => {
   const run = await aRun(db);
   const one = anAdmission(1);
   await one.tick();
   await aRun(db);
   expect(await one.tick()).toBe(false);
-  await db.pool.query('update run_state set started = now() where run = $1', [run]);
+  await db.pool.query('select load_run_v2($1, $2)', [run, aWorkerId()]);
   expect(await one.tick()).toBe(true);
 });
 
-test('a start that nobody answers gives the run back at once', async () => {
+test('a run whose start nobody answers may be repaired at once', async () => {
   const run = await aRun(db);
   const one = anAdmission(3, () => Promise.reject(new TemporalUnreachable()));
-  await expect(one.tick()).rejects.toThrow(TemporalUnreachable);
+  await one.tick();
+  expect(await one.failed).toBeInstanceOf(TemporalUnreachable);
   expect(one.unfinished.size()).toBe(0);
-  expect((await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000 })).map((r) => r.runId)).toEqual([run]);
+  await db.pool.query(`update run_state set started = started - interval '4 s'`);
+  expect((await openRuns(db, { after: NO_RUN, limit: 5 })).map((r) => r.runId)).toEqual([run]);
 });
 
-test('a start that is refused does not hold up the head of the queue', async () => {
+test('a run whose start is refused is left alone for a while', async () => {
   const run = await aRun(db);
   const one = anAdmission(3, () => Promise.reject(new Error('refused')));
-  await expect(one.tick()).rejects.toThrow('refused');
-  expect(await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000 })).toEqual([]);
+  await one.tick();
+  expect(await one.failed).toEqual(new Error('refused'));
+  await db.pool.query(`update run_state set started = started - interval '4 s'`);
+  expect(await openRuns(db, { after: NO_RUN, limit: 5 })).toEqual([]);
   expect((await stateOf(db, run)).owner).toBe(one.worker);
 });

@@ -17,9 +17,7 @@ test.each<Case>([
   ['one whose workflow task was tried five times', is('RUNNING', 5), '', {}, 'fine'],
   ['one whose workflow task was tried six times', is('RUNNING', 6), '', {}, 'wedged'],
   ['one that is wedged after three restarts', is('RUNNING', 6), '', { restarts: 3 }, 'fault'],
-  ['one that is wedged before it began', is('RUNNING', 6), '', { started: false }, 'wedged'],
   ['one that Temporal does not know', undefined, '', {}, 'lost'],
-  ['one that never began and Temporal does not know', undefined, '', { started: false }, 'fine'],
   ['one that the server terminated', is('TERMINATED'), 'history-service', {}, 'killed'],
   ['one that we terminated', is('TERMINATED'), 'tiu-w1', {}, 'killed'],
   ['one that somebody terminated', is('TERMINATED'), 'ann@desk', {}, 'operator'],
@@ -29,5 +27,5 @@ test.each<Case>([
   ['one that fails again and again', is('FAILED'), '', { restarts: 3 }, 'fault'],
   ['one that an operator paused in Temporal', is('PAUSED'), '', {}, 'fine'],
 ])('%s', (...[, execution, terminatedBy, run, expected]) => {
-  expect(diagnose({ restarts: 0, started: true, ...run }, execution, terminatedBy)).toBe(expected);
+  expect(diagnose({ restarts: 0, ...run }, execution, terminatedBy)).toBe(expected);
 });

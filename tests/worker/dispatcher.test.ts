@@ -41,7 +41,7 @@ test('forty runs all finish although sixteen at most are unfinished', async () =
 
 test('a cancelled run is cancelled in Temporal once and wakes', async () => {
   const run = await aRun(db, { mode: 'wait' });
-  await until(async () => (await stateOf(db, run)).started);
+  await until(async () => (await stateOf(db, run)).epoch > 1); // its execution has asked for it
   await cancelCommand(db, run, '');
   await kick();
   await statusIs(run, 'completed');
@@ -50,7 +50,7 @@ test('a cancelled run is cancelled in Temporal once and wakes', async () => {
 
 test('a run with a decided wait is poked', async () => {
   const run = await aRun(db, { mode: 'wait' });
-  await until(async () => (await stateOf(db, run)).started);
+  await until(async () => (await stateOf(db, run)).epoch > 1); // its execution has asked for it
   await db.pool.query(
     `insert into wait (run, task, item, generation, kind, workspace, decision) select run, 0, -1, 0, 'map', workspace, 'completed' from run_state where run = $1`,
     [run],
@@ -60,7 +60,7 @@ test('a run with a decided wait is poked', async () => {
 
 test('every slice of a map is started', async () => {
   const run = await aRun(db, { mode: 'wait' });
-  await until(async () => (await stateOf(db, run)).started);
+  await until(async () => (await stateOf(db, run)).epoch > 1); // its execution has asked for it
   await db.pool.query(
     `insert into slice (run, task, generation, k, workspace, lo, hi) select run, 0, 0, k, workspace, k * 10, k * 10 + 10 from run_state, generate_series(0, 4) k where run = $1`,
     [run],

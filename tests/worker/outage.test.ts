@@ -62,12 +62,12 @@ test('runs queued while Temporal is gone start when it is back', async () => {
 
 test('waiting runs survive a wiped Temporal: they are started again from the rows', async () => {
   const runs = await Promise.all(Array.from({ length: 5 }, () => aRun(db, { mode: 'wait' })));
-  for (const run of runs) await until(async () => (await stateOf(db, run)).started);
+  for (const run of runs) await until(async () => (await stateOf(db, run)).epoch > 1); // its execution has asked for it
   await db.pool.query(`update run_state set started = started - interval '10 s'`);
   await kill();
   await temporalIs(0);
   await comeUp('b.db');
-  for (const run of runs) await until(async () => (await stateOf(db, run)).epoch > 1, 40_000);
+  for (const run of runs) await until(async () => (await stateOf(db, run)).epoch > 2, 40_000);
   expect((await worker.metrics.corrections.get()).values.find((v) => v.labels.reason === 'lost')?.value).toBe(5);
   const next = await aRun(db);
   await statusIs(next, 'completed');

@@ -30,7 +30,7 @@ const corrections = async (reason: string) =>
 /** A run that waits in Temporal, begun long enough ago to be looked at. */
 async function aWaitingRun(): Promise<string> {
   const run = await aRun(db, { mode: 'wait' });
-  await until(async () => (await stateOf(db, run)).started);
+  await until(async () => (await stateOf(db, run)).epoch > 1); // its execution has asked for it
   await db.pool.query(`update run_state set started = started - interval '10 s' where run = $1`, [run]);
   return run;
 }
@@ -77,7 +77,7 @@ test('a run whose execution ends again and again while its row is open fails wit
 test('a wedged run is terminated and restarted; after three restarts it fails with engine_fault', async () => {
   const first = await aRun(db, { mode: 'poison' });
   const last = await aRun(db, { mode: 'poison' });
-  await until(async () => (await stateOf(db, last)).started);
+  await until(async () => (await stateOf(db, last)).epoch > 1); // its execution has asked for it
   await db.pool.query('update run_state set restarts = 3 where run = $1', [last]);
   await statusIs(last, 'failed', 60_000);
   expect((await stateOf(db, last)).failure?.code).toBe('engine_fault');

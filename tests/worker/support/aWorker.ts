@@ -69,7 +69,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
       metrics,
       clock: systemClock,
       lifecycle,
-      activities,
+      engine: (hooks) => ({ activities: activities(hooks), carry: () => Promise.resolve(null) }),
       forceCancel: (runId, reason) => cancelCommand(db, runId, reason),
     },
     { id: randomUUID(), name: 'test', version: '0', bundle, databaseOptions: startupOptions('tiu_engine') },
