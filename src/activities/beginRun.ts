@@ -52,7 +52,6 @@ export function firstRoots(loaded: Pick<Loaded, 'graph' | 'rows' | 'intent'> & {
 /** A graph is of no use to the execution of a run that is over. */
 export async function begunWith(deps: Pick<ActivityDeps, 'db'>, runId: string, loaded: Loaded): Promise<BegunRun> {
   if (loaded.closed === null) return loaded;
-  const ended =
-    loaded.closed === 'completed' ? { status: loaded.closed, failedTask: null, code: null } : await readEnding(deps, runId);
+  const ended = loaded.closed === 'completed' ? { status: loaded.closed, failedTask: null, code: null } : await readEnding(deps, runId);
   return { ended, rows: loaded.rows.slice(0, SHOWN_ROWS) };
 }

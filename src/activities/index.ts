@@ -13,7 +13,7 @@ import { drain, openSegment, reportOf, type OwnedOrStale, type OwnRequest } from
 import { createSliceActivities } from './slices.ts';
 import { traceless } from './traceless.ts';
 
-export type Changes = { rows: OutcomeRow[]; intent: Intent | null; due: number | null; cursor: number } | { stale: true };
+type Changes = { rows: OutcomeRow[]; intent: Intent | null; due: number | null; cursor: number } | { stale: true };
 
 /** How long one activity may run inline tasks before it lets the workflow look up, ms. */
 const LOCAL_SLICE_MS = 1_000;

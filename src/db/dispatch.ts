@@ -1,3 +1,4 @@
+import type { Mode } from '../domain/plan/plan.ts';
 import type { Intent } from '../domain/plan/state.ts';
 import type { Json } from '../domain/json.ts';
 import type { Database } from './database.ts';
@@ -22,7 +23,7 @@ const POKE_AGAIN = `interval '2 s'`;
 
 /** A run that has just begun, with all that its first segment needs. Inputs beyond 64 KB are null and read by themselves. */
 export type BegunRow = RunHeadRow & {
-  mode: 'standard' | 'express';
+  mode: Mode;
   epoch: number;
   /** Number of its last event. */
   cursor: number;

@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
+import type { Mode } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
 import { isRefusal, openConnection, type Connection, type Log } from './connection.ts';
 import type { Statement } from './database.ts';
@@ -36,7 +37,7 @@ export type Submit = {
   artifacts: readonly Buffer[];
   createdBy: string;
   /** `standard` when left out. */
-  mode?: 'standard' | 'express';
+  mode?: Mode;
   /** ISO time before which it stays in the queue. */
   notBefore?: string;
   /** JSON text: what run.accepted says besides. */

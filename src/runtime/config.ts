@@ -15,6 +15,7 @@ const schema = z.object({
   TIU_OBJECTS: z.string().default('.tiu/objects').describe('Folder of the object store'),
   TIU_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   TIU_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional().describe('Port of the worker for GET /metrics; unset = none'),
+  TIU_MODE: z.enum(['standard', 'express']).default('standard').describe('Of runs whose definition and request do not say'),
   TIU_API_CONNECTIONS: size(8),
   TIU_WORKER_CONNECTIONS: size(6),
   TIU_MAX_BODY: size(8 * 2 ** 20).describe('Request bodies other than uploads'),

@@ -94,7 +94,10 @@ test('a start that was not asked for in time counts no longer', async () => {
 test('a claim begins the run: one event more, a new epoch, and nobody else gets it', async () => {
   const run = await aRun(db);
   const [begun] = await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000 });
-  const { rows } = await db.pool.query<{ seq: string; type: string }>('select seq, type from run_event where run = $1 order by seq desc limit 1', [run]);
+  const { rows } = await db.pool.query<{ seq: string; type: string }>(
+    'select seq, type from run_event where run = $1 order by seq desc limit 1',
+    [run],
+  );
   expect(rows).toEqual([{ seq: String(begun?.cursor), type: 'run.started' }]);
   expect(begun).toMatchObject({ runId: run, mode: 'standard', epoch: 1, intent: null, due: null });
   expect(await stateOf(db, run)).toMatchObject({ status: 'running', epoch: 1 });

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../domain/json.ts';
 import type { RunStatus, TaskStatus } from '../../domain/plan/outcome.ts';
+import type { Mode } from '../../domain/plan/plan.ts';
 import type { Failure } from '../../domain/problem.ts';
 import type { Database } from '../database.ts';
 
@@ -11,6 +12,7 @@ export type RunRow = {
   /** hex */
   plan: string;
   priority: number;
+  mode: Mode;
   labels: JsonObject | null;
   created: string;
   created_by: string;
@@ -27,7 +29,7 @@ export type RunRow = {
   failure: Failure | null;
 };
 
-const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.labels, r.created, r.created_by,
+const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.created, r.created_by,
   s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.deadline, s.started, s.finished, s.failure`;
 
 /** A run of the workspace; undefined for another's. */

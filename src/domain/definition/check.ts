@@ -62,7 +62,7 @@ function checkSchemas(read: ReadDocument, { faults }: Schemas, report: Report): 
 
 /** Called without issues, so name and tasks are there. */
 function definitionOf(read: ReadDocument, tasks: { [id: string]: DefinitionTask }): Definition {
-  const { name = '', version, title, input, deadline, priority = 'normal', labels = {}, onError = 'finish', output, metadata } = read;
+  const { name = '', version, title, input, deadline, priority = 'normal', mode, labels = {}, onError = 'finish', output, metadata } = read;
   return {
     dsl: 'tiu/1',
     name,
@@ -71,6 +71,7 @@ function definitionOf(read: ReadDocument, tasks: { [id: string]: DefinitionTask 
     ...(input?.schema === undefined ? {} : { inputSchema: input.schema }),
     ...(deadline === undefined ? {} : { deadlineMs: deadline }),
     priority,
+    ...(mode === undefined ? {} : { mode }),
     labels,
     onError,
     tasks,

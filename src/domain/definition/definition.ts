@@ -1,6 +1,6 @@
 import type { Json, JsonObject, JsonSchema } from '../json.ts';
 import type { Outcome } from '../plan/outcome.ts';
-import type { MapPlan, RetryPolicy, Template } from '../plan/plan.ts';
+import type { MapPlan, Mode, RetryPolicy, Template } from '../plan/plan.ts';
 
 /** An edge somebody wrote: `when` = outcomes of the dependency that satisfy it, ascending. */
 export type Dependency = { task: string; when: Outcome[] };
@@ -34,6 +34,7 @@ export type Definition = {
   inputSchema?: JsonSchema;
   deadlineMs?: number;
   priority: Template;
+  mode?: Mode;
   labels: JsonObject;
   onError: 'finish' | 'failFast';
   tasks: { [id: string]: DefinitionTask };

@@ -4,7 +4,6 @@ export const NOT_SUPPORTED = {
   task: ['gate', 'compensate', 'loop', 'limits', 'onDeadline', 'priority', 'strategy', 'budget'],
   map: ['tasks', 'batch'],
   join: ['quorum', 'percent'],
-  mode: ['express'],
   /** Names in expressions, by the code that the engine refuses them with. */
   expressions: ['secret_not_allowed'],
   kinds: ['ai', 'agent', 'swarm', 'activity', 'command', 'check.run', 'workflow', 'event', 'approval', 'notify'],

@@ -1,5 +1,6 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
 import { isFinalStatus, outcomeOf, TASK_STATUSES, type Outcome } from '../plan/outcome.ts';
+import { MODES } from '../plan/plan.ts';
 import type { Dependency } from './definition.ts';
 import { DURATION_SCHEMA, durationMs } from './duration.ts';
 import { LIMITS } from './limits.ts';
@@ -231,7 +232,7 @@ export const document = fields(
     input: optional(fields({ schema: required(jsonSchema, 'JSON Schema 2020-12 of the input.') }), 'What a run is given.'),
     deadline: optional(duration, 'Of the whole run.'),
     priority: optional(priority, `${PRIORITIES.join(', ')}, or an expression on the input.`),
-    mode: optional(word(['standard'], NOT_SUPPORTED.mode), 'How runs are carried.'),
+    mode: optional(word(MODES), '`standard`: every run is a Temporal workflow. `express`: one that ends in its first segment is none.'),
     labels: optional(labels, 'Names and values to find runs by.'),
     onError: optional(
       word(['finish', 'failFast']),

@@ -23,7 +23,7 @@ export function compile(definition: Definition): Plan {
   const tasks = Object.entries(definition.tasks)
     .map(([id, task]) => ({ id, task }))
     .sort((a, b) => placeOf(a.id) - placeOf(b.id));
-  const { name, version, title, inputSchema, deadlineMs, priority, labels, output } = definition;
+  const { name, version, title, inputSchema, deadlineMs, priority, mode, labels, output } = definition;
   return {
     format: 1,
     expressions: EXPRESSIONS,
@@ -36,6 +36,7 @@ export function compile(definition: Definition): Plan {
     artifactInputs: artifactInputs(inputSchema),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     priority,
+    ...(mode === undefined ? {} : { mode }),
     labels,
     ...(output === undefined
       ? {}

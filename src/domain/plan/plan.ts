@@ -29,6 +29,10 @@ export type Graph = {
   failFast: 0 | 1;
 };
 
+/** standard: every run is a Temporal workflow · express: only one that needs more than its first segment */
+export type Mode = 'standard' | 'express';
+export const MODES: readonly Mode[] = ['standard', 'express'];
+
 export type RetryPolicy = {
   /** Tries after the first. */
   limit: number;
@@ -87,6 +91,8 @@ export type Plan = {
   /** Duration from acceptance, ms. */
   deadlineMs?: number;
   priority: Template;
+  /** Left out: as the operator has set. */
+  mode?: Mode;
   labels: JsonObject;
   output?: { value: Template; reads: number[] };
 };

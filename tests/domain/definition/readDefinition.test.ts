@@ -80,7 +80,6 @@ test('x- keys are allowed on every level', () => {
 });
 
 test.each<[string, JsonObject, JsonObject]>([
-  ['/mode', {}, { mode: 'express' }],
   ['/concurrency', {}, { concurrency: { key: 'x' } }],
   ['/limits', {}, { limits: [] }],
   ['/budget', {}, { budget: {} }],

@@ -18,6 +18,7 @@ export function presentRun(config: Links, run: RunRow, counts?: readonly { statu
     status: run.status,
     intent: run.finished === null ? run.intent : null,
     priority: priorityName(run.priority),
+    mode: run.mode,
     labels: run.labels ?? {},
     createdAt: iso(run.created),
     createdBy: run.created_by,

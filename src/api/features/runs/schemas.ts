@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RUN_STATUSES, TASK_STATUSES } from '../../../domain/plan/outcome.ts';
+import { MODES } from '../../../domain/plan/plan.ts';
 import { PRIORITIES } from '../../../domain/run/priority.ts';
 import { anyJson, Failure, listOf, maybeTime, page, repeated, runIdText, taskId, text, time, workflowName } from '../../schemas.ts';
 
@@ -24,6 +25,7 @@ export const Run = z
       .nullable()
       .meta({ description: 'What the run was asked and has not reached yet' }),
     priority: z.enum(PRIORITIES),
+    mode: z.enum(MODES),
     labels: z.record(z.string(), anyJson),
     createdAt: time,
     createdBy: z.string(),
@@ -97,6 +99,7 @@ const shared = {
     .optional()
     .meta({ description: 'A v7 within a day of now becomes the id of the run; any other is an idempotency key only' }),
   priority: z.enum(PRIORITIES).optional(),
+  mode: z.enum(MODES).optional().meta({ description: 'Instead of what the definition says' }),
   labels: labels.optional(),
 };
 

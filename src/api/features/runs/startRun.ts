@@ -4,7 +4,7 @@ import { canonicalJson } from '../../../domain/definition/canonical.ts';
 import { checkInput } from '../../../domain/definition/jsonSchema.schema.ts';
 import { compileTemplate } from '../../../domain/expression/compileTemplate.ts';
 import { isObject, type Json } from '../../../domain/json.ts';
-import type { Plan } from '../../../domain/plan/plan.ts';
+import type { Mode, Plan } from '../../../domain/plan/plan.ts';
 import { Problem, type Issue } from '../../../domain/problem.ts';
 import { isPriority, priorityNumber, type Priority } from '../../../domain/run/priority.ts';
 import { missingArtifacts } from '../../../db/repositories/artifacts.ts';
@@ -19,6 +19,7 @@ export type StartRunInput = {
   input?: unknown;
   runId?: string | undefined;
   priority?: Priority | undefined;
+  mode?: Mode | undefined;
   labels?: Record<string, string> | undefined;
 };
 
@@ -50,6 +51,7 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
     tasks: plan.tasks.length,
     input: input.text,
     priority: priorityNumber(request.priority ?? priorityOf(plan, input.value)),
+    mode: request.mode ?? plan.mode ?? deps.config.TIU_MODE,
     labels: { ...labelsOf(plan), ...request.labels },
     ...(plan.deadlineMs !== undefined && { deadlineMs: plan.deadlineMs }),
     artifacts,
