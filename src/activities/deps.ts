@@ -33,6 +33,8 @@ export type ActivityDeps = {
   started: (runId: string) => void;
   /** One try in a process of its own, for a task that was lost with its worker twice. */
   solo: (kind: string, input: JsonObject, execution: Omit<Execution, 'signal'>) => Promise<Json>;
+  /** Effects at work at once in this process. */
+  maxEffects: number;
   /** In [0, 1). */
   random: () => number;
   log: { warn: (fields: object, message: string) => void };

@@ -7,8 +7,10 @@ import { createCarry, type Carry } from './carry.ts';
 import type { ActivityDeps } from './deps.ts';
 import { endRun, namedRows, readEnding, type Ended, type Ending } from './endRun.ts';
 import { executeInline } from './executeInline.ts';
+import { createGate } from './gate.ts';
 import { createPlans, type Plans, type RunContext } from './plans.ts';
-import { runEffect } from './runTask.ts';
+import { runBatch, type Batch, type BatchEnd } from './effectBatch.ts';
+import { runChain } from './effectChain.ts';
 import { drain, openSegment, reportOf, type OwnedOrStale, type OwnRequest } from './segment.ts';
 import { createSliceActivities } from './slices.ts';
 import { traceless } from './traceless.ts';
@@ -17,15 +19,14 @@ type Changes = { rows: OutcomeRow[]; intent: Intent | null; due: number | null; 
 
 /** How long one activity may run inline tasks before it lets the workflow look up, ms. */
 const LOCAL_SLICE_MS = 1_000;
-const AFTER_EFFECT_SLICE_MS = 10_000;
 const BEAT_MS = 1_000;
 
 /** Tells Temporal that the activity at work here lives. Local activities have no heartbeat. */
-function heartbeat(): () => void {
+function heartbeat(): (task?: string) => void {
   const context = Context.current();
   if (context.info.isLocal) return () => undefined;
-  return () => {
-    context.heartbeat();
+  return (task) => {
+    context.heartbeat(task);
   };
 }
 
@@ -52,7 +53,7 @@ export function createEngine(deps: ActivityDeps): { activities: Activities; carr
 }
 
 function createActivities(deps: ActivityDeps, { contextOf, take }: Pick<Plans, 'contextOf'> & Pick<Carry, 'take'>) {
-  const engine = { ...deps, claim: createClaims(deps) };
+  const engine = { ...deps, claim: createClaims(deps), gate: createGate(deps.maxEffects) };
   const own = (context: RunContext, request: OwnRequest) => ownIn(deps, { context, request, beat: heartbeat() });
   const graphOf = async (runId: string) => (await contextOf(runId)).compiled.plan.graph;
 
@@ -62,18 +63,17 @@ function createActivities(deps: ActivityDeps, { contextOf, take }: Pick<Plans, '
     runSegment: async (request: { runId: string; epoch: number; roots: number[]; sliceMs: number }): Promise<OwnedOrStale> =>
       own(await contextOf(request.runId), { run: request.runId, ...request }),
 
-    /** One try of an effect; then the inline tasks that its end released, which saves a round trip a step. */
-    runTask: async (request: { runId: string; epoch: number; task: number; generation: number }): Promise<OwnedOrStale> => {
-      const { runId: run, epoch, task } = request;
-      const context = await contextOf(run);
-      const end = await runEffect(engine, context, { request: { ...request, run, item: -1 }, beat: heartbeat() });
-      if ('stale' in end) return end;
-      const { releases, plan } = context.compiled;
-      if (!releases.has(task)) return { rows: namedRows(plan.graph, end.rows), intent: end.intent, due: null, closed: null };
-      return own(context, { run, epoch, roots: [task], sliceMs: AFTER_EFFECT_SLICE_MS });
-    },
+    /** One try of an effect, and what its end released. */
+    runTask: async (request: { runId: string; epoch: number; task: number; generation: number }): Promise<OwnedOrStale> =>
+      runChain({ ...engine, own }, await contextOf(request.runId), {
+        request: { ...request, run: request.runId, item: -1 },
+        beat: heartbeat(),
+      }),
 
-    readChanges: async (request: { runId: string; epoch: number; since: number }): Promise<Changes> => {
+    runTasks: async (batch: Batch): Promise<BatchEnd> => runBatch(engine, await contextOf(batch.runId), { batch, beat: heartbeat() }),
+
+    /** @param request.tasks effects at work in batches, whose ends are told here too */
+    readChanges: async (request: { runId: string; epoch: number; since: number; tasks?: number[] }): Promise<Changes> => {
       const changes = await readChangesSince(deps.db, { run: request.runId, ...request });
       if ('stale' in changes) return changes;
       if (changes.rows.length > 0) deps.journal.notify(request.runId);

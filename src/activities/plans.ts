@@ -33,6 +33,7 @@ type CompiledPlan = {
   index: Map<string, number>;
   /** Tasks with a dependant that whoever settles them may run at once. */
   releases: ReadonlySet<number>;
+  dependants: (task: number) => readonly number[];
 };
 
 /** All that an activity has to know of a run before it looks at its tasks. */
@@ -127,10 +128,15 @@ function compilePlan(plan: Plan): CompiledPlan {
   const releases = new Set(
     plan.graph.deps.flatMap((edges, task) => (plan.graph.classes[task] === EFFECT ? [] : edges.map(([dependency]) => dependency))),
   );
+  const dependants: number[][] = plan.graph.names.map(() => []);
+  plan.graph.deps.forEach((edges, task) => {
+    for (const [dependency] of edges) dependants[dependency]?.push(task);
+  });
   return {
     plan,
     index,
     releases,
+    dependants: (task) => dependants[task] ?? [],
     task: (i) => {
       let task = tasks.get(i);
       if (!task) tasks.set(i, (task = compileTask(plan, i, index)));

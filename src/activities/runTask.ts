@@ -9,13 +9,14 @@ import type { Intent } from '../domain/plan/state.ts';
 import { Problem } from '../domain/problem.ts';
 import { attempt, effectKey, type Attempted } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
+import type { Gate } from './gate.ts';
 import { bindingsOf, itemsOf, withItem } from './evaluate.ts';
 import { createOutputs, storeOutput } from './outputs.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
 import { displaced } from './segment.ts';
 
-/** What effects need besides: the claims of this process. */
-export type EffectDeps = ActivityDeps & { claim: Claims };
+/** What effects need besides: the claims of this process, and a place among its effects at work. */
+export type EffectDeps = ActivityDeps & { claim: Claims; gate: Gate };
 
 type Claimed = Extract<Claim, { attempt: number }>;
 export type EffectRequest = TaskKey & { epoch: number };
@@ -24,9 +25,10 @@ export type EffectEnd = { rows: TaskRow[]; intent: Intent | null } | { stale: tr
 
 /** An effect that takes longer is told to have begun; the news of a shorter one come with its end. */
 const TELL_MS = 50;
+const BEAT_MS = 1_000;
 
 /** The attempt is to be repeated later: no slot is held meanwhile. */
-const later = (type: string, delayMs: number): ApplicationFailure =>
+export const later = (type: string, delayMs: number): ApplicationFailure =>
   ApplicationFailure.create({
     message: type,
     type,
@@ -44,6 +46,19 @@ export async function runEffect(
   context: RunContext,
   given: { request: EffectRequest; beat: () => void },
 ): Promise<EffectEnd> {
+  const beating = setInterval(given.beat, BEAT_MS); // while it waits for a place, too
+  try {
+    return await deps.gate(() => claimAndRun(deps, context, given));
+  } finally {
+    clearInterval(beating);
+  }
+}
+
+async function claimAndRun(
+  deps: EffectDeps,
+  context: RunContext,
+  given: { request: EffectRequest; beat: () => void },
+): Promise<EffectEnd> {
   const { request } = given;
   const task = context.compiled.task(request.task);
   const token = randomUUID();
@@ -53,11 +68,11 @@ export async function runEffect(
   if ('final' in claim) return { rows: [claim.final], intent: claim.intent };
   if ('retryInMs' in claim) throw later('task_retry', claim.retryInMs);
   if (!('attempt' in claim)) return { rows: [], intent: claim.intent };
-  const result = await execute(deps, { context, task, claim, token, ...given });
+  const result = await execute(deps, { context, task, claim, token, request });
   return finish(deps, { context, task, claim, token, request, result });
 }
 
-type Work = { context: RunContext; task: CompiledTask; claim: Claimed; token: string; request: EffectRequest; beat: () => void };
+type Work = { context: RunContext; task: CompiledTask; claim: Claimed; token: string; request: EffectRequest };
 
 async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
   const { context, task, claim, request } = work;
@@ -71,7 +86,7 @@ async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
     timer(task.timeoutMs ?? task.contract.defaultTimeoutMs, 'task_timed_out'),
     timer(claim.remainingMs ?? undefined, 'deadline_exceeded'),
   ];
-  const stopBeating = keepBeating(deps, work, cancel);
+  const stopBeating = keepAsking(deps, work, cancel);
   const telling = setTimeout(() => {
     deps.journal.notify(run);
   }, TELL_MS);
@@ -126,17 +141,16 @@ function timer(ms: number | undefined, code: 'task_timed_out' | 'deadline_exceed
   };
 }
 
-/** Each second: tells Temporal that the attempt lives, and asks whether it still holds its task. */
-function keepBeating(deps: ActivityDeps, work: Work, cancel: () => void): () => void {
+/** Each second: asks whether the attempt still holds its task. */
+function keepAsking(deps: ActivityDeps, work: Work, cancel: () => void): () => void {
   const beating = setInterval(() => {
-    work.beat();
     holdsTask(deps.db, work.request, work.token).then(
       ({ held, intent }) => {
         if (!held || intent !== null) cancel();
       },
       () => undefined, // the database is away: the commit will tell
     );
-  }, 1_000);
+  }, BEAT_MS);
   return () => {
     clearInterval(beating);
   };

@@ -3,6 +3,7 @@ import { finishSliceRow, loadSliceRow } from '../db/execution.ts';
 import { Refused, Stale, type Committed } from '../db/journal/record.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
+import { runEffectItems } from './effectBatch.ts';
 import { bindingsOf, itemsOf } from './evaluate.ts';
 import { runItems, type Mark } from './items.ts';
 import { createOutputs } from './outputs.ts';
@@ -32,6 +33,10 @@ export function createSliceActivities(deps: EffectDeps, contextOf: ContextOf, be
       const end = await runEffect(deps, context, { request, beat: beat() });
       return { over: 'stale' in end || end.intent !== null };
     },
+
+    /** Items of a mapped effect, several at a time; `left`: ask again. */
+    runEffectItems: async (id: SliceId, concurrency: number): Promise<{ over: boolean; left: boolean }> =>
+      runEffectItems(deps, await contextOf(id.runId), { id, concurrency, beat: beat() }),
 
     /** Inline items, for `sliceMs` at most; what is left over is asked for again. */
     runItems: async (id: SliceId, items: number[], sliceMs: number): Promise<{ over: boolean; left: number[] }> => {

@@ -62,8 +62,9 @@ export const loadRunRow = (db: Database, run: string, worker: string) => ask<Loa
 export const loadOwner = (db: Database, query: { run: string; epoch: number; tasks: number[] }) =>
   ask<LoadedOwner>(db, 'load_owner_v1', [query.run, query.epoch, query.tasks]);
 
-export const readChangesSince = (db: Database, query: { run: string; epoch: number; since: number }) =>
-  ask<Changes>(db, 'read_changes_v1', [query.run, query.epoch, query.since]);
+/** @param query.tasks whose ends are reported besides those of tasks that waited */
+export const readChangesSince = (db: Database, query: { run: string; epoch: number; since: number; tasks?: readonly number[] }) =>
+  ask<Changes>(db, 'read_changes_v2', [query.run, query.epoch, query.since, query.tasks ?? []]);
 
 export const sweepTasks = (db: Database, sweep: { run: string; epoch: number; tasks: number[]; intent: Intent }) =>
   ask<Swept>(db, 'sweep_v1', [sweep.run, sweep.epoch, sweep.tasks, sweep.intent]);

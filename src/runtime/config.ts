@@ -24,6 +24,7 @@ const schema = z.object({
   TIU_HTTP_ALLOW: z.string().default('').describe('Private addresses that http tasks may call, as CIDR list or host:port list'),
   TIU_HTTP_MAX_BODY: size(8 * 2 ** 20),
   TIU_MAX_UNFINISHED_STARTS: size(16).describe('Runs a worker has started whose first workflow task has not ended'),
+  TIU_MAX_EFFECTS: size(200).describe('Effects at work at once in a worker; more wait for a place'),
   TIU_WORKFLOW_TASK_TIMEOUT: size(2_000).describe('Of first starts: how soon a killed worker is noticed'),
   TIU_MAX_CACHED_WORKFLOWS: size(500),
   TIU_SHUTDOWN_GRACE: size(8_000),

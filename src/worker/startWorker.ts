@@ -23,6 +23,8 @@ import { createUnfinishedStarts, type UnfinishedStarts } from './unfinishedStart
 export type ActivityHooks = {
   /** Id of this process. */
   worker: string;
+  /** Effects at work at once in this process. */
+  maxEffects: number;
   aborts: Aborts;
   /** Pokes an open run; a closed one needs none. */
   poke: (runId: string) => Promise<void>;
@@ -76,7 +78,10 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const temporal = { temporalUp: () => link.up() && waker.polling(), onTemporal: link.report };
   const shared = { db, executions, metrics, log, clock, worker: place.id, ...temporal };
   lifecycle.onStop('temporal connection', () => link.close());
-  const { activities, carry } = deps.engine({ ...createHooks({ db, executions, aborts, unfinished, kick: waker.kick }), worker: place.id });
+  const { activities, carry } = deps.engine({
+    ...createHooks({ db, executions, aborts, unfinished, kick: waker.kick }),
+    ...{ worker: place.id, maxEffects: config.TIU_MAX_EFFECTS },
+  });
   const ready = Promise.withResolvers<undefined>();
   const kept = keepWorker(
     {
@@ -133,7 +138,7 @@ function createWaker() {
 
 type HookParts = { db: Database; executions: Executions; aborts: AbortWatch; unfinished: UnfinishedStarts; kick: () => void };
 
-function createHooks(parts: HookParts): Omit<ActivityHooks, 'worker'> {
+function createHooks(parts: HookParts): Omit<ActivityHooks, 'worker' | 'maxEffects'> {
   return {
     aborts: { add: parts.aborts.add },
     poke: createPoke(parts),

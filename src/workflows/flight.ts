@@ -1,10 +1,18 @@
+import { patched } from '@temporalio/workflow';
 import { local, remote } from './activities.ts';
 import type { Reminder } from './reminder.ts';
+import type { BatchEnd } from '../activities/effectBatch.ts';
 import type { Owned, OwnedOrStale } from '../activities/segment.ts';
 import type { Steps } from '../domain/plan/next.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import { recordRows, type GraphState, type Intent } from '../domain/plan/state.ts';
 
+/** So many effects that are ready at once share activities, in about so many batches. */
+const MANY = 8;
+const BATCHES = 8;
+const MAX_BATCH = 25;
+/** Names in a summary. */
+const SHOWN = 5;
 const LOCAL_SLICE_MS = 1_000;
 const REMOTE_SLICE_MS = 5_000;
 
@@ -21,6 +29,10 @@ export type Run = {
   closed: ClosedStatus | null;
   stale: boolean;
   inFlight: number;
+  /** Effects at work in batches: their ends are read as they come. */
+  batched: Set<number>;
+  /** Effects that a batch left for later: each gets an activity of its own, which Temporal repeats in time. */
+  single: Set<number>;
   moved: boolean;
   said: boolean;
   reminder: Reminder;
@@ -40,7 +52,7 @@ export function absorb(run: Run, answer: OwnedOrStale | Owned): void {
 export async function look(run: Run): Promise<void> {
   run.signals.poked = false;
   const changes = await local.readChanges.executeWithOptions({ summary: 'read changes' }, [
-    { runId: run.id, epoch: run.epoch, since: run.cursor },
+    { runId: run.id, epoch: run.epoch, since: run.cursor, ...(run.batched.size > 0 && { tasks: [...run.batched] }) },
   ]);
   if ('stale' in changes) return void (run.stale = true);
   run.cursor = changes.cursor;
@@ -61,15 +73,9 @@ export async function sweep(run: Run, what: NonNullable<Steps['sweep']>): Promis
 
 /** Starts an activity for each effect, and one segment for the rest. */
 export function start(run: Run, steps: Steps): void {
-  const { state } = run;
-  const name = (task: number) => state.graph.names[task] ?? String(task);
-  for (const task of steps.effects) {
-    const generation = state.generation[task] ?? 0;
-    const summary = `${state.graph.kinds[task] ?? ''} ${name(task)}`;
-    fly(run, [task], remote.runTask.executeWithOptions({ summary }, [{ runId: run.id, epoch: run.epoch, task, generation }]));
-  }
+  startEffects(run, steps.effects);
   if (steps.roots.length === 0) return;
-  const summary = `segment: ${steps.roots.slice(0, 5).map(name).join(', ')}${steps.roots.length > 5 ? ` and ${steps.roots.length - 5} more` : ''}`;
+  const summary = `segment: ${some(run, steps.roots)}`;
   const request = { runId: run.id, epoch: run.epoch, roots: steps.roots };
   // Core holds back all commands and signals while a local activity runs: only when there is nothing to hold back.
   const alone = run.inFlight === 0 && !run.reminder.within(LOCAL_SLICE_MS);
@@ -77,7 +83,43 @@ export function start(run: Run, steps: Steps): void {
   else fly(run, steps.roots, remote.runSegment.executeWithOptions({ summary }, [{ ...request, sliceMs: REMOTE_SLICE_MS }]));
 }
 
-function fly(run: Run, tasks: number[], flight: Promise<OwnedOrStale>): void {
+function some({ state }: Run, tasks: readonly number[]): string {
+  const names = tasks.slice(0, SHOWN).map((task) => state.graph.names[task] ?? String(task));
+  return `${names.join(', ')}${tasks.length > SHOWN ? ` and ${tasks.length - SHOWN} more` : ''}`;
+}
+
+/** One activity each; many at once share some. */
+function startEffects(run: Run, effects: readonly number[]): void {
+  const { state, id: runId, epoch } = run;
+  const many = effects.filter((task) => !run.single.has(task));
+  const shared = many.length >= MANY && patched('effects share an activity');
+  const one = (task: number) => ({ task, generation: state.generation[task] ?? 0 });
+  for (const task of shared ? effects.filter((effect) => run.single.has(effect)) : effects) {
+    const summary = `${state.graph.kinds[task] ?? ''} ${some(run, [task])}`;
+    fly(run, [task], remote.runTask.executeWithOptions({ summary }, [{ runId, epoch, ...one(task) }]));
+  }
+  if (!shared) return;
+  const size = Math.min(MAX_BATCH, Math.ceil(many.length / BATCHES));
+  for (let from = 0; from < many.length; from += size) {
+    const tasks = many.slice(from, from + size);
+    for (const task of tasks) run.batched.add(task);
+    const batch = remote.runTasks.executeWithOptions({ summary: some(run, tasks) }, [{ runId, epoch, tasks: tasks.map(one) }]);
+    fly(
+      run,
+      tasks,
+      batch.then((end) => landed(run, tasks, end)),
+    );
+  }
+}
+
+function landed(run: Run, tasks: readonly number[], end: BatchEnd): OwnedOrStale {
+  for (const task of tasks) run.batched.delete(task);
+  if ('stale' in end) return end;
+  for (const task of end.later) run.single.add(task);
+  return { rows: end.rows, intent: end.intent, due: null, closed: null };
+}
+
+function fly(run: Run, tasks: readonly number[], flight: Promise<OwnedOrStale>): void {
   run.inFlight++;
   run.moved = true;
   run.said = false;

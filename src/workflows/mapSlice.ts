@@ -1,4 +1,4 @@
-import { setHandler } from '@temporalio/workflow';
+import { patched, setHandler } from '@temporalio/workflow';
 import type { SliceId } from '../activities/slices.ts';
 import { local, remote } from './activities.ts';
 import { poke } from './taskGraph.ts';
@@ -24,6 +24,18 @@ async function runInline(id: SliceId, items: number[]): Promise<boolean> {
 }
 
 async function runEffects(id: SliceId, slice: { items: number[]; concurrency: number; name: string }): Promise<boolean> {
+  if (!patched('items share an activity')) return runOneByOne(id, slice);
+  const summary = `${slice.name}: ${slice.items.length} items`;
+  for (let left = slice.items.length > 0; left;) {
+    const done = await remote.runEffectItems.executeWithOptions({ summary }, [id, slice.concurrency]);
+    if (done.over) return true;
+    left = done.left;
+  }
+  return false;
+}
+
+/** As executions that began before items shared an activity go on. */
+async function runOneByOne(id: SliceId, slice: { items: number[]; concurrency: number; name: string }): Promise<boolean> {
   let cursor = 0;
   let over = false;
   const lane = async () => {

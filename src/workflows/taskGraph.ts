@@ -52,6 +52,7 @@ async function drive(id: string, signals: Signals): Promise<{ status: string }> 
     closed: null,
     stale: false,
     inFlight: 0,
+    ...{ batched: new Set(), single: new Set() },
     moved: false,
     said: false,
     reminder: createReminder(
