@@ -57,13 +57,13 @@ type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R
    */
   idempotency?: 'stored' | 'own';
   /** The object the request is about; undefined = 404. */
-  load?: (call: Pick<Call<z.output<P>, z.output<Q>, z.output<B>, never>, 'deps' | 'actor' | 'params'>) => Promise<R | undefined>;
+  load?: (call: Pick<Call<z.output<P>, z.output<Q>, z.output<B>, never>, 'deps' | 'actor' | 'params' | 'headers' | 'gone'>) => Promise<R | undefined>;
   handler: (call: Call<z.output<P>, z.output<Q>, z.output<B>, R>) => Promise<Reply>;
 };
 
 /** A route whose types are erased: what the list holds and the pipeline runs. */
 export type Route = Omit<Definition<z.ZodType, z.ZodType, z.ZodType, Resource>, 'load' | 'handler'> & {
-  load?: (call: Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'params'>) => Promise<Resource | undefined>;
+  load?: (call: Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'params' | 'headers' | 'gone'>) => Promise<Resource | undefined>;
   handler: (call: Call<never, never, never, never>) => Promise<Reply>;
 };
 

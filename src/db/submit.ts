@@ -45,7 +45,8 @@ export type Submit = {
 };
 
 /** `known`: the same request was accepted before; `conflict`: its key or run id belongs to another request (`runId` is then the refused one). */
-type Submitted = { outcome: 'new' | 'known' | 'conflict'; runId: string };
+/** `at`: when a new run was accepted, from the database's clock. */
+export type Submitted = { outcome: 'new'; runId: string; at: Date } | { outcome: 'known' | 'conflict'; runId: string };
 
 export type Submits = {
   /** Accepted means durable. @throws Problem unavailable (it may have been accepted: repeat under the same key), invalid_request */
@@ -119,17 +120,20 @@ function takeSubmits(entries: readonly Entry[]): { batch: Entry[]; left: Entry[]
   return { batch, left };
 }
 
+type LostRow = { i: number; run: string | null; outcome: 'known' | 'conflict' };
+type AcceptedRow = { i: null; at: string | null };
 type SubmitDeps = { connection: Connection; plans: Set<string>; accepted: (entry: Entry, submitted: Submitted) => void };
 
 async function commitSubmits(deps: SubmitDeps, batch: readonly Entry[]): Promise<void> {
   let statement: Statement | undefined;
   try {
     statement = submitStatement(deps.plans, batch);
-    const rows = await deps.connection.rows<{ i: number; run: string | null; outcome: 'known' | 'conflict' }>(statement);
-    const lost = new Map(rows.map((row) => [row.i - 1, row]));
+    const rows = await deps.connection.rows<LostRow | AcceptedRow>(statement);
+    const lost = new Map(rows.flatMap((row) => (row.i === null ? [] : [[row.i - 1, row] as const])));
+    const at = new Date(rows.find((row) => row.i === null)?.at ?? NaN);
     for (const [i, entry] of batch.entries()) {
       const row = lost.get(i);
-      deps.accepted(entry, { outcome: row?.outcome ?? 'new', runId: row?.run ?? entry.runId });
+      deps.accepted(entry, row ? { outcome: row.outcome, runId: row.run ?? entry.runId } : { outcome: 'new', runId: entry.runId, at });
     }
   } catch (error) {
     const faulty = statement === undefined || (isRefusal(error) && /^(21|22|23)/.test(error.code));
@@ -144,7 +148,9 @@ async function commitSubmits(deps: SubmitDeps, batch: readonly Entry[]): Promise
 }
 
 const PARAMETERS = 30;
-const TEXT = `select * from submit_v2(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join()})`;
+/** Those that were not new, and when those that were have been accepted: the second part runs after the first. */
+const TEXT = `select i, run, outcome, null::timestamptz as at from submit_v2(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join()})
+  union all select null, null, null, accepted_at_v1($1)`;
 
 function submitStatement(plans: ReadonlySet<string>, batch: readonly Entry[]): Statement {
   const submits = batch.map((entry) => entry.submit);

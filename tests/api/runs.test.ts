@@ -27,7 +27,7 @@ const start = (body: object, headers: Record<string, string> = { 'idempotency-ke
   api.call('POST', '/api/v1/runs', { body, headers });
 
 test('an accepted run is durable and answers 202 with its place', async () => {
-  const answer = await start({ definition, labels: { team: 'blue' } });
+  const answer = await start({ definition: { ...definition, deadline: 'PT1H' }, labels: { team: 'blue' } });
   expect(answer.status).toBe(202);
   const run = answer.body as Run;
   expect(answer.headers.get('location')).toBe(`/api/v1/runs/${run.id}`);

@@ -1,24 +1,32 @@
-import { runHeads } from '../../db/repositories/runs.ts';
+import { findClosedRuns, type ClosedRun } from '../../db/repositories/runs.ts';
 import type { Database } from '../../db/database.ts';
 import type { Log } from '../log.ts';
 import { coalesce } from './coalesce.ts';
 import type { Feed } from './feed.ts';
 
+/** How long to wait for a run: `ms`, and until `gone` fires. */
+export type Patience = { ms: number; gone: AbortSignal };
+
 export type Closings = {
-  /** True as soon as the run is closed, false when `signal` fires first. */
-  whenClosed: (run: string, signal: AbortSignal) => Promise<boolean>;
+  /**
+   * The run, as soon as it is closed; undefined when it has not been in time. Whoever has not read the run after this call
+   * asks to `look`: it may have ended before.
+   */
+  whenClosed: (run: string, patience: Patience & { look: boolean }) => Promise<ClosedRun | undefined>;
 };
 
-/** Waits for the ends of runs, all of them with one query per burst of changes. */
+type Tell = (closed: ClosedRun) => void;
+
+/** Waits for the ends of runs; all that ended in a burst of changes are read with one query. */
 export function createClosings(deps: { db: Database; feed: Feed; log: Log }): Closings {
-  const waiting = new Map<string, Set<() => void>>();
+  const waiting = new Map<string, Set<Tell>>();
   const touched = new Set<string>();
   const look = coalesce(
     async () => {
       const runs = [...touched].filter((run) => waiting.has(run));
       touched.clear();
       if (runs.length === 0) return;
-      for (const { run, closed } of await runHeads(deps.db, runs)) if (closed) for (const tell of waiting.get(run) ?? []) tell();
+      for (const closed of await findClosedRuns(deps.db, runs)) for (const tell of waiting.get(closed.id) ?? []) tell(closed);
     },
     (error) => {
       deps.log.warn({ err: error }, 'closings.failed'); // the next poll looks again
@@ -29,28 +37,29 @@ export function createClosings(deps: { db: Database; feed: Feed; log: Log }): Cl
     if (touched.size > 0) look();
   });
   return {
-    whenClosed: (run, signal) =>
+    whenClosed: (run, patience) =>
       new Promise((resolve) => {
-        if (signal.aborted) {
-          resolve(false);
+        const { gone, ms } = patience;
+        if (gone.aborted || ms <= 0) {
+          resolve(undefined);
           return;
         }
         const tellers = waiting.get(run) ?? new Set();
-        const end = (closed: boolean) => {
-          signal.removeEventListener('abort', leave);
-          tellers.delete(tell);
-          if (tellers.size === 0) waiting.delete(run);
+        const end = (closed: ClosedRun | undefined) => {
+          gone.removeEventListener('abort', leave);
+          clearTimeout(timer);
+          tellers.delete(end);
+          if (tellers.size === 0 && waiting.get(run) === tellers) waiting.delete(run);
           resolve(closed);
         };
-        const tell = () => {
-          end(true);
-        };
         const leave = () => {
-          end(false);
+          end(undefined);
         };
-        signal.addEventListener('abort', leave);
-        waiting.set(run, tellers.add(tell));
-        touched.add(run); // it may have ended before anybody listened
+        const timer = setTimeout(leave, ms);
+        gone.addEventListener('abort', leave);
+        waiting.set(run, tellers.add(end));
+        if (!patience.look) return;
+        touched.add(run);
         look();
       }),
   };

@@ -42,6 +42,37 @@ export async function findRun(db: Database, run: { workspace: string; id: string
   return rows[0];
 }
 
+/** A run with its tasks counted by status; pending ones have no row. */
+export type RunView = RunRow & { counts: { status: TaskStatus; n: number }[] | null };
+
+const COUNTS = `case when s.started is not null then (select json_agg(json_build_object('status', c.status, 'n', c.n)) from (
+  select t.status, count(*)::int as n from (select distinct on (task) status from task where run = r.id and item = -1 order by task, generation desc) t
+  group by 1) c) end as counts`;
+
+/** A run of the workspace as it is shown; undefined for another's. */
+export async function findRunView(db: Database, run: { workspace: string; id: string }): Promise<RunView | undefined> {
+  const rows = await db.rows<RunView>({
+    name: 'run_view',
+    text: `select ${COLUMNS}, ${COUNTS} from run r join run_state s on s.run = r.id where r.id = $1 and r.workspace = $2`,
+    values: [run.id, run.workspace],
+  });
+  return rows[0];
+}
+
+/** What a run gave: JSON text, or where it is. */
+export type StoredOutput = { output: string | null; output_ref: Buffer | null };
+export type ClosedRun = RunView & StoredOutput;
+
+/** Those of `ids` that are closed, with what they gave. */
+export async function findClosedRuns(db: Database, ids: readonly string[]): Promise<ClosedRun[]> {
+  return db.rows<ClosedRun>({
+    name: 'runs_closed',
+    text: `select ${COLUMNS}, ${COUNTS}, o.output::text as output, o.output_ref from run_state s join run r on r.id = s.run
+      left join run_output o on o.run = s.run where s.run = any($1) and s.finished is not null`,
+    values: [ids],
+  });
+}
+
 /** Runs among `ids` that belong to the workspace. */
 export async function findRuns(db: Database, runs: { workspace: string; ids: string[] }): Promise<RunRow[]> {
   return db.rows<RunRow>({
@@ -110,8 +141,8 @@ export async function countTasks(db: Database, run: string): Promise<{ status: T
 }
 
 /** What a closed run gave: JSON text, or where it is. Undefined for one that gave nothing. */
-export async function findOutput(db: Database, run: string): Promise<{ output: string | null; output_ref: Buffer | null } | undefined> {
-  const rows = await db.rows<{ output: string | null; output_ref: Buffer | null }>({
+export async function findOutput(db: Database, run: string): Promise<StoredOutput | undefined> {
+  const rows = await db.rows<StoredOutput>({
     name: 'run_output',
     text: 'select output::text as output, output_ref from run_output where run = $1',
     values: [run],

@@ -1,5 +1,5 @@
 import type { Json } from '../../../domain/json.ts';
-import { countTasks, findOutput, findRun, listItems, type RunRow } from '../../../db/repositories/runs.ts';
+import { findOutput, findRun, findRunView, listItems, type RunRow, type RunView, type StoredOutput } from '../../../db/repositories/runs.ts';
 import type { Deps } from '../../deps.ts';
 import { UUID } from '../../cursor.ts';
 import { presentRun } from './present.ts';
@@ -16,9 +16,12 @@ export const loadRun = ({
 }): Promise<RunRow | undefined> =>
   UUID.test(params.id) ? findRun(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined);
 
+/** The same with its tasks counted. */
+export const loadRunView = ({ deps, actor, params }: Parameters<typeof loadRun>[0]): Promise<RunView | undefined> =>
+  UUID.test(params.id) ? findRunView(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined);
+
 /** A run with its tasks counted by status; before it has begun there are none to count. */
-export const readRun = async (deps: Deps, run: RunRow) =>
-  presentRun(deps.config, run, run.started === null ? [] : await countTasks(deps.db, run.id));
+export const presentView = (deps: Deps, run: RunView) => presentRun(deps.config, run, run.counts ?? []);
 
 /** What a run gave; null if it gave nothing. Large outputs come from the object store. */
 export async function readOutput(deps: Deps, run: Pick<RunRow, 'id' | 'workspace'>): Promise<Json> {
@@ -27,7 +30,7 @@ export async function readOutput(deps: Deps, run: Pick<RunRow, 'id' | 'workspace
 }
 
 /** An output from its row: inline JSON text, or an object. */
-export async function readStored(deps: Deps, workspace: string, row: { output: string | null; output_ref: Buffer | null }): Promise<Json> {
+export async function readStored(deps: Deps, workspace: string, row: StoredOutput): Promise<Json> {
   if (row.output !== null) return JSON.parse(row.output) as Json;
   if (row.output_ref === null) return null;
   return JSON.parse((await deps.objects.get(workspace, row.output_ref.toString('hex'))).toString()) as Json;

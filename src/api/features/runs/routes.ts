@@ -1,13 +1,13 @@
 import type { ProblemCode } from '../../../domain/problem.ts';
 import { isClosed } from '../../../domain/plan/outcome.ts';
-import { countRuns, listRuns, type RunFilter, type RunRow } from '../../../db/repositories/runs.ts';
+import { countRuns, listRuns, type ClosedRun, type RunFilter, type RunView } from '../../../db/repositories/runs.ts';
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import { defineRoute, type Call, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { acceptRun } from './acceptRun.ts';
-import { preferredWait } from './prefer.ts';
+import { preferredWaitMs } from './prefer.ts';
 import { etagOf, presentRun } from './present.ts';
-import { loadRun, readRun } from './readRun.ts';
+import { loadRun, loadRunView, presentView } from './readRun.ts';
 import { CancelRun, ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, StartRun, workflowParams } from './schemas.ts';
 import { fingerprintOf } from './startRun.ts';
 
@@ -99,15 +99,21 @@ const list = defineRoute({
   },
 });
 
+type Awaited = RunView & { end?: Promise<ClosedRun | undefined> };
+type Waiting = Pick<Call<{ id: string }, never, never, never>, 'deps' | 'actor' | 'params' | 'headers' | 'gone'>;
+
+/** The run, and its end if the client prefers to wait: listening begins before the run is read, so that one read is enough. */
+async function loadAwaited({ deps, actor, params, headers, gone }: Waiting): Promise<Awaited | undefined> {
+  const ms = preferredWaitMs(headers.prefer);
+  const end = ms > 0 && UUID.test(params.id) ? deps.closings.whenClosed(params.id, { ms, gone, look: false }) : undefined;
+  const run = await loadRunView({ deps, actor, params });
+  return run && (end && !isClosed(run.status) ? { ...run, end } : run);
+}
+
 /** The run as it is, or as it is at its end or after the time that the client prefers to wait. */
-async function awaited(
-  call: Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'headers' | 'gone'> & { resource: RunRow },
-): Promise<RunRow> {
-  const { deps, actor, headers, gone, resource } = call;
-  const wait = preferredWait(headers.prefer);
-  if (wait === undefined || isClosed(resource.status)) return resource;
-  await deps.closings.whenClosed(resource.id, AbortSignal.any([gone, AbortSignal.timeout(wait * 1_000)]));
-  return (await loadRun({ deps, actor, params: resource })) ?? resource;
+async function awaited(call: Pick<Waiting, 'deps' | 'actor'>, run: Awaited): Promise<RunView> {
+  if (!run.end) return run;
+  return (await run.end) ?? (await loadRunView({ ...call, params: run })) ?? run;
 }
 
 const read = defineRoute({
@@ -122,13 +128,13 @@ const read = defineRoute({
     200: { description: 'The run', schema: Run, headers: { etag: 'Its last event number' } },
     304: { description: 'Unchanged since If-None-Match' },
   },
-  load: loadRun,
+  load: loadAwaited,
   handler: async (call) => {
-    const { deps, headers } = call;
-    const run = await awaited(call);
+    const { deps, headers, resource } = call;
+    const run = await awaited(call, resource);
     const etag = etagOf(run);
     if (headers['if-none-match'] === etag) return { status: 304, headers: { etag } };
-    return { status: 200, body: await readRun(deps, run), headers: { etag } };
+    return { status: 200, body: presentView(deps, run), headers: { etag } };
   },
 });
 
@@ -152,8 +158,8 @@ const cancel = defineRoute({
       by: actor.principal,
       ...(reason !== undefined && { reason }),
     });
-    const run = (await loadRun({ deps, actor, params: resource })) ?? resource;
-    return { status: 202, body: await readRun(deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
+    const run = (await loadRunView({ deps, actor, params: resource })) ?? { ...resource, counts: null };
+    return { status: 202, body: presentView(deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
   },
 });
 

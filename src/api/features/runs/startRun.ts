@@ -8,6 +8,8 @@ import type { Mode, Plan } from '../../../domain/plan/plan.ts';
 import { Problem, type Issue } from '../../../domain/problem.ts';
 import { isPriority, priorityNumber, type Priority } from '../../../domain/run/priority.ts';
 import { missingArtifacts } from '../../../db/repositories/artifacts.ts';
+import type { RunView } from '../../../db/repositories/runs.ts';
+import type { Submit } from '../../../db/submit.ts';
 import type { Deps } from '../../deps.ts';
 import { resolvePlan, type Source } from './resolvePlan.ts';
 
@@ -23,6 +25,9 @@ export type StartRunInput = {
   labels?: Record<string, string> | undefined;
 };
 
+/** `accepted`: the run as it was accepted; undefined for one that was accepted before. */
+export type Started = { runId: string; accepted?: RunView };
+
 /** A client's own id is the run's only while its time is about now: partitions and order go by it. */
 const DAY_MS = 86_400_000;
 
@@ -30,7 +35,7 @@ const DAY_MS = 86_400_000;
  * Accepts a run: checked, then durable, all in one group-committed transaction.
  * @throws Problem idempotency_key_required | invalid_definition | invalid_run_input | payload_too_large | idempotency_mismatch
  */
-export async function startRun(deps: Deps, actor: Actor, request: StartRunInput): Promise<{ runId: string; replayed: boolean }> {
+export async function startRun(deps: Deps, actor: Actor, request: StartRunInput): Promise<Started> {
   const own = isOwnId(request.runId, deps.clock()) ? request.runId : undefined;
   const key = request.idempotencyKey ?? (own === undefined && request.runId !== undefined ? `run:${request.runId}` : undefined);
   if (key === undefined && own === undefined)
@@ -38,7 +43,7 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
   const { plan, hash, body, name, number } = await resolvePlan(deps, request.source);
   const input = readInput(plan, request.input, deps.config.TIU_MAX_INPUT);
   const artifacts = await artifactsOf(deps, actor, artifactsIn(plan, input.value));
-  const { outcome, runId } = await deps.submitRun({
+  const submit: Submit = {
     ...(own !== undefined && { runId: own }),
     ...(key !== undefined && { key }),
     requestHash: createHash('sha256').update(request.fingerprint).digest(),
@@ -55,9 +60,22 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
     labels: { ...labelsOf(plan), ...request.labels },
     ...(plan.deadlineMs !== undefined && { deadlineMs: plan.deadlineMs }),
     artifacts,
-  });
-  if (outcome === 'conflict') throw new Problem('idempotency_mismatch');
-  return { runId, replayed: outcome === 'known' };
+  };
+  const submitted = await deps.submitRun(submit);
+  if (submitted.outcome === 'conflict') throw new Problem('idempotency_mismatch');
+  const { runId } = submitted;
+  return submitted.outcome === 'new' ? { runId, accepted: acceptedRun(submit, submitted) } : { runId };
+}
+
+/** What the database holds of a run that it has just accepted. */
+function acceptedRun(submit: Submit, { runId, at }: { runId: string; at: Date }): RunView {
+  const { workspace, definition, plan, tasks, priority, labels, deadlineMs, createdBy } = submit;
+  return {
+    ...{ id: runId, workspace, definition, definition_number: submit.definitionNumber ?? null, plan: plan.hash.toString('hex') },
+    ...{ priority, labels, created: at.toISOString(), created_by: createdBy, status: 'queued', reason: null, intent: null },
+    ...{ total: tasks, open: tasks, failed: 0, last_seq: 1, started: null, finished: null, failure: null, counts: null },
+    deadline: deadlineMs === undefined ? null : new Date(at.getTime() + deadlineMs).toISOString(),
+  };
 }
 
 const labelsOf = (plan: Plan): Record<string, string> =>
