@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Router, { type RouterMiddleware } from '@koa/router';
 import Koa, { type Context, type Next } from 'koa';
@@ -16,7 +16,7 @@ const MAX_URL = 8_192;
 export function createApi(deps: Deps, ending: AbortSignal): Server {
   const app = new Koa();
   app.silent = true;
-  app.use(envelope(deps, ending)).use(routerOf(deps).routes()).use(fallback);
+  app.use(envelope(deps, ending)).use(fixedPaths(deps)).use(routerOf(deps).routes()).use(fallback);
   const handle = app.callback();
   const server = createServer(
     {
@@ -43,16 +43,35 @@ const CLIENT_ERRORS: Readonly<Record<string, 'headers_too_large' | 'request_time
 /** Made once: with its stack it costs as much as the rest of a small request's bookkeeping. */
 const GONE = new DOMException('The client has gone', 'AbortError');
 
+/** Headers of every answer. */
+const ALWAYS = Object.entries({ ...SECURITY_HEADERS, 'cache-control': 'no-store', vary: 'Accept, Authorization' });
+
+/** Made for those that wait: most requests end before anybody could ask. */
+function goneOf(response: ServerResponse, ending: AbortSignal): () => AbortSignal {
+  let left: AbortController | undefined;
+  return () => {
+    if (left) return left.signal;
+    const controller = (left = new AbortController());
+    const leave = () => {
+      ending.removeEventListener('abort', leave);
+      controller.abort(GONE);
+    };
+    if (ending.aborted || response.closed) leave();
+    else {
+      ending.addEventListener('abort', leave);
+      response.once('close', leave);
+    }
+    return controller.signal;
+  };
+}
+
 /** First and last of every request: its id, what every answer carries, problems, one log line. */
 const envelope = (deps: Deps, ending: AbortSignal) => async (ctx: Context, next: Next) => {
   const given = ctx.get('x-request-id');
   const requestId = /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
-  const left = new AbortController();
-  ctx.res.once('close', () => {
-    left.abort(GONE);
-  });
-  ctx.state = { requestId, gone: AbortSignal.any([left.signal, ending]) };
-  ctx.set({ ...SECURITY_HEADERS, 'x-request-id': requestId, 'cache-control': 'no-store', vary: 'Accept, Authorization' });
+  ctx.state = { requestId, gone: goneOf(ctx.res, ending) };
+  ctx.res.setHeader('x-request-id', requestId);
+  for (const [name, value] of ALWAYS) ctx.res.setHeader(name, value);
   const started = deps.clock();
   try {
     if (ctx.url.length > MAX_URL) throw new Problem('uri_too_long', { detail: `At most ${MAX_URL} characters` });
@@ -78,6 +97,20 @@ function fail(deps: Deps, ctx: Context, error: unknown): void {
   ctx.set(problemHeaders(problem));
   // what is left of the body is not read: the connection cannot be used again
   if (!ctx.req.complete) ctx.set('connection', 'close');
+}
+
+/** Paths without parameters are looked up; the router would try every pattern. */
+function fixedPaths(deps: Deps): Koa.Middleware {
+  const known = new Map(
+    routes
+      .filter((route) => !route.path.includes('{'))
+      .map((route) => [`${route.method.toUpperCase()} ${route.path}`, runRoute(deps, route)]),
+  );
+  return (ctx, next) => {
+    const run = known.get(`${ctx.method} ${ctx.path}`);
+    if (!run) return next();
+    return run(Object.assign(ctx, { _matchedRoute: ctx.path, params: {} }));
+  };
 }
 
 function routerOf(deps: Deps): Router {

@@ -8,7 +8,8 @@ import { compile } from '../domain/plan/compile.ts';
 import type { Plan } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
 
-type Compiled = { definition: Definition; plan: Plan; planHash: Buffer; planText: string };
+/** `canonical` is the canonical text of the definition as it came. */
+type Compiled = { definition: Definition; plan: Plan; planHash: Buffer; planText: string; canonical: string };
 
 export type Definitions = {
   /**
@@ -32,7 +33,8 @@ export function createDefinitions(): Definitions {
       if (!('definition' in read)) throw new Problem('invalid_definition', { detail: `${read.issues.length} faults`, issues: read.issues });
       const plan = compile(read.definition);
       const planText = canonicalJson(plan);
-      const compiled = { definition: read.definition, plan, planText, planHash: createHash('sha256').update(planText).digest() };
+      const canonical = canonicalJson(definition);
+      const compiled = { definition: read.definition, plan, planText, canonical, planHash: createHash('sha256').update(planText).digest() };
       if (text.length <= REMEMBERED) known.set(text, compiled);
       return compiled;
     },

@@ -22,8 +22,8 @@ export type Call<P, Q, B, R> = {
   /** The raw request, for uploads. */
   raw: IncomingMessage;
   requestId: string;
-  /** Fires when the client has gone or the process wants to end. */
-  gone: AbortSignal;
+  /** What fires when the client has gone or the process wants to end. */
+  gone: () => AbortSignal;
 };
 
 export type Reply = {
@@ -57,7 +57,9 @@ type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R
    */
   idempotency?: 'stored' | 'own';
   /** The object the request is about; undefined = 404. */
-  load?: (call: Pick<Call<z.output<P>, z.output<Q>, z.output<B>, never>, 'deps' | 'actor' | 'params' | 'headers' | 'gone'>) => Promise<R | undefined>;
+  load?: (
+    call: Pick<Call<z.output<P>, z.output<Q>, z.output<B>, never>, 'deps' | 'actor' | 'params' | 'headers' | 'gone'>,
+  ) => Promise<R | undefined>;
   handler: (call: Call<z.output<P>, z.output<Q>, z.output<B>, R>) => Promise<Reply>;
 };
 

@@ -1,5 +1,5 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import rawBody from 'raw-body';
 import { Problem } from '../../domain/problem.ts';
 
 /** Deepest nesting of a request body. */
@@ -10,7 +10,10 @@ export type MediaType = 'json' | 'yaml' | 'other';
 const JSON_TYPES = new Set(['application/json']);
 const YAML_TYPES = new Set(['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml']);
 
+const PLAIN_JSON = { kind: 'json', type: 'application/json', charset: 'utf-8' } as const;
+
 export function mediaType(request: IncomingMessage): { kind: MediaType; type: string; charset: string } {
+  if (request.headers['content-type'] === 'application/json') return PLAIN_JSON;
   const [type = '', ...parameters] = (request.headers['content-type'] ?? '').split(';').map((part) => part.trim().toLowerCase());
   const charset =
     parameters
@@ -48,16 +51,40 @@ export function checkBodyHeaders(request: IncomingMessage, accepts: { types: rea
 
 /** @throws Problem payload_too_large | malformed_body */
 export async function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
-  const bytes = await rawBody(request, { limit: maxBytes, length: request.headers['content-length'] ?? null }).catch((error: unknown) => {
-    const type = (error as { type?: string }).type;
-    if (type === 'entity.too.large') throw tooLarge(maxBytes);
-    throw new Problem('malformed_body', { detail: 'The body did not arrive in full', cause: error });
+  const bytes = await readBytes(request, maxBytes);
+  if (!isUtf8(bytes)) throw new Problem('malformed_body', { detail: 'The body is not valid UTF-8' });
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.toString('utf8', 3) : bytes.toString('utf8');
+}
+
+function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const finish = (settle: () => void) => {
+      request.off('data', take).off('end', whole).off('error', broken).off('close', broken);
+      settle();
+    };
+    const take = (chunk: Buffer) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size <= maxBytes) return;
+      request.pause(); // nobody reads the rest
+      finish(() => {
+        reject(tooLarge(maxBytes));
+      });
+    };
+    const whole = () => {
+      finish(() => {
+        resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size));
+      });
+    };
+    const broken = (error?: unknown) => {
+      finish(() => {
+        reject(new Problem('malformed_body', { detail: 'The body did not arrive in full', cause: error }));
+      });
+    };
+    request.on('data', take).on('end', whole).on('error', broken).on('close', broken);
   });
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new Problem('malformed_body', { detail: 'The body is not valid UTF-8', cause: error });
-  }
 }
 
 /** A reviver that refuses integers which a double would round. Slow, so only used when the text has long digit runs. */
@@ -78,9 +105,23 @@ export function parseJson(text: string): unknown {
     if (error instanceof RangeError) throw new Problem('malformed_body', { detail: 'The JSON is nested too deep', cause: error });
     throw new Problem('malformed_body', { detail: `The body is not JSON${place(error, text)}`, cause: error });
   }
-  checkDepth(value);
+  if (mayBeDeep(text)) checkDepth(value);
   return value;
 }
+
+/** Brackets opened at once anywhere in the text, those inside strings too: a quick look that most bodies pass. */
+function mayBeDeep(text: string): boolean {
+  if (/\d[eE]\+?\d{3}|\d{300}/.test(text)) return true; // a number that may be infinite
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === OPEN_BRACE || code === OPEN_BRACKET) depth += 1;
+    else if ((code === CLOSE_BRACE || code === CLOSE_BRACKET) && depth > 0) depth -= 1;
+    if (depth > MAX_DEPTH) return true;
+  }
+  return false;
+}
+const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 function place(error: unknown, text: string): string {
   const at = /at position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];

@@ -24,7 +24,7 @@ export const runRoute =
       headers: ctx.headers,
       raw: ctx.req,
       requestId: ctx.state.requestId as string,
-      gone: ctx.state.gone as AbortSignal,
+      gone: ctx.state.gone as Call<never, never, never, never>['gone'],
     };
     const resource = await authorise(route, call);
     const act = () => route.handler({ ...call, resource } as Call<never, never, never, never>);
@@ -38,6 +38,7 @@ function limits(deps: Deps, route: Route, ctx: Context): void {
   const body = route.request?.body;
   const types: MediaType[] = route.request?.upload ? ['other'] : body ? (body.fromYaml ? ['json', 'yaml'] : ['json']) : [];
   checkBodyHeaders(ctx.req, { types, maxBytes: maxBytes(deps, route) });
+  if (ctx.headers.accept === undefined || ctx.headers.accept === '*/*') return;
   const offered = Object.values(route.responses).flatMap((response) => response.types ?? (response.schema ? ['application/json'] : []));
   if (offered.length > 0 && ctx.accepts(offered) === false) {
     throw new Problem('not_acceptable', { detail: `Offered: ${[...new Set(offered)].join(', ')}` });
@@ -64,6 +65,7 @@ async function read(deps: Deps, route: Route, ctx: Context & { params: Record<st
 
 /** Parameters that come once are strings, repeated ones are lists, so that a schema decides which may repeat. */
 function queryOf(ctx: Context): Record<string, unknown> {
+  if (ctx.querystring === '') return {};
   const query = new Map<string, string[]>();
   for (const [name, value] of new URLSearchParams(ctx.querystring)) {
     if (value.includes('\0')) throw new Problem('malformed_request', { detail: 'The query holds U+0000' });

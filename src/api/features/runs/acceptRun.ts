@@ -16,7 +16,7 @@ export async function acceptRun(call: Request, input: Omit<StartRunInput, 'idemp
   const { runId, accepted } = await startRun(deps, actor, { ...input, idempotencyKey: idempotencyKey(headers) });
   const replayed = accepted === undefined;
   deps.metrics.accepted.inc({ replayed: String(replayed) });
-  const closed = waitMs > 0 ? await deps.closings.whenClosed(runId, { ms: waitMs, gone, look: replayed }) : undefined;
+  const closed = waitMs > 0 ? await deps.closings.whenClosed(runId, { ms: waitMs, gone: gone(), look: replayed }) : undefined;
   const run = closed ?? (waitMs > 0 ? undefined : accepted) ?? (await findRunView(deps.db, { workspace: actor.workspace, id: runId }));
   if (!run) throw new Problem('not_found'); // a replay of a run that retention has taken away
   const body = presentView(deps, run);

@@ -119,7 +119,7 @@ const events = defineRoute({
     if (wantsStream(headers.accept)) {
       const last = Number(headers['last-event-id'] ?? query.after ?? 0);
       raw.socket.setTimeout(0);
-      const stream = await eventStream(deps.rooms, resource, { after: Number.isSafeInteger(last) && last >= 0 ? last : 0, gone });
+      const stream = await eventStream(deps.rooms, resource, { after: Number.isSafeInteger(last) && last >= 0 ? last : 0, gone: gone() });
       return { status: 200, type: 'text/event-stream', body: stream, headers: { 'x-accel-buffering': 'no' } };
     }
     const { names } = (await planOf(deps, resource)).graph;

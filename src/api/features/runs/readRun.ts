@@ -1,5 +1,13 @@
 import type { Json } from '../../../domain/json.ts';
-import { findOutput, findRun, findRunView, listItems, type RunRow, type RunView, type StoredOutput } from '../../../db/repositories/runs.ts';
+import {
+  findOutput,
+  findRun,
+  findRunView,
+  listItems,
+  type RunRow,
+  type RunView,
+  type StoredOutput,
+} from '../../../db/repositories/runs.ts';
 import type { Deps } from '../../deps.ts';
 import { UUID } from '../../cursor.ts';
 import { presentRun } from './present.ts';

@@ -4,15 +4,15 @@ import { findDefinition } from '../../../db/repositories/definitions.ts';
 import type { Deps } from '../../deps.ts';
 
 /** What a run is to follow: the plan, and where it came from. */
-export type Resolved = { plan: Plan; hash: Buffer; body: string; name: string; number?: number };
+export type Resolved = { plan: Plan; hash: Buffer; body: string; name: string; number?: number; canonical?: string };
 
 export type Source = { definition: string | object } | { workspace: string; name: string; version: string | number | undefined };
 
 /** @throws Problem invalid_definition | not_found */
 export async function resolvePlan(deps: Pick<Deps, 'db' | 'definitions' | 'plans'>, source: Source): Promise<Resolved> {
   if ('definition' in source) {
-    const { definition, plan, planHash, planText } = deps.definitions.compile(source.definition);
-    return { plan, hash: planHash, body: planText, name: definition.name };
+    const { definition, plan, planHash, planText, canonical } = deps.definitions.compile(source.definition);
+    return { plan, hash: planHash, body: planText, name: definition.name, canonical };
   }
   const stored = await findDefinition(deps.db, source);
   if (!stored)

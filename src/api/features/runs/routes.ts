@@ -9,7 +9,6 @@ import { preferredWaitMs } from './prefer.ts';
 import { etagOf, presentRun } from './present.ts';
 import { loadRun, loadRunView, presentView } from './readRun.ts';
 import { CancelRun, ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, StartRun, workflowParams } from './schemas.ts';
-import { fingerprintOf } from './startRun.ts';
 
 const tag = 'runs';
 
@@ -50,7 +49,7 @@ const start = defineRoute({
     const { definition, workflow, runId, ...rest } = call.body;
     const { workspace } = call.actor;
     const source = workflow ? { workspace, name: workflow.name, version: workflow.version } : { definition: definition ?? '' };
-    return acceptRun(call, { ...rest, runId, source, fingerprint: fingerprintOf({ definition, workflow, ...rest }) });
+    return acceptRun(call, { ...rest, runId, source, fingerprint: { workflow, ...rest } });
   },
 });
 
@@ -71,7 +70,7 @@ const execute = defineRoute({
       ...rest,
       runId,
       source,
-      fingerprint: fingerprintOf({ workflow: { name: call.params.name, version }, ...rest }),
+      fingerprint: { workflow: { name: call.params.name, version }, ...rest },
     });
   },
 });
@@ -105,7 +104,7 @@ type Waiting = Pick<Call<{ id: string }, never, never, never>, 'deps' | 'actor' 
 /** The run, and its end if the client prefers to wait: listening begins before the run is read, so that one read is enough. */
 async function loadAwaited({ deps, actor, params, headers, gone }: Waiting): Promise<Awaited | undefined> {
   const ms = preferredWaitMs(headers.prefer);
-  const end = ms > 0 && UUID.test(params.id) ? deps.closings.whenClosed(params.id, { ms, gone, look: false }) : undefined;
+  const end = ms > 0 && UUID.test(params.id) ? deps.closings.whenClosed(params.id, { ms, gone: gone(), look: false }) : undefined;
   const run = await loadRunView({ deps, actor, params });
   return run && (end && !isClosed(run.status) ? { ...run, end } : run);
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import type { Actor } from '../../../domain/access/can.ts';
 import { canonicalJson } from '../../../domain/definition/canonical.ts';
 import { checkInput } from '../../../domain/definition/jsonSchema.schema.ts';
@@ -15,8 +15,8 @@ import { resolvePlan, type Source } from './resolvePlan.ts';
 
 export type StartRunInput = {
   source: Source;
-  /** Canonical text of the request, for telling a repetition from another request under the same key. */
-  fingerprint: string;
+  /** What the request says besides its definition, for telling a repetition from another request under the same key. */
+  fingerprint: object;
   idempotencyKey: string | undefined;
   input?: unknown;
   runId?: string | undefined;
@@ -40,13 +40,13 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
   const key = request.idempotencyKey ?? (own === undefined && request.runId !== undefined ? `run:${request.runId}` : undefined);
   if (key === undefined && own === undefined)
     throw new Problem('idempotency_key_required', { detail: 'Send Idempotency-Key, or a runId of your own' });
-  const { plan, hash, body, name, number } = await resolvePlan(deps, request.source);
+  const { plan, hash, body, name, number, canonical } = await resolvePlan(deps, request.source);
   const input = readInput(plan, request.input, deps.config.TIU_MAX_INPUT);
   const artifacts = await artifactsOf(deps, actor, artifactsIn(plan, input.value));
   const submit: Submit = {
     ...(own !== undefined && { runId: own }),
     ...(key !== undefined && { key }),
-    requestHash: createHash('sha256').update(request.fingerprint).digest(),
+    requestHash: digest('sha256', fingerprintOf(canonical, request.fingerprint), 'buffer'),
     workspace: actor.workspace,
     principal: actor.principal,
     createdBy: actor.principal,
@@ -128,5 +128,9 @@ function priorityOf(plan: Plan, input: Json): Priority {
   throw new Problem('invalid_run_input', { detail: issues[0]?.message ?? '', issues });
 }
 
-/** What tells a request from another one. */
-export const fingerprintOf = (request: object): string => canonicalJson(request);
+/** Canonical text of a request; `definition` is that of its definition, which sorts before all else. */
+function fingerprintOf(definition: string | undefined, rest: object): string {
+  const text = canonicalJson(rest);
+  if (definition === undefined) return text;
+  return `{"definition":${definition}${text === '{}' ? '' : ','}${text.slice(1)}`;
+}
