@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Router, { type RouterMiddleware } from '@koa/router';
 import Koa, { type Context, type Next } from 'koa';
@@ -17,7 +17,7 @@ export function createApi(deps: Deps, ending: AbortSignal): Server {
   const app = new Koa();
   app.silent = true;
   app.use(envelope(deps, ending)).use(fixedPaths(deps)).use(routerOf(deps).routes()).use(fallback);
-  const handle = app.callback();
+  const handle = guarded(deps, app.callback());
   const server = createServer(
     {
       maxHeaderSize: 32_768,
@@ -28,11 +28,51 @@ export function createApi(deps: Deps, ending: AbortSignal): Server {
     },
     (request, response) => void handle(request, response),
   );
+  boundConnections(server, deps.config.TIU_MAX_CONNECTIONS);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     answerRaw(socket, new Problem(CLIENT_ERRORS[error.code ?? ''] ?? 'malformed_request'), randomUUID());
   });
   server.on('checkExpectation', (request, response) => void handle(request, response));
   return server;
+}
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
+
+/** Refuses what there is no room for, before its key is looked up and its body is read. How the process is stays visible. */
+const guarded =
+  (deps: Deps, handle: Handle): Handle =>
+  (request, response) => {
+    try {
+      if (request.url?.startsWith('/api/')) deps.pressure.check({ writes: request.method !== 'GET' && request.method !== 'HEAD' });
+    } catch (error) {
+      refuse(deps, { request, response }, toProblem(error));
+      return;
+    }
+    return handle(request, response);
+  };
+
+/** Most bytes of a refused body that are read and dropped to keep the connection. */
+const DROPPED = 64 * 1024;
+
+function refuse(deps: Deps, { request, response }: { request: IncomingMessage; response: ServerResponse }, problem: Problem): void {
+  const requestId = randomUUID();
+  const small = Number(request.headers['content-length'] ?? (request.headers['transfer-encoding'] === undefined ? 0 : Infinity)) <= DROPPED;
+  if (small) request.resume();
+  deps.metrics.refused.inc({ code: problem.code });
+  const headers = { ...SECURITY_HEADERS, ...problemHeaders(problem), 'x-request-id': requestId, ...(small ? {} : { connection: 'close' }) };
+  response.writeHead(problem.status, headers).end(JSON.stringify(presentProblem(problem, requestId)));
+}
+
+/** One connection too many is told to come back, instead of waiting unheard. */
+function boundConnections(server: Server, max: number): void {
+  let open = 0;
+  server.on('connection', (socket: Socket) => {
+    open += 1;
+    socket.once('close', () => {
+      open -= 1;
+    });
+    if (open > max) answerRaw(socket, new Problem('overloaded', { detail: 'Too many connections', retryAfterMs: 1_000 }), randomUUID());
+  });
 }
 
 const CLIENT_ERRORS: Readonly<Record<string, 'headers_too_large' | 'request_timeout'>> = {
@@ -91,7 +131,8 @@ const envelope = (deps: Deps, ending: AbortSignal) => async (ctx: Context, next:
 function fail(deps: Deps, ctx: Context, error: unknown): void {
   const problem = toProblem(error);
   const requestId = ctx.state.requestId as string;
-  if (problem.status >= 500) deps.log.error({ requestId, code: problem.code, err: problem.cause ?? problem }, 'request.failed');
+  if (problem.code === 'overloaded' || problem.code === 'rate_limited') deps.metrics.refused.inc({ code: problem.code });
+  else if (problem.status >= 500) deps.log.error({ requestId, code: problem.code, err: problem.cause ?? problem }, 'request.failed');
   ctx.status = problem.status;
   ctx.body = JSON.stringify(presentProblem(problem, requestId));
   ctx.set(problemHeaders(problem));

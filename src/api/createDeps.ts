@@ -8,6 +8,7 @@ import type { Config } from '../runtime/config.ts';
 import { createAuthenticate } from './auth/authenticate.ts';
 import { createDefinitions } from './definitions.ts';
 import type { Deps } from './deps.ts';
+import { createPressure } from './http/pressure.ts';
 import type { Log } from './log.ts';
 import { createApiMetrics } from './metrics.ts';
 import { openapi } from './openapi.ts';
@@ -29,6 +30,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
   const commands = createCommands({ url, log: report });
   const feed = createFeed({ url, log });
   const plans = createPlans(db);
+  const pressure = createPressure(config, { submits: submits.waiting, reads: () => db.pool.waitingCount });
   const deps: Deps = {
     config,
     db,
@@ -36,6 +38,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     definitions: createDefinitions(),
     objects: createObjectStore({ root: config.TIU_OBJECTS, maxBytes: config.TIU_MAX_UPLOAD }),
     submitRun: submits.submitRun,
+    pressure,
     command: commands.command,
     authenticate: createAuthenticate({ db }),
     closings: createClosings({ db, feed, log }),
@@ -48,6 +51,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     migrations: neededMigrations(),
   };
   const close = async () => {
+    pressure.close();
     await feed.close();
     await Promise.all([submits.close(), commands.close()]);
     await db.close();

@@ -6,6 +6,7 @@ import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Authenticate } from './auth/authenticate.ts';
 import type { Definitions } from './definitions.ts';
+import type { Pressure } from './http/pressure.ts';
 import type { ApiMetrics } from './metrics.ts';
 import type { Log } from './log.ts';
 import type { Closings } from './realtime/closings.ts';
@@ -21,6 +22,7 @@ export type Deps = {
   objects: ObjectStore;
   submitRun: Submits['submitRun'];
   command: Commands['command'];
+  pressure: Pressure;
   authenticate: Authenticate;
   closings: Closings;
   rooms: Rooms;

@@ -18,6 +18,7 @@ lifecycle.onStop('dependencies', close);
 const server = createApi(deps, lifecycle.stopping);
 const sockets = createSockets(deps, server);
 deps.metrics.observeSockets(sockets.count);
+deps.metrics.observeLoad(deps.pressure.load);
 lifecycle.onStop('server', async () => {
   const closed = sockets.close(); // takes no new connection, ends when the last one has
   // a connection that becomes idle later would otherwise hold the process until its client lets go

@@ -17,6 +17,22 @@ export function createApiMetrics() {
       registers,
     }),
     accepted: new Counter({ name: 'tiu_runs_accepted_total', help: 'Runs accepted', labelNames: ['replayed'], registers }),
+    refused: new Counter({
+      name: 'tiu_requests_refused_total',
+      help: 'Requests refused for lack of room',
+      labelNames: ['code'],
+      registers,
+    }),
+    observeLoad: (load: () => Record<string, number>) =>
+      new Gauge({
+        name: 'tiu_api_load',
+        help: 'What the process has in hand',
+        labelNames: ['what'],
+        registers,
+        collect() {
+          for (const [what, value] of Object.entries(load())) this.set({ what }, value);
+        },
+      }),
     observeSockets: (count: () => number) =>
       new Gauge({
         name: 'tiu_sockets',

@@ -101,6 +101,7 @@ function problemsOf(route: Route): Record<string, ZodOpenApiResponseObject> {
     'internal',
     'unavailable',
     ...(route.action === 'public' ? [] : (['unauthenticated', 'forbidden'] as const)),
+    ...(route.path.startsWith('/api/') ? (['overloaded'] as const) : []),
     ...(request?.params || route.load ? (['not_found'] as const) : []),
     ...(request?.body ? (['malformed_body'] as const) : []),
     ...(request?.body || request?.query ? (['invalid_request'] as const) : []),

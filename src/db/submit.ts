@@ -51,6 +51,8 @@ export type Submitted = { outcome: 'new'; runId: string; at: Date } | { outcome:
 export type Submits = {
   /** Accepted means durable. @throws Problem unavailable (it may have been accepted: repeat under the same key), invalid_request */
   submitRun: (submit: Submit) => Promise<Submitted>;
+  /** How many wait for the database. */
+  waiting: () => number;
   close: () => Promise<void>;
 };
 
@@ -62,6 +64,7 @@ export function createSubmits(deps: { url: string; log?: Log }): Submits {
   const connection = openConnection({ url: deps.url, name: 'submits', log: deps.log });
   const plans = new Set<string>();
   let queue: Entry[] = [];
+  let committing = 0;
   let working: Promise<void> | undefined;
 
   const accepted = (entry: Entry, submitted: Submitted) => {
@@ -77,7 +80,9 @@ export function createSubmits(deps: { url: string; log?: Log }): Submits {
     while (queue.length > 0) {
       const { batch, left } = takeSubmits(queue);
       queue = left;
+      committing = batch.length;
       await commitSubmits({ connection, plans, accepted }, batch);
+      committing = 0;
     }
     working = undefined;
   };
@@ -87,6 +92,7 @@ export function createSubmits(deps: { url: string; log?: Log }): Submits {
         queue.push({ submit, runId: submit.runId?.toLowerCase() ?? randomUUIDv7(), resolve, reject });
         working ??= work();
       }),
+    waiting: () => queue.length + committing,
     close: async () => {
       await Promise.race([working, new Promise((resolve) => setTimeout(resolve, 5_000).unref())]);
       await Promise.all([connection.end(), notices.close()]);

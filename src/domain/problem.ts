@@ -33,6 +33,7 @@ export const PROBLEMS = {
   headers_too_large: { status: 431, title: 'The request header is too large', retryable: false },
   internal: { status: 500, title: 'Internal error', retryable: true },
   unavailable: { status: 503, title: 'Temporarily unavailable', retryable: true },
+  overloaded: { status: 503, title: 'More requests than can be taken on', retryable: true },
   // expressions
   expression_syntax: { status: 422, title: 'The expression cannot be parsed', retryable: false },
   expression_failed: { status: 422, title: 'The expression failed', retryable: false },

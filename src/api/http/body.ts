@@ -49,14 +49,17 @@ export function checkBodyHeaders(request: IncomingMessage, accepts: { types: rea
   }
 }
 
-/** @throws Problem payload_too_large | malformed_body */
-export async function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
-  const bytes = await readBytes(request, maxBytes);
+/** `hold` is asked before bytes are kept, and throws if there is no room for them. */
+type BodyBound = { maxBytes: number; hold: (bytes: number) => void };
+
+/** @throws Problem payload_too_large | malformed_body, and what `hold` throws */
+export async function readText(request: IncomingMessage, bound: BodyBound): Promise<string> {
+  const bytes = await readBytes(request, bound);
   if (!isUtf8(bytes)) throw new Problem('malformed_body', { detail: 'The body is not valid UTF-8' });
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.toString('utf8', 3) : bytes.toString('utf8');
 }
 
-function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+function readBytes(request: IncomingMessage, { maxBytes, hold }: BodyBound): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -65,13 +68,17 @@ function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> 
       settle();
     };
     const take = (chunk: Buffer) => {
-      chunks.push(chunk);
       size += chunk.length;
-      if (size <= maxBytes) return;
-      request.pause(); // nobody reads the rest
-      finish(() => {
-        reject(tooLarge(maxBytes));
-      });
+      try {
+        if (size > maxBytes) throw tooLarge(maxBytes);
+        hold(chunk.length);
+        chunks.push(chunk);
+      } catch (error) {
+        request.pause(); // nobody reads the rest
+        finish(() => {
+          reject(error as Problem);
+        });
+      }
     };
     const whole = () => {
       finish(() => {

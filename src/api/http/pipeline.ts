@@ -53,7 +53,7 @@ const maxBytes = (deps: Deps, route: Route): number => {
 async function read(deps: Deps, route: Route, ctx: Context & { params: Record<string, string> }) {
   const body = route.request?.body;
   const present = body !== undefined && hasBody(ctx.req);
-  const text = present ? await readText(ctx.req, deps.config.TIU_MAX_BODY) : '';
+  const text = present ? await readText(ctx.req, { maxBytes: deps.config.TIU_MAX_BODY, hold: holdUntilClosed(deps, ctx) }) : '';
   const yaml = mediaType(ctx.req).kind === 'yaml' && body?.fromYaml;
   const parsed = validate({
     params: { schema: route.request?.params, value: ctx.params, prefix: '/path' },
@@ -61,6 +61,17 @@ async function read(deps: Deps, route: Route, ctx: Context & { params: Record<st
     body: { schema: body?.schema, value: yaml ? yaml(text) : present && text !== '' ? parseJson(text) : undefined, prefix: '' },
   });
   return { text, ...parsed };
+}
+
+/** Bytes of a body count until its answer has been sent. */
+function holdUntilClosed(deps: Deps, ctx: Context): (bytes: number) => void {
+  const releases: (() => void)[] = [];
+  ctx.res.once('close', () => {
+    for (const release of releases) release();
+  });
+  return (bytes) => {
+    releases.push(deps.pressure.holdBody(bytes));
+  };
 }
 
 /** Parameters that come once are strings, repeated ones are lists, so that a schema decides which may repeat. */

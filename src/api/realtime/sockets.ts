@@ -41,7 +41,7 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     pingInterval: 20_000,
   });
   io.use((socket, next) => {
-    authenticate(deps, socket).then(
+    authenticate(deps, socket, io.of('/').sockets).then(
       () => {
         next();
       },
@@ -81,10 +81,21 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
   };
 }
 
-async function authenticate(deps: Deps, socket: Client): Promise<void> {
+/** @throws Problem unauthenticated | overloaded | rate_limited */
+async function authenticate(deps: Deps, socket: Client, open: ReadonlyMap<string, Client>): Promise<void> {
   const token: unknown = socket.handshake.auth.token;
   const actor = await deps.authenticate(typeof token === 'string' ? token : undefined);
+  admit(deps, actor, open);
   socket.data = { actor, token: String(token), topics: new Map() };
+}
+
+function admit({ config }: Deps, { principal }: Actor, open: ReadonlyMap<string, Client>): void {
+  if (open.size >= config.TIU_MAX_SOCKETS) throw new Problem('overloaded', { detail: 'Too many sockets', retryAfterMs: 1_000 });
+  if (open.size < config.TIU_MAX_SOCKETS_PER_KEY) return;
+  let own = 0;
+  for (const { data } of open.values()) if (data.actor.principal === principal) own += 1;
+  if (own >= config.TIU_MAX_SOCKETS_PER_KEY)
+    throw new Problem('rate_limited', { detail: `At most ${config.TIU_MAX_SOCKETS_PER_KEY} sockets of a key`, retryAfterMs: 1_000 });
 }
 
 async function reply(ack: unknown, act: () => Promise<number>): Promise<void> {

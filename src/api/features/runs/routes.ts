@@ -31,6 +31,7 @@ const startProblems: ProblemCode[] = [
   'invalid_definition',
   'invalid_run_input',
   'number_out_of_range',
+  'rate_limited',
   'unavailable',
 ];
 

@@ -33,7 +33,7 @@ const DAY_MS = 86_400_000;
 
 /**
  * Accepts a run: checked, then durable, all in one group-committed transaction.
- * @throws Problem idempotency_key_required | invalid_definition | invalid_run_input | payload_too_large | idempotency_mismatch
+ * @throws Problem idempotency_key_required | invalid_definition | invalid_run_input | payload_too_large | idempotency_mismatch | rate_limited
  */
 export async function startRun(deps: Deps, actor: Actor, request: StartRunInput): Promise<Started> {
   const own = isOwnId(request.runId, deps.clock()) ? request.runId : undefined;
@@ -61,7 +61,8 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
     ...(plan.deadlineMs !== undefined && { deadlineMs: plan.deadlineMs }),
     artifacts,
   };
-  const submitted = await deps.submitRun(submit);
+  const release = deps.pressure.holdSubmit(actor.principal);
+  const submitted = await deps.submitRun(submit).finally(release);
   if (submitted.outcome === 'conflict') throw new Problem('idempotency_mismatch');
   const { runId } = submitted;
   return submitted.outcome === 'new' ? { runId, accepted: acceptedRun(submit, submitted) } : { runId };
