@@ -30,6 +30,9 @@ export type TestApi = {
   stop: () => Promise<void>;
 };
 
+/** Tests share their process and a busy machine with the API. */
+const PATIENT = { TIU_MAX_EVENT_LOOP_DELAY: '60000' };
+
 const quiet = {
   info: () => undefined,
   warn: () => undefined,
@@ -42,7 +45,7 @@ const quiet = {
 export async function anApi(settings: Record<string, string> = {}): Promise<TestApi> {
   const base = await aDatabase();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-api-'));
-  const config = readConfig({ DATABASE_URL: base.url, TIU_OBJECTS: path.join(folder, 'objects'), ...settings });
+  const config = readConfig({ DATABASE_URL: base.url, TIU_OBJECTS: path.join(folder, 'objects'), ...PATIENT, ...settings });
   const { deps, close } = await createDeps(config, quiet);
   const ending = new AbortController();
   const server = createApi(deps, ending.signal);

@@ -77,13 +77,16 @@ export function createPressure(limits: Limits, waiting: { submits: () => number;
   };
 }
 
-/** Mean delay of the event loop over the last window, beyond the resolution of the measurement. */
+/** Mean delay of the event loop beyond the resolution of the measurement: the lesser of two windows, as a single long step is no overload. */
 function watchDelay(): { ms: () => number; close: () => void } {
   const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   histogram.enable();
   let ms = 0;
+  let before = 0;
   const timer = setInterval(() => {
-    ms = histogram.count > 0 ? Math.max(0, histogram.mean / 1e6 - RESOLUTION_MS) : 0;
+    const mean = histogram.count > 0 ? Math.max(0, histogram.mean / 1e6 - RESOLUTION_MS) : 0;
+    ms = Math.min(mean, before);
+    before = mean;
     histogram.reset();
   }, WINDOW_MS);
   timer.unref();

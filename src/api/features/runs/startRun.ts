@@ -70,10 +70,10 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
 
 /** What the database holds of a run that it has just accepted. */
 function acceptedRun(submit: Submit, { runId, at }: { runId: string; at: Date }): RunView {
-  const { workspace, definition, plan, tasks, priority, labels, deadlineMs, createdBy } = submit;
+  const { workspace, definition, plan, tasks, priority, mode, labels, deadlineMs, createdBy } = submit;
   return {
     ...{ id: runId, workspace, definition, definition_number: submit.definitionNumber ?? null, plan: plan.hash.toString('hex') },
-    ...{ priority, labels, created: at.toISOString(), created_by: createdBy, status: 'queued', reason: null, intent: null },
+    ...{ priority, mode: mode ?? 'standard', labels, created: at.toISOString(), created_by: createdBy, status: 'queued', reason: null, intent: null },
     ...{ total: tasks, open: tasks, failed: 0, last_seq: 1, started: null, finished: null, failure: null, counts: null },
     deadline: deadlineMs === undefined ? null : new Date(at.getTime() + deadlineMs).toISOString(),
   };
