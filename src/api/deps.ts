@@ -1,5 +1,5 @@
 import type { Commands } from '../db/commands.ts';
-import type { Database } from '../db/database.ts';
+import type { OrmDatabase } from '../db/database.ts';
 import type { Plans } from '../db/repositories/plans.ts';
 import type { Submits } from '../db/submit.ts';
 import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
@@ -16,7 +16,7 @@ import type { Workspaces } from './realtime/workspaces.ts';
 /** Built by createDeps alone. */
 export type Deps = {
   config: Config;
-  db: Database;
+  db: OrmDatabase;
   plans: Plans;
   definitions: Definitions;
   objects: ObjectStore;

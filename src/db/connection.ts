@@ -1,5 +1,6 @@
 import pg, { type QueryResultRow } from 'pg';
-import { startupOptions, type Statement } from './database.ts';
+import type { Statement } from './database.ts';
+import { startupOptions } from './pool.ts';
 
 /** Where an event of this folder is reported: its name and its fields. */
 export type Log = (event: string, fields: Record<string, unknown>) => void;

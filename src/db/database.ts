@@ -3,6 +3,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
 import type { Pool, QueryResultRow } from 'pg';
 import { entities } from './entities/all.ts';
+import { startupOptions } from './pool.ts';
 
 export type Role = 'tiu_owner' | 'tiu_engine' | 'tiu_api';
 
@@ -11,9 +12,8 @@ export type Statement = { name: string; text: string; values: readonly unknown[]
 
 type Orm = Awaited<ReturnType<typeof openOrm>>;
 
-/** One pool, shared by MikroORM (ordinary rows) and prepared SQL (hot paths). */
+/** Prepared SQL on a pool: all that hot paths need. */
 export type Database = {
-  orm: Orm;
   pool: Pool;
   url: string;
   /** Rows of one autocommitted statement. */
@@ -21,14 +21,8 @@ export type Database = {
   close: () => Promise<void>;
 };
 
-/**
- * Startup options of every connection: `reset all`, which MikroORM sends, does not erase them as it erases SET.
- * The role is assumed for the whole session; the login role must be a member of it.
- */
-export const startupOptions = (role: Role): string =>
-  ['statement_timeout=5s', 'lock_timeout=2s', 'idle_in_transaction_session_timeout=5s', ...(role === 'tiu_owner' ? [] : [`role=${role}`])]
-    .map((option) => `-c ${option}`)
-    .join(' ');
+/** One pool, shared by MikroORM (ordinary rows) and prepared SQL (hot paths). */
+export type OrmDatabase = Database & { orm: Orm };
 
 const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
 
@@ -53,7 +47,7 @@ function openOrm(url: string, role: Role, max: number) {
 }
 
 /** @param max upper bound of the pool, connections */
-export async function openDatabase(options: { url: string; role: Role; max: number }): Promise<Database> {
+export async function openDatabase(options: { url: string; role: Role; max: number }): Promise<OrmDatabase> {
   const orm = await openOrm(options.url, options.role, options.max);
   const pool = await orm.em.getConnection().getNativeClient();
   return {

@@ -37,6 +37,8 @@ export function createWorkerMetrics(registry: MetricsRegistry) {
       labelNames: ['reason'],
       registers,
     }),
+    takeovers: new Counter({ name: 'tiu_takeovers_total', help: 'Workers taken over by this one', labelNames: ['reason'], registers }),
+    runsTakenOver: new Counter({ name: 'tiu_runs_taken_over_total', help: 'Runs of workers that are gone, begun anew here', registers }),
     notices: new Counter({ name: 'tiu_notices_total', help: 'Notices received', labelNames: ['channel'], registers }),
   };
 }

@@ -29,6 +29,8 @@ export type Execution = {
 /** All that the worker asks of Temporal. Every call has a deadline; none is repeated here, because the rows are looked at again. */
 export type Executions = {
   start: (run: RunHead) => Promise<void>;
+  /** Starts the run in place of the execution it has, if any, which is terminated in the same step. */
+  restart: (run: RunHead) => Promise<void>;
   /** Starts the run if it has no execution, so a lost one comes back by being needed. */
   poke: (run: RunHead) => Promise<void>;
   cancel: (runId: string) => Promise<void>;
@@ -73,18 +75,21 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
     staticDetails: `[Run ${run.runId}](${runUrl(config, run.runId)})`,
   });
   const handle = (client: Client, workflowId: string) => client.workflow.getHandle(workflowId);
+  const start = (run: RunHead, more: { workflowIdConflictPolicy?: 'TERMINATE_EXISTING' }) =>
+    attributes.withThem(run, (typedSearchAttributes) =>
+      call(async (client) => {
+        await client.workflow.start(run.definition, {
+          ...optionsOf(run),
+          ...typedSearchAttributes,
+          workflowTaskTimeout: run.total > LARGE_PLAN ? PATIENT_MS : config.TIU_WORKFLOW_TASK_TIMEOUT,
+          requestEagerStart: true,
+          ...more,
+        });
+      }),
+    );
   return {
-    start: (run) =>
-      attributes.withThem(run, (typedSearchAttributes) =>
-        call(async (client) => {
-          await client.workflow.start(run.definition, {
-            ...optionsOf(run),
-            ...typedSearchAttributes,
-            workflowTaskTimeout: run.total > LARGE_PLAN ? PATIENT_MS : config.TIU_WORKFLOW_TASK_TIMEOUT,
-            requestEagerStart: true,
-          });
-        }),
-      ),
+    start: (run) => start(run, {}),
+    restart: (run) => start(run, { workflowIdConflictPolicy: 'TERMINATE_EXISTING' }),
     poke: (run) =>
       attributes.withThem(run, (typedSearchAttributes) =>
         call(async (client) => {

@@ -1,5 +1,5 @@
 import { json } from 'node:stream/consumers';
-import { openDatabase } from '../db/database.ts';
+import { openPool } from '../db/pool.ts';
 import { Problem } from '../domain/problem.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { readConfig } from '../runtime/config.ts';
@@ -9,7 +9,7 @@ import type { AloneAnswer, AloneRequest } from './runAlone.ts';
 /** Run as a process by `runAlone`: one attempt of one task, then the end. */
 async function answer(request: AloneRequest): Promise<AloneAnswer> {
   const config = readConfig(process.env);
-  const db = await openDatabase({ url: config.DATABASE_URL, role: 'tiu_engine', max: 1 });
+  const db = openPool({ url: config.DATABASE_URL, role: 'tiu_engine', max: 1 });
   const opened = openExecutors({ db, config, clock: systemClock });
   try {
     const executor = opened.executors[request.kind];

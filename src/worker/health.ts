@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { removeWorker, reportWorker } from '../db/workers.ts';
+import { reportWorker } from '../db/workers.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/logger.ts';
 import { createFaultLog } from './faultLog.ts';
@@ -16,9 +16,9 @@ export type HealthDeps = {
   temporalUp: () => boolean;
 };
 
-const PERIOD_MS = 3_000;
+const PERIOD_MS = 1_000;
 
-/** Tells the rest of the product by a row, every 3 s, that this worker lives and whether it reaches Temporal. */
+/** Tells the rest of the product by a row, every second, that this worker lives and whether it reaches Temporal. */
 export function startHealth(deps: HealthDeps, worker: { id: string; name: string; version: string }): { stop: () => Promise<void> } {
   const report = async () => {
     await reportWorker(deps.db, {
@@ -36,7 +36,6 @@ export function startHealth(deps: HealthDeps, worker: { id: string; name: string
     stop: async () => {
       clearInterval(timer);
       await pump.stop();
-      await removeWorker(deps.db, worker.id);
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../db/database.ts';
 import { listen } from '../db/listen.ts';
+import type { Session } from '../db/session.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Lifecycle } from '../runtime/lifecycle.ts';
@@ -16,6 +17,7 @@ import { createDispatcher, createPoke, type Dispatcher } from './dispatcher.ts';
 import { createFaultLog } from './faultLog.ts';
 import { startHealth } from './health.ts';
 import { createReconciler } from './reconciler.ts';
+import { createTakeover, type Takeover } from './takeover.ts';
 import { createTemporalLink, type TemporalLink } from './temporalLink.ts';
 import { createUnfinishedStarts, type UnfinishedStarts } from './unfinishedStarts.ts';
 
@@ -43,6 +45,8 @@ export type StartWorkerDeps = {
   metrics: WorkerMetrics;
   clock: Clock;
   lifecycle: Lifecycle;
+  /** Nothing is begun while others take this worker for dead. */
+  session: Pick<Session, 'held'>;
   /** Cancels a run at once, on behalf of an operator. */
   forceCancel: (runId: string, reason: string) => Promise<void>;
   engine: (hooks: ActivityHooks) => EngineOfProcess;
@@ -75,7 +79,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const executions = createExecutions({ connection: link.connection, identity, config, log });
   const unfinished = createUnfinishedStarts({ clock, onRoom: waker.kick }, { max: config.TIU_MAX_UNFINISHED_STARTS, claimMs: CLAIM_MS });
   const aborts = createAborts({ db });
-  const temporal = { temporalUp: () => link.up() && waker.polling(), onTemporal: link.report };
+  const temporal = { temporalUp: () => link.up() && waker.polling() && deps.session.held(), onTemporal: link.report };
   const shared = { db, executions, metrics, log, clock, worker: place.id, ...temporal };
   lifecycle.onStop('temporal connection', () => link.close());
   const { activities, carry } = deps.engine({
@@ -102,30 +106,36 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   lifecycle.onStop('reconciler', () => reconciler.stop());
   const health = startHealth({ ...shared, reconciler, unfinished, temporalUp: link.up }, place);
   lifecycle.onStop('health', () => health.stop());
-  const dispatcher = createDispatcher({ ...shared, unfinished, carry });
+  const takeover = createTakeover({ ...shared, unfinished, held: deps.session.held, onDone: waker.kick });
+  lifecycle.onStop('takeover', () => takeover.stop());
+  const room = () => (takeover.pending() ? 0 : unfinished.room());
+  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, carry });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
-  waker.connect(dispatcher, executions);
+  waker.connect({ dispatcher, takeover, executions });
   const notices = listenFor({ ...deps, aborts, dispatcher }, place);
   lifecycle.onStop('notices', () => notices.close());
   await ready.promise;
 }
 
+type Woken = { dispatcher: Dispatcher; takeover: Takeover; executions: Executions };
+
 /** Breaks the circle between the link, which says when Temporal is back, and those who want to know. */
 function createWaker() {
-  let dispatcher: Dispatcher | undefined;
-  let executions: Executions | undefined;
+  let woken: Woken | undefined;
   let polling = false;
-  const kick = () => dispatcher?.kick();
+  const kick = () => {
+    woken?.takeover.kick();
+    woken?.dispatcher.kick();
+  };
   return {
     kick,
-    connect: (theDispatcher: Dispatcher, theExecutions: Executions) => {
-      dispatcher = theDispatcher;
-      executions = theExecutions;
+    connect: (parts: Woken) => {
+      woken = parts;
       kick();
     },
     /** Temporal may have lost the search attributes with everything else. */
     up: () => {
-      void executions?.prepare().then(kick);
+      void woken?.executions.prepare().then(kick);
     },
     /** Nothing is started before this process polls: it is the one that will be asked to carry it. */
     polling: () => polling,

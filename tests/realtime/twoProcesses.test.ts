@@ -5,7 +5,7 @@ import path from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createJournal, type Journal } from '../../src/db/journal.ts';
-import type { Database } from '../../src/db/database.ts';
+import type { OrmDatabase } from '../../src/db/database.ts';
 import { ensureOwner } from '../../src/db/repositories/owner.ts';
 import type { RunEvent } from '../../src/domain/run/events.ts';
 import { begin, close, tell } from '../api/aStory.ts';
@@ -14,7 +14,7 @@ import { follow } from './aSubscriber.ts';
 import { anApiProcess, stopLeftOvers, type ApiProcess } from './theProcess.ts';
 
 let base: TestDatabase;
-let db: Database;
+let db: OrmDatabase;
 let journal: Journal;
 let apis: ApiProcess[];
 let key: string;

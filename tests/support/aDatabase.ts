@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { openDatabase, type Database, type Role } from '../../src/db/database.ts';
+import { openDatabase, type OrmDatabase, type Role } from '../../src/db/database.ts';
 import { TEMPLATE } from './globalSetup.ts';
 
-export type TestDatabase = { url: string; open: (role?: Role, max?: number) => Promise<Database>; drop: () => Promise<void> };
+export type TestDatabase = { url: string; open: (role?: Role, max?: number) => Promise<OrmDatabase>; drop: () => Promise<void> };
 
 /** A database of its own with the current schema, cloned from the template (about 30 ms). */
 export async function aDatabase(): Promise<TestDatabase> {
@@ -16,7 +16,7 @@ export async function aDatabase(): Promise<TestDatabase> {
   };
   await run(`create database ${name} template ${TEMPLATE}`);
   const url = server.replace(/\/postgres$/, `/${name}`);
-  const opened: Database[] = [];
+  const opened: OrmDatabase[] = [];
   return {
     url,
     open: async (role = 'tiu_engine', max = 4) => {

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Actor } from '../../domain/access/can.ts';
 import { Problem } from '../../domain/problem.ts';
-import type { Database } from '../../db/database.ts';
+import type { OrmDatabase } from '../../db/database.ts';
 import { findKeyHolder, touchApiKey } from '../../db/repositories/apiKeys.ts';
 
 /** How long a key may still be believed after somebody revoked it in another process, ms. */
@@ -14,7 +14,7 @@ export type Authenticate = {
 };
 
 /** Who holds a token. Answers of the database are believed for a second, so a busy client costs no query per request. */
-export function createAuthenticate(deps: { db: Database }): Authenticate {
+export function createAuthenticate(deps: { db: OrmDatabase }): Authenticate {
   const known = new LRUCache<string, Actor>({ max: 1_000, ttl: BELIEVED_MS });
   const authenticate = async (token: string | undefined): Promise<Actor> => {
     if (token === undefined || token === '') throw new Problem('unauthenticated', { detail: 'Send Authorization: Bearer <api key>' });

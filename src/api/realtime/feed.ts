@@ -1,4 +1,4 @@
-import { startupOptions } from '../../db/database.ts';
+import { startupOptions } from '../../db/pool.ts';
 import { listen } from '../../db/listen.ts';
 import type { Log } from '../log.ts';
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { Scope } from '../../domain/access/can.ts';
-import type { Database } from '../database.ts';
+import type { OrmDatabase } from '../database.ts';
 import { ApiKey } from '../entities/apiKey.entity.ts';
 import { Audit } from '../entities/audit.entity.ts';
 
@@ -13,7 +13,7 @@ const hashOf = (key: string): Buffer => createHash('sha256').update(key).digest(
 
 /** Makes a key of a workspace. The key itself is in the answer and nowhere else. @param input.by who makes it */
 export async function createApiKey(
-  db: Database,
+  db: OrmDatabase,
   input: { workspace: string; name: string; scopes: readonly Scope[]; by: string },
 ): Promise<ApiKeyInfo & { key: string }> {
   const { workspace, name } = input;
@@ -38,7 +38,7 @@ const auditOf = (action: string, key: { id: string; workspace: string; by: strin
 });
 
 /** Whose key this is; undefined for one that is malformed, unknown or revoked. */
-export async function findKeyHolder(db: Database, key: string): Promise<KeyHolder | undefined> {
+export async function findKeyHolder(db: OrmDatabase, key: string): Promise<KeyHolder | undefined> {
   if (!FORMAT.test(key)) return undefined;
   const rows = await db.rows<KeyHolder>({
     name: 'key_holder',
@@ -50,7 +50,7 @@ export async function findKeyHolder(db: Database, key: string): Promise<KeyHolde
 
 /** Keys that are not revoked, newest first. @param before id of the last one of the page before */
 export async function listApiKeys(
-  db: Database,
+  db: OrmDatabase,
   page: { workspace: string; before: string | undefined; limit: number },
 ): Promise<ApiKeyInfo[]> {
   const rows = await db.orm.em
@@ -70,7 +70,7 @@ export async function listApiKeys(
 }
 
 /** @returns false if there is no such key in the workspace, or it was revoked before */
-export async function revokeApiKey(db: Database, key: { workspace: string; id: string; by: string }): Promise<boolean> {
+export async function revokeApiKey(db: OrmDatabase, key: { workspace: string; id: string; by: string }): Promise<boolean> {
   return db.orm.em.fork().transactional(async (em) => {
     const changed = await em.nativeUpdate(ApiKey, { id: key.id, workspace: key.workspace, revoked: null }, { revoked: new Date() });
     if (changed === 1) await em.insert(Audit, auditOf('key.revoke', key));
@@ -79,7 +79,7 @@ export async function revokeApiKey(db: Database, key: { workspace: string; id: s
 }
 
 /** Notes that a key was used, at most once a minute. */
-export async function touchApiKey(db: Database, id: string): Promise<void> {
+export async function touchApiKey(db: OrmDatabase, id: string): Promise<void> {
   await db.rows({
     name: 'key_touch',
     text: `update api_key set last_used = clock_timestamp() where id = $1 and (last_used is null or last_used < clock_timestamp() - interval '1 minute')`,

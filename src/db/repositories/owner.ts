@@ -1,10 +1,10 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { SCOPES } from '../../domain/access/can.ts';
-import type { Database } from '../database.ts';
+import type { OrmDatabase } from '../database.ts';
 import { createApiKey } from './apiKeys.ts';
 
 /** The workspace of that name, made if there is none, and a new key to it with every scope. */
-export async function ensureOwner(db: Database, input: { workspaceName: string }): Promise<{ workspace: string; key: string }> {
+export async function ensureOwner(db: OrmDatabase, input: { workspaceName: string }): Promise<{ workspace: string; key: string }> {
   const rows = await db.rows<{ id: string }>({
     name: 'owner_workspace',
     text: `insert into workspace (id, name, created) values ($1, $2, clock_timestamp())

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { pino } from 'pino';
-import { startupOptions, type Database } from '../../../src/db/database.ts';
+import type { Database } from '../../../src/db/database.ts';
+import { startupOptions } from '../../../src/db/pool.ts';
 import { readConfig } from '../../../src/runtime/config.ts';
 import { createLifecycle, type Lifecycle } from '../../../src/runtime/lifecycle.ts';
 import { createRegistry, createWorkerMetrics, type WorkerMetrics } from '../../../src/runtime/metrics.ts';
@@ -70,6 +71,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
       clock: systemClock,
       lifecycle,
       engine: (hooks) => ({ activities: activities(hooks), carry: () => Promise.resolve(null) }),
+      session: { held: () => true },
       forceCancel: (runId, reason) => cancelCommand(db, runId, reason),
     },
     { id: randomUUID(), name: 'test', version: '0', bundle, databaseOptions: startupOptions('tiu_engine') },

@@ -1,0 +1,94 @@
+import { createEngine } from '../activities/index.ts';
+import { createCommands, type Commands } from '../db/commands.ts';
+import type { Database } from '../db/database.ts';
+import { openPool, startupOptions } from '../db/pool.ts';
+import type { Session } from '../db/session.ts';
+import { openRunHead } from '../db/dispatch.ts';
+import { createJournal, type Journal } from '../db/journal.ts';
+import { Problem } from '../domain/problem.ts';
+import { systemClock } from '../runtime/clock.ts';
+import type { Config } from '../runtime/config.ts';
+import type { Lifecycle } from '../runtime/lifecycle.ts';
+import type { Log } from '../runtime/logger.ts';
+import { createRegistry, createWorkerMetrics } from '../runtime/metrics.ts';
+import { serveMetrics } from './metricsServer.ts';
+import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
+import { runAlone } from './runAlone.ts';
+import { startWorker, type ActivityHooks, type EngineOfProcess } from './startWorker.ts';
+import { installTemporalRuntime } from './temporalRuntime.ts';
+import { workflowBundle } from './workflowBundle.ts';
+
+type Parts = { db: Database; journal: Journal; commands: Commands; opened: OpenedExecutors; log: Log };
+
+/** Everything that has to end registers with the lifecycle, in the order in which it is opened. */
+async function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Promise<Parts> {
+  const { config, log, lifecycle } = deps;
+  const url = config.DATABASE_URL;
+  const say = (event: string, fields: Record<string, unknown>) => {
+    log.warn(fields, event);
+  };
+  const db = openPool({ url, role: 'tiu_engine', max: config.TIU_WORKER_CONNECTIONS });
+  lifecycle.onStop('database', () => db.close());
+  const commands = createCommands({ url, log: say });
+  lifecycle.onStop('commands', () => commands.close());
+  const opened = openExecutors({ db, config, clock: systemClock });
+  lifecycle.onStop('providers', () => opened.close());
+  const journal = createJournal({ url, log: say });
+  lifecycle.onStop('journal', () => journal.close());
+  return { db, journal, commands, opened, log };
+}
+
+const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
+  createEngine({
+    ...hooks,
+    db: parts.db,
+    journal: parts.journal,
+    log: parts.log,
+    objects: parts.opened.objects,
+    executors: parts.opened.executors,
+    started: hooks.startedRun,
+    noteCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: false }),
+    solo: runAlone,
+    random: Math.random,
+  });
+
+/** On behalf of somebody who acted in Temporal. A run that has closed meanwhile needs no cancel. */
+async function cancelFor(parts: Parts, cancel: { runId: string; reason: string; force: boolean }): Promise<void> {
+  const run = await openRunHead(parts.db, cancel.runId);
+  if (!run) return;
+  try {
+    await parts.commands.command({
+      type: 'cancel',
+      run: run.runId,
+      workspace: run.workspace,
+      by: 'temporal',
+      reason: cancel.reason,
+      force: cancel.force,
+    });
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === 'run_already_closed')) throw error;
+  }
+}
+
+export type ServeDeps = { config: Config; log: Log; lifecycle: Lifecycle; session: Session };
+
+/** Everything of a worker that takes long to load. @returns resolves when it polls for the first time */
+export async function serve(deps: ServeDeps, worker: { id: string; name: string; version: string }): Promise<void> {
+  const { config, log, lifecycle, session } = deps;
+  installTemporalRuntime(log);
+  const [bundle, parts] = await Promise.all([workflowBundle(), openParts({ config, log, lifecycle })]);
+  const registry = createRegistry({ process: 'worker' });
+  const metrics = createWorkerMetrics(registry);
+  if (config.TIU_METRICS_PORT !== undefined) {
+    const server = await serveMetrics(registry, config.TIU_METRICS_PORT);
+    lifecycle.onStop('metrics', () => server.close());
+  }
+  await startWorker(
+    {
+      ...{ db: parts.db, config, log, metrics, clock: systemClock, lifecycle, session },
+      forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
+      engine: (hooks) => openEngine(parts, hooks),
+    },
+    { ...worker, bundle, databaseOptions: startupOptions('tiu_engine') },
+  );
+}
