@@ -48,7 +48,7 @@ const statusesOf = async (run: AcceptedRun) => {
   return statuses.sort();
 };
 const expectAll = async (runs: AcceptedRun[], options: { zombies?: boolean } = {}) => {
-  await closed(cluster, runs);
+  await closed(cluster, runs, runs.length > 100 ? 180_000 : undefined);
   const report = await holds(cluster, runs, options);
   expect(report.bad).toEqual([]);
   return report;
@@ -79,4 +79,152 @@ test(
     await until('visibility follows', async () => (await statusesOf(run)).join() === 'COMPLETED,TERMINATED');
   },
   LIMIT_MS,
+);
+
+/** Waits until every open run of `id` belongs to somebody else. */
+const nothingLeftOf = (id: string, ms?: number) =>
+  until(
+    'all is taken over',
+    async () => (await cluster.rows('select from run_state where owner = $1 and finished is null', [id])).length === 0,
+    ms,
+  );
+
+/** Ends the session of a worker on the server's side. */
+const cut = (service: Service) =>
+  cluster.rows(`select pg_terminate_backend(pid) from pg_stat_activity where application_name like $1`, [`tiu worker %-${service.pid}`]);
+
+test(
+  'a living worker whose session was cut and taken over comes back: what it does for the runs it lost is refused',
+  async () => {
+    const { run, open, holder } = await underWay('/cut');
+    const before = await rowOf(holder);
+    process.kill(holder.pid, 'SIGSTOP');
+    await cut(holder);
+    const { port } = await cluster.receiver.next(run.id);
+    expect(holderOf(port).pid).not.toBe(holder.pid);
+    process.kill(holder.pid, 'SIGCONT');
+    await until('it has a new session', async () => ((await rowOf(holder))?.session ?? 0) > (before?.session ?? 0));
+    open();
+    expect(await expectAll([run], { zombies: true })).toMatchObject({ effects: 1, most: 2 });
+    expect(await lossesOf(run)).toEqual({ attempt: 2, losses: 1 });
+    expect((await eventsOf(cluster, run.id)).filter(({ type }) => type === 'task.completed')).toHaveLength(2);
+    await expectAll([await submit(cluster, define({ a: transform(1) }), { status: 'completed' })]);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'a living worker whose session was cut goes on under a new one, and new runs begin',
+  async () => {
+    const { run, open, holder } = await underWay('/reopened');
+    const before = await rowOf(holder);
+    await cut(holder);
+    await until('it has a new session', async () => ((await rowOf(holder))?.session ?? 0) > (before?.session ?? 0));
+    open();
+    await expectAll([run, await submit(cluster, define({ a: transform(1) }), { status: 'completed' })], { zombies: true });
+  },
+  LIMIT_MS,
+);
+
+test(
+  'a stopped worker, its session alive, is taken over; continued, it changes nothing',
+  async () => {
+    const { run, open, holder } = await underWay('/stopped');
+    process.kill(holder.pid, 'SIGSTOP');
+    const { port } = await cluster.receiver.next(run.id);
+    expect(holderOf(port).pid).not.toBe(holder.pid);
+    open();
+    await closed(cluster, [run]);
+    const events = await eventsOf(cluster, run.id);
+    const seen = (await rowOf(holder))?.seen ?? new Date();
+    process.kill(holder.pid, 'SIGCONT');
+    await until('it is at work again', async () => ((await rowOf(holder))?.seen ?? 0) > seen);
+    expect(await eventsOf(cluster, run.id)).toEqual(events);
+    expect(await expectAll([run], { zombies: true })).toMatchObject({ effects: 1, most: 2 });
+  },
+  LIMIT_MS,
+);
+
+test(
+  'PostgreSQL is killed and started again: every worker comes back and nobody is taken over',
+  async () => {
+    const { run, open } = await underWay('/restarted');
+    const before = await workerRows();
+    const takenBefore = cluster.log().split('worker.taken_over').length;
+    await cluster.postgres.kill();
+    await cluster.postgres.start();
+    await until('every session is new', async () => {
+      const now = await workerRows();
+      return cluster.workers.every(({ pid }) => {
+        const [old, fresh] = [before, now].map((rows) => rows.find((row) => row.pid === pid));
+        return fresh && old && fresh.session > old.session;
+      });
+    });
+    open();
+    await expectAll([run, await submit(cluster, define({ a: transform(1) }), { status: 'completed' })], { zombies: true });
+    expect(cluster.log().split('worker.taken_over').length).toBe(takenBefore);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'a worker that is asked to end finishes what is in hand and hands over the rest: the others go on at once',
+  async () => {
+    const { run, open, holder } = await underWay('/drained');
+    const before = await rowOf(holder);
+    const waiting = await submit(cluster, define({ w: wait('PT3S'), after: transform(1, { dependsOn: ['w'] }) }), { status: 'completed' });
+    await happened(cluster, waiting, 'run.waiting');
+    process.kill(holder.pid, 'SIGTERM');
+    await holder.exited;
+    if (before) await nothingLeftOf(before.id);
+    await cluster.receiver.next(run.id);
+    open();
+    expect(await expectAll([run, waiting], { zombies: true })).toMatchObject({ effects: 1, most: 2 });
+    expect(await lossesOf(run)).toMatchObject({ attempt: 2 });
+  },
+  LIMIT_MS,
+);
+
+const finishedOf = async (ids: string[]) =>
+  (await cluster.rows('select from run_state where run = any($1) and finished is not null', [ids])).length;
+const epochsOf = async (ids: string[]) =>
+  new Map(
+    (await cluster.rows<{ run: string; epoch: number }>('select run, epoch from run_state where run = any($1)', [ids])).map((row) => [
+      row.run,
+      row.epoch,
+    ]),
+  );
+
+test(
+  'five hundred runs held by a killed worker, two survivors: each run is taken over once, none is lost',
+  async () => {
+    await cluster.staff(3);
+    const runs = await Promise.all(
+      Array.from({ length: 500 }, (_, i) =>
+        i % 5 === 0
+          ? submit(cluster, define({ a: call(cluster, '/many'), b: transform(1, { dependsOn: ['a'] }) }), { status: 'completed' })
+          : submit(cluster, define({ w: wait(i % 2 ? 'PT20S' : 'PT8S'), b: transform(1, { dependsOn: ['w'] }) }), { status: 'completed' }),
+      ),
+    );
+    const ids = runs.map(({ id }) => id);
+    const owned = () =>
+      cluster.rows<{ owner: string; n: number }>(
+        `select owner, count(*)::int as n from run_state where run = any($1) and started is not null and finished is null group by owner order by n desc`,
+        [ids],
+      );
+    const begun = async () => (await owned()).reduce((sum, { n }) => sum + n, 0);
+    await until('all have begun', async () => (await begun()) + (await finishedOf(ids)) === 500, 180_000);
+    const rows = await workerRows();
+    const [most] = await owned();
+    const victim = cluster.workers.find(({ pid }) => pid === rows.find(({ id }) => id === most?.owner)?.pid);
+    if (!victim || !most) throw new Error('nobody owns a run');
+    // everything of it, so that all five hundred are held by one
+    await cluster.rows(`update run_state set owner = $1 where run = any($2) and finished is null`, [most.owner, ids]);
+    const epochs = await epochsOf(ids);
+    await kill(victim);
+    await nothingLeftOf(most.owner, 180_000);
+    for (const [id, epoch] of await epochsOf(ids)) expect(epoch - (epochs.get(id) ?? 0)).toBeLessThanOrEqual(2);
+    await expectAll(runs);
+  },
+  4 * LIMIT_MS,
 );
