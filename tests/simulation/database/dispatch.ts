@@ -1,0 +1,204 @@
+import { addEvent, aTask, itemOrNull, taskKey, type RunRows, type Tables } from './tables.ts';
+import { isFinalStatus } from '../../../src/domain/plan/outcome.ts';
+
+const POKE_AGAIN_MS = 2_000;
+const OVERDUE_MS = 2_000;
+const SETTLED_MS = 3_000;
+const UNCLAIMED_MS = 10_000;
+
+const sorted = (tables: Tables): RunRows[] => [...tables.runs.values()].sort((a, b) => (a.state.run < b.state.run ? -1 : 1));
+const isOpen = ({ state }: RunRows): boolean => state.finished === null;
+const begun = ({ state }: RunRows): boolean => state.started !== null && state.finished === null;
+
+export const headOf = ({ state, definition, priority }: RunRows): object => ({
+  ...{ runId: state.run, workspace: state.workspace, definition, title: null, parent: null, priority, total: state.total },
+});
+
+export function admit(tables: Tables, [worker, n, claimMs]: readonly [string, number, number]): object[] {
+  const now = tables.now();
+  const free = sorted(tables).filter(
+    ({ state }) => state.started === null && state.finished === null && (state.ownerUntil === null || state.ownerUntil < now),
+  );
+  return free.slice(0, n).map((rows) => {
+    rows.state.owner = worker;
+    rows.state.ownerUntil = now + claimMs;
+    return headOf(rows);
+  });
+}
+
+export function holdClaims(tables: Tables, [worker, runs, ms]: readonly [string, string[], number]): object[] {
+  for (const run of runs) {
+    const state = tables.runs.get(run)?.state;
+    if (state?.owner === worker && state.started === null && state.finished === null) state.ownerUntil = tables.now() + ms;
+  }
+  return [];
+}
+
+export const startedOf = (tables: Tables, [runs]: readonly [string[]]): object[] =>
+  runs
+    .filter((run) => {
+      const state = tables.runs.get(run)?.state;
+      return state !== undefined && (state.started !== null || state.finished !== null);
+    })
+    .map((run) => ({ run }));
+
+export function claimCancels(tables: Tables): object[] {
+  const found = sorted(tables).filter(
+    (rows) => begun(rows) && !rows.state.cancelSent && (rows.state.intent === 'cancel' || rows.state.intent === 'force'),
+  );
+  return found.slice(0, 100).map(({ state }) => {
+    state.cancelSent = true;
+    return { run: state.run };
+  });
+}
+
+export function forgetCancel(tables: Tables, [run]: readonly [string]): object[] {
+  const state = tables.runs.get(run)?.state;
+  if (state) state.cancelSent = false;
+  return [];
+}
+
+export function claimUnseen(tables: Tables): object[] {
+  const now = tables.now();
+  const found = sorted(tables).filter((rows) => {
+    const { intent, commandSeq, appliedSeq, pokedSeq, pokeAfter } = rows.state;
+    return begun(rows) && intent !== null && commandSeq > appliedSeq && (pokedSeq < commandSeq || (pokeAfter !== null && pokeAfter < now));
+  });
+  return found.slice(0, 100).map((rows) => {
+    rows.state.pokedSeq = rows.state.commandSeq;
+    rows.state.pokeAfter = now + POKE_AGAIN_MS;
+    return headOf(rows);
+  });
+}
+
+export function claimOverdue(tables: Tables): object[] {
+  const now = tables.now();
+  const found = sorted(tables).filter((rows) => {
+    const { pokeAfter } = rows.state;
+    if (!begun(rows) || (pokeAfter !== null && pokeAfter >= now)) return false;
+    return [...rows.waits.values()].some(
+      ({ closed, until, decision }) => !closed && (decision !== null || (until !== null && until < now - OVERDUE_MS)),
+    );
+  });
+  return found.slice(0, 100).map((rows) => {
+    rows.state.pokeAfter = now + POKE_AGAIN_MS;
+    return headOf(rows);
+  });
+}
+
+export function claimSlices(tables: Tables): object[] {
+  const found: object[] = [];
+  for (const rows of sorted(tables)) {
+    if (!isOpen(rows) || rows.state.intent !== null) continue;
+    for (const wait of rows.waits.values()) {
+      if (wait.closed || wait.kind !== 'map' || wait.dispatched || wait.decision !== null) continue;
+      wait.dispatched = true;
+      for (const slice of rows.slices)
+        if (slice.task === wait.task && slice.generation === wait.generation && !slice.done)
+          found.push({ runId: rows.state.run, task: slice.task, generation: slice.generation, k: slice.k });
+    }
+  }
+  return found;
+}
+
+export function forgetMap(tables: Tables, [run, task, generation]: readonly [string, number, number]): object[] {
+  const wait = tables.runs.get(run)?.waits.get(`${taskKey(task, -1, generation)}/map`);
+  if (!wait?.dispatched || wait.closed || wait.decision !== null) return [];
+  wait.dispatched = false;
+  return [{ run }];
+}
+
+export const intentsOf = (tables: Tables, [runs]: readonly [string[]]): object[] =>
+  runs.flatMap((run) => {
+    const intent = tables.runs.get(run)?.state.intent ?? null;
+    return intent === null ? [] : [{ run, intent }];
+  });
+
+export function openRuns(tables: Tables, [after, limit]: readonly [string, number]): object[] {
+  const now = tables.now();
+  return sorted(tables)
+    .filter((rows) => {
+      const { run, started, owner } = rows.state;
+      if (!isOpen(rows) || run <= after) return false;
+      return started === null ? owner !== null && rows.created < now - UNCLAIMED_MS : started < now - SETTLED_MS;
+    })
+    .slice(0, limit)
+    .map(({ state }) => ({ runId: state.run, epoch: state.epoch, restarts: state.restarts, started: state.started !== null }));
+}
+
+export function claimCorrection(tables: Tables, [run, epoch, counted]: readonly [string, number, number]): object[] {
+  const state = tables.runs.get(run)?.state;
+  if (state?.epoch !== epoch || state.finished !== null) return [];
+  state.pokeAfter = tables.now() + POKE_AGAIN_MS;
+  state.restarts += counted;
+  return [{ run }];
+}
+
+export function openSlices(tables: Tables, [limit]: readonly [number]): object[] {
+  const now = tables.now();
+  return sorted(tables)
+    .filter((rows) => begun(rows) && rows.state.intent === null && (rows.state.started ?? now) < now - SETTLED_MS)
+    .flatMap((rows) =>
+      rows.slices
+        .filter((slice) => {
+          const wait = rows.waits.get(`${taskKey(slice.task, -1, slice.generation)}/map`);
+          return !slice.done && wait && !wait.closed && wait.dispatched && wait.decision === null;
+        })
+        .map(({ task, generation, k }) => ({
+          runId: rows.state.run,
+          task,
+          generation,
+          k,
+          epoch: rows.state.epoch,
+          restarts: rows.state.restarts,
+        })),
+    )
+    .slice(0, limit);
+}
+
+export function closeWaitsOfClosed(tables: Tables): object[] {
+  for (const rows of tables.runs.values()) if (!isOpen(rows)) for (const wait of rows.waits.values()) wait.closed = true;
+  return [];
+}
+
+/** @returns the number of the last event; null: it was closed already */
+export function closeByHand(tables: Tables, [run, failure]: readonly [string, string]): number | null {
+  const rows = tables.runs.get(run);
+  if (rows?.state.finished !== null) return null;
+  const { state } = rows;
+  const now = tables.now();
+  for (let task = 0; task < state.total; task++)
+    if (![...rows.tasks.values()].some((row) => row.task === task && row.item === -1))
+      rows.tasks.set(taskKey(task, -1, 0), aTask(task, -1, 0));
+  const open = [...rows.tasks.values()].filter((row) => !isFinalStatus(row.status)).sort((a, b) => a.task - b.task || b.item - a.item);
+  for (const row of open) {
+    Object.assign(row, { status: 'cancelled', token: null, seq: ++state.lastSeq, failure, finished: now, nextAt: null });
+    addEvent(rows, row.seq, {
+      type: 'task.cancelled',
+      task: row.task,
+      item: itemOrNull(row.item),
+      attempt: row.attempt,
+      data: failure,
+      at: now,
+    });
+  }
+  addEvent(rows, ++state.lastSeq, { type: 'run.failed', data: failure, at: now });
+  for (const wait of rows.waits.values()) wait.closed = true;
+  state.started ??= now;
+  Object.assign(state, { status: 'failed', failure, finished: now, open: 0, epoch: state.epoch + 1 });
+  state.appliedSeq = Math.max(state.appliedSeq, state.commandSeq);
+  return state.lastSeq;
+}
+
+/** @returns a row if the duty is held now */
+export function holdDuty(tables: Tables, [key, holder, ms]: readonly [string, string, number]): object[] {
+  const held = tables.duties.get(key);
+  if (held && held.holder !== holder && held.expires >= tables.now()) return [];
+  tables.duties.set(key, { holder, expires: tables.now() + ms });
+  return [{ holder }];
+}
+
+export function releaseDuty(tables: Tables, [key, holder]: readonly [string, string]): object[] {
+  if (tables.duties.get(key)?.holder === holder) tables.duties.delete(key);
+  return [];
+}

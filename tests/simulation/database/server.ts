@@ -1,0 +1,134 @@
+import type { Statement } from '../../../src/db/database.ts';
+import * as dispatch from './dispatch.ts';
+import * as execution from './execution.ts';
+import { journalCommit } from './journalCommit.ts';
+import { command, submit } from './submit.ts';
+import { newest, taskKey, toRow, type Tables, type TaskRow } from './tables.ts';
+
+type Values = readonly unknown[];
+type Work = (tables: Tables, values: Values) => object[];
+
+const parsed = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
+
+const outputRow = (row: TaskRow): object => ({
+  ...{ task: row.task, item: row.item, status: row.status, output: parsed(row.output), ref: null },
+  ...{ size: row.output?.length ?? null, failure: parsed(row.failure) },
+});
+
+function outputs(tables: Tables, [run, tasks]: readonly [string, number[]], items: boolean): object[] {
+  const rows = tables.runs.get(run);
+  if (!rows) return [];
+  const generations = new Map(newest(rows, tasks).map((row) => [row.task, row.generation]));
+  return [...rows.tasks.values()]
+    .filter((row) => tasks.includes(row.task) && row.item >= 0 === items && row.generation === (generations.get(row.task) ?? 0))
+    .sort((a, b) => a.task - b.task || a.item - b.item)
+    .map(outputRow);
+}
+
+function facts(tables: Tables, [run]: readonly [string]): object[] {
+  const rows = tables.runs.get(run);
+  if (!rows) return [];
+  const { input, plan, state } = rows;
+  const startedAt = new Date(state.started ?? rows.created).toISOString();
+  return [{ run, workspace: state.workspace, planHash: plan, input: parsed(input), inputSize: input?.length ?? 0, startedAt }];
+}
+
+function mapItems(tables: Tables, [run, task, generation]: readonly [string, number, number]): object[] {
+  const rows = [...(tables.runs.get(run)?.tasks.values() ?? [])];
+  return rows
+    .filter((row) => row.task === task && row.generation === generation && row.item >= 0)
+    .map(({ item, status, attempt }) => ({ item, status, attempt }));
+}
+
+function holds(tables: Tables, [run, task, item, generation, token]: readonly [string, number, number, number, string]): object[] {
+  const rows = tables.runs.get(run);
+  if (rows?.state.finished !== null) return [];
+  return [{ held: rows.tasks.get(taskKey(task, item, generation))?.token === token, intent: rows.state.intent }];
+}
+
+function standing(tables: Tables, [run]: readonly [string]): object[] {
+  const state = tables.runs.get(run)?.state;
+  if (!state) return [];
+  const { epoch, lastSeq, intent, reason, failure } = state;
+  return [{ status: state.finished === null ? 'open' : state.status, epoch, lastSeq, intent, reason, failure: parsed(failure) }];
+}
+
+function claims(tables: Tables, values: Values): object[] {
+  const [run, epochs, tasks, items, generations, tokens, deadlines] = values as [
+    string,
+    number[],
+    number[],
+    number[],
+    number[],
+    string[],
+    (number | null)[],
+  ];
+  return epochs.map((epoch, i) => ({
+    i: String(i + 1),
+    claim: execution.claim(tables, [run, epoch, tasks[i] ?? 0, items[i] ?? -1, generations[i] ?? 0, tokens[i] ?? '', deadlines[i] ?? null]),
+  }));
+}
+
+const one = <V extends Values>(name: string, ask: (tables: Tables, values: V) => unknown): [string, Work] => [
+  name,
+  (tables, values) => [{ answer: ask(tables, values as V) }],
+];
+const many = <V extends Values>(name: string, ask: (tables: Tables, values: V) => object[]): [string, Work] => [
+  name,
+  (tables, values) => ask(tables, values as V),
+];
+const nothing = (name: string): [string, Work] => [name, () => []];
+
+/** The statements of src/db by name. */
+const WORK = new Map<string, Work>([
+  one<[string]>('load_run_v1', (tables, [run]) => execution.loadRun(tables, run)),
+  one('load_owner_v1', execution.loadOwner),
+  one('read_changes_v1', execution.readChanges),
+  one('sweep_v1', execution.sweep),
+  one('mark_waiting_v1', execution.markWaiting),
+  one('load_slice_v1', execution.loadSlice),
+  one('finish_slice_v1', execution.finishSlice),
+  one<[string, null]>('task_rows_v1', (tables, [run]) => newest(tables.runs.get(run) ?? NO_RUN, null).map(toRow)),
+  many('claims', claims),
+  many('submit_v1', submit),
+  many('command_v1', (tables, values) => [{ seq: command(tables, values) }]),
+  many('run_facts', facts),
+  many<[string]>('plan_body', (tables, [hash]) => [{ body: JSON.parse(tables.plans.get(hash) ?? 'null') as unknown }]),
+  many<[string, number[]]>('outputs', (tables, values) => outputs(tables, values, false)),
+  many<[string, number[]]>('outputs_items', (tables, values) => outputs(tables, values, true)),
+  many('map_items', mapItems),
+  many('holds_task', holds),
+  many('run_standing', standing),
+  many('admit', dispatch.admit),
+  many('hold_claims', dispatch.holdClaims),
+  many('started_of', dispatch.startedOf),
+  many('claim_cancels', dispatch.claimCancels),
+  many('forget_cancel', dispatch.forgetCancel),
+  many('claim_unseen', dispatch.claimUnseen),
+  many('claim_overdue', dispatch.claimOverdue),
+  many('claim_slices', dispatch.claimSlices),
+  many('forget_map', dispatch.forgetMap),
+  many('intents_of', dispatch.intentsOf),
+  many('open_runs', dispatch.openRuns),
+  many('open_slices', dispatch.openSlices),
+  many('claim_correction', dispatch.claimCorrection),
+  many('close_waits_of_closed', dispatch.closeWaitsOfClosed),
+  many<[string, string]>('close_by_hand', (tables, values) => [{ seq: dispatch.closeByHand(tables, values) }]),
+  many<[string]>('open_run_head', (tables, [run]) => {
+    const rows = tables.runs.get(run);
+    return rows?.state.finished === null ? [dispatch.headOf(rows)] : [];
+  }),
+  many('hold_duty', dispatch.holdDuty),
+  many('release_duty', dispatch.releaseDuty),
+  ...['make_partitions', 'sweep_leases', 'sweep_workers', 'notify_run', 'report_worker', 'remove_worker'].map(nothing),
+]);
+
+const NO_RUN = { tasks: new Map() } as unknown as Parameters<typeof newest>[0];
+
+/** Carries out one autocommitted statement. @param isLocked whether another writer holds a run at this instant */
+export function execute(tables: Tables, { name, values }: Statement, isLocked: (run: string) => boolean): object[] {
+  if (name === 'journal_commit_v1') return journalCommit(tables, values, isLocked);
+  const work = WORK.get(name);
+  if (!work) throw new Error(`the simulated database has no statement ${name}`);
+  return work(tables, values);
+}

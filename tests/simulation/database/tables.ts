@@ -1,0 +1,138 @@
+import type { RunStatus, TaskStatus } from '../../../src/domain/plan/outcome.ts';
+import type { Intent } from '../../../src/domain/plan/state.ts';
+
+/** Rows as PostgreSQL has them: null where a column has no value, times in ms by the database's clock. */
+export type RunState = {
+  run: string;
+  workspace: string;
+  status: RunStatus;
+  intent: Intent | null;
+  reason: string | null;
+  epoch: number;
+  owner: string | null;
+  ownerUntil: number | null;
+  total: number;
+  open: number;
+  failed: number;
+  lastSeq: number;
+  commandSeq: number;
+  appliedSeq: number;
+  segOpen: number;
+  restarts: number;
+  cancelSent: boolean;
+  deadline: number | null;
+  started: number | null;
+  finished: number | null;
+  failure: string | null;
+  pokedSeq: number;
+  pokeAfter: number | null;
+};
+
+export type TaskRow = {
+  task: number;
+  item: number;
+  generation: number;
+  status: TaskStatus;
+  branch: number | null;
+  attempt: number;
+  losses: number;
+  token: string | null;
+  seq: number;
+  /** JSON text. */
+  output: string | null;
+  failure: string | null;
+  started: number | null;
+  finished: number | null;
+  nextAt: number | null;
+  deadline: number | null;
+};
+
+export type EventRow = {
+  seq: number;
+  type: string;
+  task: number | null;
+  item: number | null;
+  attempt: number | null;
+  data: string | null;
+  at: number;
+};
+
+type WaitRow = {
+  task: number;
+  item: number;
+  generation: number;
+  kind: string;
+  until: number | null;
+  decision: TaskStatus | null;
+  failure: string | null;
+  closed: boolean;
+  dispatched: boolean;
+};
+
+type SliceRow = { task: number; generation: number; k: number; lo: number; hi: number; done: boolean };
+
+/** All that belongs to one run. */
+export type RunRows = {
+  state: RunState;
+  definition: string;
+  plan: string;
+  input: string | null;
+  priority: number;
+  created: number;
+  tasks: Map<string, TaskRow>;
+  events: EventRow[];
+  commands: { seq: number; type: string; payload: string }[];
+  waits: Map<string, WaitRow>;
+  slices: SliceRow[];
+  output: string | null;
+};
+
+export type Tables = {
+  now: () => number;
+  runs: Map<string, RunRows>;
+  plans: Map<string, string>;
+  keys: Map<string, { hash: string; run: string; expires: number }>;
+  duties: Map<string, { holder: string; expires: number }>;
+};
+
+export const createTables = (now: () => number): Tables => ({ now, runs: new Map(), plans: new Map(), keys: new Map(), duties: new Map() });
+
+export const taskKey = (task: number, item: number, generation: number): string => `${task}/${item}/${generation}`;
+
+export const UNFINISHED: ReadonlySet<string> = new Set(['running', 'waiting', 'retrying']);
+const FAILED: ReadonlySet<string> = new Set(['failed', 'timed_out']);
+export const countsAsFailed = (status: string): boolean => FAILED.has(status);
+
+export const aTask = (task: number, item: number, generation: number): TaskRow => ({
+  ...{ task, item, generation, status: 'pending', branch: null, attempt: 0, losses: 0, token: null, seq: 0 },
+  ...{ output: null, failure: null, started: null, finished: null, nextAt: null, deadline: null },
+});
+
+/** The newest generation of each task, by task. */
+export function newest(rows: RunRows, tasks: readonly number[] | null): TaskRow[] {
+  const found = new Map<number, TaskRow>();
+  for (const row of rows.tasks.values()) {
+    if (row.item !== -1 || (tasks && !tasks.includes(row.task))) continue;
+    if ((found.get(row.task)?.generation ?? -1) < row.generation) found.set(row.task, row);
+  }
+  return [...found.values()].sort((a, b) => a.task - b.task);
+}
+
+/** `[task, status, seq, generation, branch, attempt, losses]` */
+export const toRow = (row: TaskRow): unknown[] => [row.task, row.status, row.seq, row.generation, row.branch ?? 0, row.attempt, row.losses];
+
+/** Time to the next wait or deadline, ms; null: none. */
+export function dueMs(rows: RunRows, now: number): number | null {
+  let due = rows.state.intent === null && rows.state.deadline !== null ? rows.state.deadline : Number.POSITIVE_INFINITY;
+  for (const wait of rows.waits.values()) {
+    if (wait.closed) continue;
+    due = Math.min(due, wait.decision === null ? (wait.until ?? Number.POSITIVE_INFINITY) : now);
+  }
+  return Number.isFinite(due) ? Math.max(0, due - now) : null;
+}
+
+export function addEvent(rows: RunRows, seq: number, event: Partial<EventRow> & { type: string; at: number }): void {
+  rows.events.push({ task: null, item: null, attempt: null, data: null, ...event, seq });
+}
+
+export const itemOrNull = (item: number): number | null => (item === -1 ? null : item);

@@ -1,0 +1,86 @@
+import { readDefinitionValue } from '../../src/domain/definition/read.schema.ts';
+import type { Json } from '../../src/domain/json.ts';
+import { compile } from '../../src/domain/plan/compile.ts';
+import { COMPLETED, FAILED, SKIPPED, statusOf, TASK_STATUSES, TIMED_OUT } from '../../src/domain/plan/outcome.ts';
+import { EFFECT, type Plan } from '../../src/domain/plan/plan.ts';
+import { aRandom, aRandomGraph, expected } from '../support/aGraph.ts';
+
+/** A definition with what has to become of its runs if nobody interferes. */
+export type Sample = {
+  plan: Plan;
+  body: string;
+  status: string;
+  outcomes: { [task: string]: string };
+  failFast: boolean;
+  deadline: boolean;
+};
+
+const wordsOf = (mask: number): string[] => TASK_STATUSES.filter((_, outcome) => (mask >> outcome) & 1);
+
+const call = (path: string, retry: object): object => ({ type: 'http', with: { url: `http://outside/${path}` }, retry });
+
+/** Work of a task that ends well: an expression, a wait, a map, one call or several until one succeeds. */
+function goodTask(random: () => number, isEffect: boolean): object {
+  const x = random();
+  if (isEffect) {
+    if (x < 0.2) return { ...call('good', { limit: 0 }), map: { items: '${range(0, 4)}', maxConcurrency: 2 } };
+    return x < 0.5 ? call('shy', { limit: 5, delay: 'PT0.2S', codes: ['http_status'] }) : call('good', { limit: 1 });
+  }
+  if (x < 0.2) return { type: 'wait', with: { for: x < 0.1 ? 'PT0.05S' : 'PT1.5S' } };
+  return x < 0.3
+    ? { type: 'transform', with: { value: '${item}' }, map: { items: '${range(0, 3)}' } }
+    : { type: 'transform', with: { value: 1 } };
+}
+
+const badTask = (isEffect: boolean): object => (isEffect ? call('bad', { limit: 0 }) : { type: 'assert', with: { that: 'false' } });
+
+/** A random definition: inline tasks, effects, waits and maps, with conditions, joins, failures and tolerance. */
+function aSample(seed: number): Sample {
+  const random = aRandom(seed);
+  const { graph, behaviour } = aRandomGraph(random, 7);
+  const failFast = random() < 0.15;
+  const deadline = random() < 0.06;
+  const tasks = graph.names.map((name, i) => {
+    const ends = behaviour[i]?.ends ?? COMPLETED;
+    const isEffect = graph.classes[i] === EFFECT;
+    const edges = graph.deps[i]?.map(([dependency, mask]) => ({ task: graph.names[dependency], when: wordsOf(mask) })) ?? [];
+    const task = {
+      ...(ends === FAILED || ends === TIMED_OUT ? badTask(isEffect) : goodTask(random, isEffect)),
+      ...(edges.length > 0 && { dependsOn: edges }),
+      ...(graph.need[i] === 1 && { join: 'any' }),
+      ...(graph.tolerant[i] === 1 && { onError: 'continue' }),
+      ...(ends === SKIPPED && { if: 'false' }),
+    };
+    return [name, task] as const;
+  });
+  const definition = {
+    dsl: 'tiu/1',
+    name: 'sample',
+    tasks: Object.fromEntries(tasks),
+    ...(failFast && { onError: 'failFast' }),
+    ...(deadline && { deadline: 'PT4S' }),
+  };
+  const read = readDefinitionValue(definition as unknown as Json);
+  if (!('definition' in read)) throw new Error(`sample ${seed} is refused: ${JSON.stringify(read.issues)}`);
+  const plan = compile(read.definition);
+  const model = expected({
+    graph: plan.graph,
+    behaviour: plan.graph.names.map((name) => {
+      const { ends = COMPLETED, take = 0 } = behaviour[graph.names.indexOf(name)] ?? {};
+      return { ends: ends === TIMED_OUT ? FAILED : ends, take };
+    }),
+  });
+  const outcomes = Object.fromEntries(plan.graph.names.map((name, i) => [name, statusOf(model.outcomes[i] ?? 0)]));
+  return { plan, body: JSON.stringify(plan), status: model.status, outcomes, failFast, deadline };
+}
+
+const SAMPLES = 400;
+const samples = new Map<number, Sample>();
+
+/** One of 400 definitions: reading and compiling one takes longer than running it. */
+export function sampleOf(number: number): Sample {
+  const which = number % SAMPLES;
+  const known = samples.get(which) ?? aSample(which);
+  samples.set(which, known);
+  return known;
+}

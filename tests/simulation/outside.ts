@@ -1,0 +1,28 @@
+import type { Executors } from '../../src/activities/kinds/executor.ts';
+import { Problem } from '../../src/domain/problem.ts';
+import type { Clock } from './clock.ts';
+
+/** Where effects go: remembers every call by its key. */
+export type Outside = { executors: Executors; calls: Map<string, number> };
+
+const SHY_UNTIL = 2;
+const LONG_MS = 3_000;
+
+export function createOutside({ random, clock }: { random: () => number; clock: Clock }): Outside {
+  const calls = new Map<string, number>();
+  const http: Executors[string] = (input, { key, signal }) =>
+    new Promise((resolve, reject) => {
+      const tries = (calls.get(key) ?? 0) + 1;
+      calls.set(key, tries);
+      const what = String(input.url).split('/').at(-1);
+      const end = (): void => {
+        if (what === 'bad' || (what === 'shy' && tries < SHY_UNTIL)) reject(new Problem('http_status', { data: { status: 500 } }));
+        else resolve({ status: 200, headers: {}, body: null });
+      };
+      clock.after(random() < 0.9 ? random() * 60 : random() * LONG_MS, end);
+      signal.addEventListener('abort', () => {
+        reject(signal.reason instanceof Error ? signal.reason : new Problem('task_cancelled'));
+      });
+    });
+  return { executors: { http }, calls };
+}

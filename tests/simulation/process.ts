@@ -1,0 +1,118 @@
+import { createActivities } from '../../src/activities/index.ts';
+import type { Executors } from '../../src/activities/kinds/executor.ts';
+import { createCommands } from '../../src/db/commands.ts';
+import type { Database, Statement } from '../../src/db/database.ts';
+import { openRunHead } from '../../src/db/dispatch.ts';
+import { createJournal } from '../../src/db/journal.ts';
+import { Problem } from '../../src/domain/problem.ts';
+import type { Log } from '../../src/runtime/logger.ts';
+import type { WorkerMetrics } from '../../src/runtime/metrics.ts';
+import type { Executions } from '../../src/temporal/executions.ts';
+import { IDENTITY_PREFIX } from '../../src/temporal/names.ts';
+import { createAborts } from '../../src/worker/aborts.ts';
+import { CLAIM_MS } from '../../src/worker/admission.ts';
+import { createDispatcher, createPoke } from '../../src/worker/dispatcher.ts';
+import { createReconciler } from '../../src/worker/reconciler.ts';
+import { createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
+import { randomUUIDv7 } from './substitutes/chance.ts';
+import type { Activities, Host } from './temporal/execution.ts';
+
+export type ProcessDeps = {
+  owner: number;
+  send: (statement: Statement) => Promise<object[]>;
+  executions: Executions;
+  executors: Executors;
+  random: () => number;
+  trace: (what: string) => void;
+  /** Something the reconciler repaired. */
+  corrected: (reason: string) => void;
+};
+
+export type Process = Host & {
+  /** A notice of PostgreSQL arrives. */
+  notice: (channel: string, payload: string) => void;
+};
+
+const counter = { inc: () => undefined, set: () => undefined, startTimer: () => () => 0 };
+
+const metricsOf = (corrected: (reason: string) => void): WorkerMetrics =>
+  new Proxy({} as WorkerMetrics, {
+    get: (_, name) =>
+      name === 'corrections'
+        ? {
+            ...counter,
+            inc: ({ reason }: { reason: string }) => {
+              corrected(reason);
+            },
+          }
+        : counter,
+  });
+
+const MAX_STARTS = 16;
+const LOOK_MS = 1_000;
+
+/** A worker process of the product: its own code, as `startWorker` and `main` put it together, on a simulated world. */
+export function createProcess(deps: ProcessDeps): Process {
+  const { executions, trace } = deps;
+  const worker = randomUUIDv7();
+  const say = (fields: object, what: string): void => {
+    const { err, error, ...rest } = fields as { err?: unknown; error?: unknown };
+    trace(`${what} ${JSON.stringify(rest)} ${(err ?? error) instanceof Error ? String(err ?? error) : ''}`);
+  };
+  const log = { warn: say, error: say, info: say, debug: say } as unknown as Log;
+  const db = { rows: deps.send } as unknown as Database;
+  const journal = createJournal({ url: '' });
+  const commands = createCommands({ url: '' });
+  const aborts = createAborts({ db });
+  const clock = { now: () => Date.now() };
+  let kick = (): void => undefined;
+  const cancelFor = async (runId: string, reason: string, force: boolean): Promise<void> => {
+    const run = await openRunHead(db, runId);
+    if (!run) return;
+    try {
+      await commands.command({ type: 'cancel', run: run.runId, workspace: run.workspace, by: 'temporal', reason, force });
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === 'run_already_closed')) throw error;
+    }
+  };
+  const unfinished = createUnfinishedStarts(
+    {
+      clock,
+      onRoom: () => {
+        kick();
+      },
+    },
+    { max: MAX_STARTS, claimMs: CLAIM_MS },
+  );
+  const activities = createActivities({
+    ...{ db, journal, aborts, log, executors: deps.executors, random: deps.random },
+    objects: { put: () => Promise.reject(new Error('no object is that large')), get: () => Promise.reject(new Error('no such object')) },
+    poke: createPoke({ db, executions }),
+    requestCancel: executions.cancel,
+    noteCancel: (runId, reason) => cancelFor(runId, reason, false),
+    kick: () => {
+      kick();
+    },
+    started: unfinished.done,
+    solo: (kind, input, execution) =>
+      deps.executors[kind]?.(input, { ...execution, signal: new AbortController().signal }) ?? Promise.reject(new Problem('engine_fault')),
+  });
+  const temporal = { temporalUp: () => true, onTemporal: () => undefined };
+  const shared = { db, executions, metrics: metricsOf(deps.corrected), log, clock, worker, ...temporal };
+  const dispatcher = createDispatcher({ ...shared, unfinished });
+  kick = dispatcher.kick;
+  createReconciler({ ...shared, forceCancel: (runId, reason) => cancelFor(runId, reason, true), kick });
+  const look = (runs?: readonly string[]): void => void aborts.look(runs).catch(() => undefined);
+  setInterval(look, LOOK_MS);
+  kick();
+  return {
+    owner: deps.owner,
+    identity: `${IDENTITY_PREFIX}${deps.owner}`,
+    activities: activities as unknown as Activities,
+    cache: new Map(),
+    notice: (channel, payload) => {
+      if (channel === 'kick') kick();
+      else look(payload === '*' ? undefined : payload.split(','));
+    },
+  };
+}
