@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { simulate, type Outcome } from './simulate.ts';
 
-const SHOWN_LINES = 400;
+const SHOWN_LINES = Number(process.env.LINES ?? 400);
 
 /** Runs the seeds that the arguments ask for, and exits with 1 if one fails. */
 export function runSeeds(args: string[], seed: string | undefined): void {

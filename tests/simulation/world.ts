@@ -142,13 +142,12 @@ function carryOut(world: World, statement: Statement, owner: number): object[] {
   world.interject(statement);
   world.watch.before(statement);
   const rows = execute(world.tables, statement, () => world.random() < world.odds.lock);
-  if (!QUIET.has(name)) world.trace(`${owner} ${name} ${brief(values)} → ${brief(rows)}`);
+  if (rows.length > 0 ? !/duty|plan|facts/.test(name) : !QUIET.has(name)) world.trace(`${owner} ${name} ${brief(values)} → ${brief(rows)}`);
   world.watch.after(statement, rows);
   return rows;
 }
 
 const QUIET = new Set([
-  'hold_duty',
   'claim_cancels',
   'claim_overdue',
   'claim_slices',
@@ -157,6 +156,11 @@ const QUIET = new Set([
   'plan_body',
   'run_facts',
   'close_waits_of_closed',
+  'admit',
+  'claim_unseen',
+  'open_runs',
+  'started_of',
+  'intents_of',
 ]);
 const brief = (value: unknown): string => JSON.stringify(value).slice(0, 400);
 

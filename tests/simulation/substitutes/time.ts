@@ -7,6 +7,13 @@ export const useClock = (next: Clock): void => {
   clock = next;
 };
 
+let stopped: number | undefined;
+
+/** What `Date.now` says until it is undefined again, ms of the clock: workflows live in the time of their history. */
+export const stopTime = (now: number | undefined): void => {
+  stopped = now;
+};
+
 const EPOCH_MS = Date.UTC(2026, 10, 25);
 /** An event loop turns in no time at all, but never at the same instant. */
 const TURN_MS = 0.01;
@@ -66,7 +73,7 @@ export function installTime(): typeof setImmediate {
     clearInterval: clear,
     clearImmediate: clear,
   });
-  Object.assign(Date, { now: () => EPOCH_MS + theClock().now() });
+  Object.assign(Date, { now: () => EPOCH_MS + (stopped ?? theClock().now()) });
   Object.assign(performance, { now: () => theClock().now() });
   Object.assign(AbortSignal, { timeout: timedSignal });
   return real;

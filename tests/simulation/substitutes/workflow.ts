@@ -1,4 +1,5 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { stopTime } from './time.ts';
 
 /** In place of @temporalio/workflow: what the product's workflows use of it, on instances that a simulated worker activates. */
 export { ApplicationFailure, CancelledFailure };
@@ -22,7 +23,8 @@ export type Command =
   | { type: 'cancelTimer'; seq: number }
   | ({ type: 'end' } & Ending);
 
-export type Info = { historyLength: number; continueAsNewSuggested: boolean };
+/** `now`: the time of the history, the same in every replay. */
+export type Info = { now: number; historyLength: number; continueAsNewSuggested: boolean };
 
 type Pending = { resolve: (value: unknown) => void; reject: (error: unknown) => void };
 type Condition = { holds: () => boolean; resolve: (value: boolean) => void };
@@ -180,7 +182,7 @@ export function createInstance(workflow: Workflow, args: unknown): Instance {
   const root = new CancellationScope();
   const own: State = {
     ...{ seq: 0, pending: new Map<number, Pending>(), conditions: new Set<Condition>(), handlers: new Map<string, () => void>() },
-    ...{ root, scope: root, commands: [], info: { historyLength: 0, continueAsNewSuggested: false }, cancelled: false },
+    ...{ root, scope: root, commands: [], info: { now: 0, historyLength: 0, continueAsNewSuggested: false }, cancelled: false },
   };
   let begun = false;
   let failure: unknown;
@@ -200,6 +202,7 @@ export function createInstance(workflow: Workflow, args: unknown): Instance {
   return {
     activate: (jobs, info) => {
       current = own;
+      stopTime(info.now);
       own.info = info;
       own.commands = [];
       if (!begun) begin();
@@ -207,6 +210,7 @@ export function createInstance(workflow: Workflow, args: unknown): Instance {
       drain();
       unblock(own);
       current = undefined;
+      stopTime(undefined);
       if (failure !== undefined) throw failure instanceof Error ? failure : new Error('a workflow failed');
       return own.commands;
     },

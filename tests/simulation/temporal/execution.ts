@@ -47,6 +47,8 @@ export type Execution = {
   pending: Job[];
   buffered: Job[];
   task: Task | null;
+  /** A workflow task is due even if nothing happened. */
+  wanted: boolean;
   dispatching: boolean;
   attempt: number;
   sticky: Host | null;

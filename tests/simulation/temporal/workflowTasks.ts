@@ -8,8 +8,8 @@ const HEARTBEAT_SHARE = 0.8;
 
 /** Hands the execution's news to a worker, unless one is at it. */
 export function wake(server: Server, execution: Execution): void {
-  if (!isRunning(execution) || execution.task || execution.dispatching || (execution.pending.length === 0 && execution.recorded.length > 0))
-    return;
+  if (!isRunning(execution) || execution.task || execution.dispatching) return;
+  if (execution.pending.length === 0 && !execution.wanted) return;
   execution.dispatching = true;
   server.clock.after(
     server.latency(),
@@ -54,6 +54,7 @@ function dispatch(server: Server, execution: Execution): void {
 function begin(server: Server, execution: Execution, host: Host): void {
   const task: Task = { host, jobs: execution.pending, activations: [], commands: [], begun: server.clock.now() };
   execution.pending = [];
+  execution.wanted = false;
   execution.task = task;
   execution.sticky = host;
   server.clock.after(
@@ -71,6 +72,7 @@ function begin(server: Server, execution: Execution, host: Host): void {
 /** The task is repeated by somebody, who is told the same and what has come since. */
 function fail(server: Server, execution: Execution, task: Task): void {
   execution.task = null;
+  execution.wanted = true;
   execution.attempt++;
   execution.pending = [...task.jobs, ...execution.buffered];
   execution.buffered = [];
@@ -127,7 +129,7 @@ function activate(server: Server, execution: Execution, { cached, jobs }: { cach
   const { task } = cached;
   if (!task) return;
   const historyLength = Math.round((execution.historyLength + task.activations.length) * server.weight);
-  const info = { historyLength, continueAsNewSuggested: historyLength > 4_000 };
+  const info = { now: server.clock.now(), historyLength, continueAsNewSuggested: historyLength > 4_000 };
   const commands = cached.instance.activate(jobs, info);
   task.activations.push({ jobs, info, wanted: digest(commands) });
   task.commands.push(...commands);
@@ -260,7 +262,7 @@ type Launch = Pick<Execution, 'id' | 'type' | 'args' | 'taskTimeoutMs'>;
 export function launch(server: Server, { id, type, args, taskTimeoutMs }: Launch): Execution {
   const execution: Execution = {
     ...{ id, type, args, taskTimeoutMs, runId: `${id}#${++server.made}`, status: 'RUNNING', terminatedBy: '' },
-    ...{ recorded: [], historyLength: 2, pending: [], buffered: [], task: null, dispatching: false, attempt: 1, sticky: null },
+    ...{ recorded: [], historyLength: 2, pending: [], buffered: [], task: null, wanted: true, dispatching: false, attempt: 1, sticky: null },
     ...{ activities: new Map(), timers: new Set() },
   };
   server.executions.set(id, execution);
