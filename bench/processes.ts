@@ -25,7 +25,7 @@ function stat(pid: number): Stat | undefined {
 }
 
 /** The process and all below it. */
-function tree(root: number): number[] {
+export function processTree(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of fs.readdirSync('/proc')) {
     const pid = Number(name);
@@ -57,7 +57,7 @@ function pssBytes(pid: number): number {
 }
 
 const mapRoles = <T>(roles: Roles, measure: (pids: number[]) => T): Record<string, T> =>
-  Object.fromEntries(Object.entries(roles).map(([role, pid]) => [role, measure(tree(pid))]));
+  Object.fromEntries(Object.entries(roles).map(([role, pid]) => [role, measure(processTree(pid))]));
 
 /** CPU ticks of the whole machine since it started. */
 function machineTicks(): { total: number; idle: number } {

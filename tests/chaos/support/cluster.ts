@@ -28,7 +28,7 @@ export type ClusterOptions = {
 };
 
 /** A server that can be killed and started again in its place. */
-type Server = { kill: () => Promise<void>; start: () => Promise<void> };
+type Server = { readonly pid: number; kill: () => Promise<void>; start: () => Promise<void> };
 
 export type Cluster = {
   folder: string;
@@ -42,10 +42,11 @@ export type Cluster = {
   connect: () => Promise<pg.Client>;
   postgres: Server;
   temporal: Server & { wipe: () => Promise<void>; address: string };
-  startWorker: () => Promise<Service>;
+  /** With more settings of its own, if given. */
+  startWorker: (env?: Record<string, string>) => Promise<Service>;
   /** Starts as many workers as are missing. */
   staff: (workers: number) => Promise<void>;
-  startApi: () => Promise<Service>;
+  startApi: (env?: Record<string, string>) => Promise<Service>;
   /** Output of the Temporal CLI. */
   cli: (...args: string[]) => Promise<string>;
   /** What api and workers have logged. */
@@ -112,12 +113,12 @@ async function build(building: Building): Promise<Cluster> {
       return client;
     },
     ...{ postgres, temporal },
-    startWorker: () => start(building, cluster.workers, 'worker'),
+    startWorker: (env) => start(building, cluster.workers, { role: 'worker', env }),
     staff: async (workers) => {
       const missing = Math.max(0, workers - cluster.workers.length);
-      await Promise.all(Array.from({ length: missing }, cluster.startWorker));
+      await Promise.all(Array.from({ length: missing }, () => cluster.startWorker()));
     },
-    startApi: () => start(building, cluster.apis, 'api'),
+    startApi: (env) => start(building, cluster.apis, { role: 'api', env }),
     cli: async (...args) =>
       (await promisify(execFile)(temporalBinary() ?? '', [...args, '--address', temporal.address], { maxBuffer: 2 ** 26 })).stdout,
     log: () => building.logs.map((file) => fs.readFileSync(file, 'utf8')).join(''),
@@ -130,10 +131,10 @@ async function build(building: Building): Promise<Cluster> {
 /** The first worker makes the bundle of the workflow code, which the others then find. */
 async function startProcesses(cluster: Cluster, { apis = 1, workers = 2 }: ClusterOptions): Promise<void> {
   const rest = (async () => {
-    await cluster.startWorker();
-    await Promise.all(Array.from({ length: workers - 1 }, cluster.startWorker));
+    if (workers > 0) await cluster.startWorker();
+    await cluster.staff(workers);
   })();
-  await Promise.all([...Array.from({ length: apis }, cluster.startApi), rest]);
+  await Promise.all([...Array.from({ length: apis }, () => cluster.startApi()), rest]);
 }
 
 async function ownerKey(url: string): Promise<string> {
@@ -154,6 +155,9 @@ async function openPostgres(building: Building): Promise<Server & { url: string 
   building.stops.push(() => current.stop());
   return {
     url: current.url,
+    get pid() {
+      return current.pid;
+    },
     kill: async () => {
       process.kill(current.pid, 'SIGKILL');
       await current.exited;
@@ -179,6 +183,9 @@ async function openTemporal(building: Building): Promise<Cluster['temporal']> {
   };
   return {
     address: `127.0.0.1:${port}`,
+    get pid() {
+      return current.pid;
+    },
     kill,
     start: async () => {
       current = await run();
@@ -191,11 +198,15 @@ async function openTemporal(building: Building): Promise<Cluster['temporal']> {
   };
 }
 
-async function start(building: Building, list: Service[], role: 'api' | 'worker'): Promise<Service> {
+async function start(
+  building: Building,
+  list: Service[],
+  { role, env }: { role: 'api' | 'worker'; env: Record<string, string> | undefined },
+): Promise<Service> {
   const logFile = path.join(building.folder, `${role}-${building.logs.length}.log`);
   building.logs.push(logFile);
   const service = await startService({
-    ...{ script: path.join(ROOT, `src/${role}/main.ts`), env: building.env, logFile, guard: building.guard },
+    ...{ script: path.join(ROOT, `src/${role}/main.ts`), env: { ...building.env, ...env }, logFile, guard: building.guard },
     flags: role === 'api' ? API_FLAGS : WORKER_FLAGS,
   });
   list.push(service);

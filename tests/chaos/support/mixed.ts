@@ -13,7 +13,7 @@ export const inARow = (length: number, task: (more: object) => object) =>
   Object.fromEntries(Array.from({ length }, (_, i) => [`t${i}`, task(i === 0 ? {} : { dependsOn: [`t${i - 1}`] })]));
 
 /** One definition of each shape. `pace` is how long an effect takes at the receiver, ms. */
-function samples(cluster: Cluster, pace: number): Record<string, Sample> {
+function samples(cluster: Pick<Cluster, 'receiver'>, pace: number): Record<string, Sample> {
   const effect = (more: object = {}) => call(cluster, `/effect?ms=${pace}`, more);
   const fan = Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`t${i}`, effect({ dependsOn: ['first'] })]));
   return {
@@ -87,7 +87,7 @@ export async function mixed(cluster: Cluster, count: number, pace = 150): Promis
 const wordsOf = (mask: number): string[] => TASK_STATUSES.filter((_, outcome) => (mask >> outcome) & 1);
 
 /** A random definition of inline tasks, effects and their failures, with the outcomes that the reference model gives it. */
-export function aRandomSample(cluster: Cluster, seed: number): Sample {
+export function aRandomSample(cluster: Pick<Cluster, 'receiver'>, seed: number): Sample {
   const random = aRandom(seed);
   const { graph, behaviour } = aRandomGraph(random, 10);
   const tasks = graph.names.map((name, i) => {

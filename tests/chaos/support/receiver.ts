@@ -3,10 +3,10 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** One request that reached the outside world. `port` is the caller's own end of the connection. */
-type Call = { key: string; path: string; body: string; port: number; at: number; answered: number | undefined };
+export type Call = { key: string; path: string; body: string; port: number; at: number; answered: number | undefined };
 
 export type Receiver = {
-  /** `http://127.0.0.1:port`. A path may ask: `?ms=50` waits, `?fail=2` refuses the first two calls of a key with 503, `?status=400` all of them. */
+  /** `http://127.0.0.1:port`. A path may ask: `?ms=50` waits, `?fail=2` refuses the first two calls of a key with 503, `?status=400` all of them, `?value=7` is answered. */
   url: string;
   port: number;
   calls: Call[];
@@ -25,6 +25,7 @@ type Waiting = { text: string; resolve: (call: Call) => void };
 type Gate = { text: string; opened: Promise<void> };
 type Parts = {
   calls: Call[];
+  counts: Map<string, number>;
   given: Set<Call>;
   waiting: Waiting[];
   gates: Set<Gate>;
@@ -35,7 +36,7 @@ const matches = (call: Call, text: string): boolean => call.key.includes(text) |
 
 /** An HTTP server on loopback that remembers what it was asked for. */
 export async function aReceiver(): Promise<Receiver> {
-  const parts: Parts = { calls: [], given: new Set(), waiting: [], gates: new Set(), listener: undefined };
+  const parts: Parts = { calls: [], counts: new Map(), given: new Set(), waiting: [], gates: new Set(), listener: undefined };
   const server = http.createServer((request, response) => {
     void serve(parts, request, response);
   });
@@ -46,11 +47,7 @@ export async function aReceiver(): Promise<Receiver> {
     url: `http://127.0.0.1:${port}`,
     port,
     calls: parts.calls,
-    counts: () => {
-      const counts = new Map<string, number>();
-      for (const { key } of parts.calls) counts.set(key, (counts.get(key) ?? 0) + 1);
-      return counts;
-    },
+    counts: () => new Map(parts.counts),
     next: (text, ms = 60_000) => next(parts, text, ms),
     hold: (text) => {
       const { promise, resolve } = Promise.withResolvers<undefined>();
@@ -107,7 +104,8 @@ async function serve(parts: Parts, request: http.IncomingMessage, response: http
   const path = url.pathname + url.search;
   const port = request.socket.remotePort ?? 0;
   const call: Call = { key: String(request.headers['idempotency-key']), path, body, port, at, answered: undefined };
-  const before = parts.calls.filter(({ key }) => key === call.key).length;
+  const before = parts.counts.get(call.key) ?? 0;
+  parts.counts.set(call.key, before + 1);
   parts.calls.push(call);
   announce(parts, call);
   await new Promise((later) => setTimeout(later, Number(url.searchParams.get('ms') ?? 0)));
@@ -116,5 +114,7 @@ async function serve(parts: Parts, request: http.IncomingMessage, response: http
   call.answered = Date.now();
   const refused = before < Number(url.searchParams.get('fail') ?? 0);
   response.writeHead(refused ? 503 : Number(url.searchParams.get('status') ?? 200), { 'content-type': 'application/json' });
-  response.end(JSON.stringify({ calls: before + 1, secret: url.searchParams.get('secret') }));
+  response.end(
+    JSON.stringify({ calls: before + 1, value: Number(url.searchParams.get('value') ?? 0), secret: url.searchParams.get('secret') }),
+  );
 }

@@ -11,6 +11,10 @@ export type AcceptedRun = {
   /** The status it must end in, and the outcomes of its tasks, where they are certain. */
   status?: string;
   tasks?: Record<string, string>;
+  /** Its output, if it completes. */
+  output?: Json;
+  /** Somebody may have cancelled it: it may also end so. */
+  cancellable?: boolean;
 };
 
 export type Submit = { input?: JsonObject; key?: string; api?: number; status?: string; tasks?: Record<string, string> };
@@ -21,7 +25,7 @@ export const define = (tasks: object, more: object = {}): Json => ({ dsl: 'tiu/1
 export const transform = (value: Json, more: object = {}) => ({ type: 'transform', with: { value }, ...more });
 export const wait = (duration: string, more: object = {}) => ({ type: 'wait', with: { for: duration }, ...more });
 /** An http task; see `Receiver.url` for what a path may ask. */
-export const call = (cluster: Cluster, path: string, more: object = {}) => ({
+export const call = (cluster: Pick<Cluster, 'receiver'>, path: string, more: object = {}) => ({
   ...{ type: 'http', with: { method: 'POST', url: `${cluster.receiver.url}${path}`, body: 'x' }, retry: { limit: 5, delay: 'PT0.05S' } },
   ...more,
 });
@@ -84,11 +88,11 @@ export async function closed(cluster: Cluster, runs: AcceptedRun[], ms = 60_000)
 }
 
 /** A run's state and its last events, for a failed test. */
-async function story(cluster: Cluster, id: string): Promise<string> {
+export async function story(cluster: Cluster, id: string, last = 30): Promise<string> {
   const [state] = await statesOf(cluster, [id]);
   const events = await eventsOf(cluster, id);
   const lines = events
-    .slice(-30)
+    .slice(-last)
     .map((event) => `${event.seq} ${event.type} ${event.task ?? ''}${event.item === null ? '' : `/${event.item}`}`);
   return `${JSON.stringify(state)}\n${lines.join(' | ')}`;
 }
