@@ -33,11 +33,12 @@ export const noOp: Task = { type: 'transform', with: { value: OUTPUT } };
 export const call = (url: string): Task => ({ type: 'http', with: { method: 'POST', url, body: { ok: true } } });
 export const pause = (ms: number): Task => ({ type: 'wait', with: { for: `PT${ms / 1000}S` } });
 
-export function definitionOf(shape: Shape, task: Task = noOp): object {
+export function definitionOf(shape: Shape, task: Task = noOp, mode: 'standard' | 'express' = 'standard'): object {
   const name = (i: number) => `t${i}`;
   return {
     dsl: 'tiu/1',
     name: `bench-${shape.name}`,
+    mode,
     tasks: Object.fromEntries(shape.deps.map((deps, i) => [name(i), { ...task, ...(deps.length > 0 && { dependsOn: deps.map(name) }) }])),
   };
 }

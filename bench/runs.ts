@@ -1,4 +1,4 @@
-import { call, chain, definitionOf, diamond, fan, layered, single, wide } from './definitions.ts';
+import { call, chain, definitionOf, diamond, fan, layered, noOp, single, wide } from './definitions.ts';
 import { timeouts } from './histories.ts';
 import { complete, dag, latencies, pool, timed, type Context, type Row, type Scenario } from './scenario.ts';
 
@@ -38,10 +38,12 @@ async function roundTrips({ connection, quick }: Context): Promise<Row> {
   return { figures: latencies(each), runs, tasks: runs };
 }
 
-async function diamonds(context: Context): Promise<Row> {
-  const row = await atOnce(context, context.quick ? 20 : 200, definitionOf(diamond()));
-  return { ...row, tasks: (row.runs ?? 0) * 10 };
-}
+const diamonds =
+  (mode: 'standard' | 'express') =>
+  async (context: Context): Promise<Row> => {
+    const row = await atOnce(context, context.quick ? 20 : 200, definitionOf(diamond(), noOp, mode));
+    return { ...row, tasks: (row.runs ?? 0) * 10 };
+  };
 
 async function effectChain({ connection, receiver, quick }: Context): Promise<Row> {
   const tasks = quick ? 10 : 50;
@@ -80,7 +82,8 @@ export const runScenarios: readonly Scenario[] = [
   dag('chain', 'chain of 100', { shape: () => chain(100), reps: 9 }),
   dag('fan', '1 → 200 → 1', { shape: () => fan(200), reps: 9 }),
   dag('layers', '10 layers of 10', { shape: () => layered(100), reps: 9 }),
-  { name: 'diamonds', title: '200 diamonds of 10 tasks at once', reps: 3, measure: diamonds },
+  { name: 'diamonds', title: '200 diamonds of 10 tasks at once', reps: 3, measure: diamonds('standard') },
+  { name: 'diamonds-express', title: '200 diamonds of 10 tasks at once, express', reps: 3, measure: diamonds('express') },
   ...sizes,
   {
     name: 'one-task',
