@@ -3,8 +3,9 @@ import { timeouts } from './histories.ts';
 import { complete, dag, latencies, pool, timed, type Context, type Row, type Scenario } from './scenario.ts';
 
 /** Submits many runs at once and waits for all: time of the whole, and what Temporal's histories say about it. */
-async function atOnce(context: Context, runs: number, definition: object): Promise<Row & { ms: number }> {
+async function atOnce(context: Context, what: { runs: number; definition: object; inTemporal?: boolean }): Promise<Row & { ms: number }> {
   const { connection } = context;
+  const { runs, definition, inTemporal = true } = what;
   const ids: string[] = [];
   let accepted = 0;
   const ms = await timed(async () => {
@@ -13,7 +14,10 @@ async function atOnce(context: Context, runs: number, definition: object): Promi
     accepted = performance.now() - from;
     await Promise.all(ids.map((id) => connection.finished(id)));
   });
-  const figures = { ms, 'accepted after ms': accepted, 'runs/s': (runs / ms) * 1000, ...(await timeouts(context.stack, ids)) };
+  const figures = {
+    ...{ ms, 'accepted after ms': accepted, 'runs/s': (runs / ms) * 1000 },
+    ...(inTemporal && (await timeouts(context.stack, ids))),
+  };
   return { ms, figures, runs };
 }
 
@@ -41,7 +45,8 @@ async function roundTrips({ connection, quick }: Context): Promise<Row> {
 const diamonds =
   (mode: 'standard' | 'express') =>
   async (context: Context): Promise<Row> => {
-    const row = await atOnce(context, context.quick ? 20 : 200, definitionOf(diamond(), noOp, mode));
+    const runs = context.quick ? 20 : 200;
+    const row = await atOnce(context, { runs, definition: definitionOf(diamond(), noOp, mode), inTemporal: mode === 'standard' });
     return { ...row, tasks: (row.runs ?? 0) * 10 };
   };
 
@@ -61,7 +66,7 @@ async function effectRuns(context: Context): Promise<Row> {
   const runs = context.quick ? 4 : 20;
   const width = context.quick ? 10 : 50;
   const before = context.receiver.seen();
-  const row = await atOnce(context, runs, definitionOf(wide(width), call(context.receiver.url)));
+  const row = await atOnce(context, { runs, definition: definitionOf(wide(width), call(context.receiver.url)) });
   const tasks = runs * width;
   return {
     runs,
@@ -89,7 +94,7 @@ export const runScenarios: readonly Scenario[] = [
     name: 'one-task',
     title: '200 runs of one task at once',
     reps: 3,
-    measure: (context) => atOnce(context, context.quick ? 20 : 200, definitionOf(single())),
+    measure: (context) => atOnce(context, { runs: context.quick ? 20 : 200, definition: definitionOf(single()) }),
   },
   { name: 'effect-chain', title: 'chain of 50 http calls', reps: 5, measure: effectChain },
   { name: 'effect-fan', title: '200 http calls at once', reps: 5, measure: effectFan },

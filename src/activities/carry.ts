@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { BegunRow } from '../db/dispatch.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
+import { INLINE } from '../domain/plan/plan.ts';
 import { begunWith, firstRoots, type BegunRun } from './beginRun.ts';
 import type { ActivityDeps } from './deps.ts';
 import type { Plans, RunContext } from './plans.ts';
@@ -13,6 +14,8 @@ export type Carry = {
    * @returns how the run ended; null: it goes on, and needs an execution in Temporal @throws what ended the segment before its time
    */
   carry: (run: BegunRow) => Promise<ClosedStatus | null>;
+  /** Whether a run may well end in its first segment: it has tasks of no other kind than inline ones. */
+  isInline: (run: BegunRow) => Promise<boolean>;
   /** Gives the result to the execution that goes on with it, once; waits for it. undefined: nothing is known here. */
   take: (runId: string) => Promise<BegunRun | undefined>;
 };
@@ -34,6 +37,7 @@ export function createCarry(deps: CarryDeps): Carry {
       if (begun === undefined || !('ended' in begun)) return null;
       return begun.ended.status === 'unknown' ? null : begun.ended.status;
     },
+    isInline: async (run) => (await contextOf(deps, run)).compiled.plan.graph.classes.every((kind) => kind === INLINE),
     take: async (runId) => {
       const result = results.get(runId);
       results.delete(runId);

@@ -43,13 +43,13 @@ async function ownIn(deps: ActivityDeps, { context, request, beat }: Owning): Pr
 }
 
 /** Every activity of the product, and what runs a run before its execution asks. They alone touch data; each can be repeated at any time. */
-export function createEngine(deps: ActivityDeps): { activities: Activities; carry: Carry['carry'] } {
+export function createEngine(deps: ActivityDeps): { activities: Activities } & Omit<Carry, 'take'> {
   const plans = createPlans(deps);
-  const carry = createCarry({
+  const { take, ...carrying } = createCarry({
     ...{ ...deps, ...plans, sliceMs: LOCAL_SLICE_MS },
     own: (context, request) => ownIn(deps, { context, request, beat: () => undefined }),
   });
-  return { activities: createActivities(deps, { ...plans, take: carry.take }), carry: carry.carry };
+  return { activities: createActivities(deps, { ...plans, take }), ...carrying };
 }
 
 function createActivities(deps: ActivityDeps, { contextOf, take }: Pick<Plans, 'contextOf'> & Pick<Carry, 'take'>) {

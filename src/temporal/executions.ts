@@ -28,7 +28,8 @@ export type Execution = {
 
 /** All that the worker asks of Temporal. Every call has a deadline; none is repeated here, because the rows are looked at again. */
 export type Executions = {
-  start: (run: RunHead) => Promise<void>;
+  /** @param known.completed the run has ended already: its execution has nothing to do but to say so */
+  start: (run: RunHead, known?: { completed: boolean }) => Promise<void>;
   /** Starts the run in place of the execution it has, if any, which is terminated in the same step. */
   restart: (run: RunHead) => Promise<void>;
   /** Starts the run if it has no execution, so a lost one comes back by being needed. */
@@ -75,7 +76,7 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
     staticDetails: `[Run ${run.runId}](${runUrl(config, run.runId)})`,
   });
   const handle = (client: Client, workflowId: string) => client.workflow.getHandle(workflowId);
-  const start = (run: RunHead, more: { workflowIdConflictPolicy?: 'TERMINATE_EXISTING' }) =>
+  const start = (run: RunHead, more: { workflowIdConflictPolicy?: 'TERMINATE_EXISTING'; args?: [object] }) =>
     attributes.withThem(run, (typedSearchAttributes) =>
       call(async (client) => {
         await client.workflow.start(run.definition, {
@@ -88,7 +89,7 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
       }),
     );
   return {
-    start: (run) => start(run, {}),
+    start: (run, known) => start(run, known?.completed ? { args: [{ runId: run.runId, completed: true }] } : {}),
     restart: (run) => start(run, { workflowIdConflictPolicy: 'TERMINATE_EXISTING' }),
     poke: (run) =>
       attributes.withThem(run, (typedSearchAttributes) =>

@@ -12,6 +12,8 @@ export type AdmissionDeps = {
   executions: Pick<Executions, 'start'>;
   /** Runs the first segment of a run in this process. null: the run goes on. */
   carry: (run: BegunRow) => Promise<ClosedStatus | null>;
+  /** Whether a run may well end in its first segment. */
+  isInline: (run: BegunRow) => Promise<boolean>;
   unfinished: UnfinishedStarts;
   metrics: WorkerMetrics;
   log: Log;
@@ -46,19 +48,25 @@ export async function admitRuns(deps: AdmissionDeps): Promise<boolean> {
   return begun.length === n;
 }
 
-/** Standard: Temporal's start is under way while the first segment runs. Express: a run that ends in it needs no execution. */
+/**
+ * Standard: Temporal's start is under way while the first segment runs; where that is likely to be all, it comes after it,
+ * and the execution has nothing left to ask for. Express: a run that ends in its first segment needs no execution.
+ */
 async function beginRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
   const carried = deps.carry(run).catch((error: unknown) => {
     deps.log.warn({ err: error, runId: run.runId }, 'run.first_segment_failed'); // its execution begins again
     return null;
   });
-  if (run.mode === 'express' && (await carried) !== null) deps.unfinished.done(run.runId);
-  else await startRun(deps, run);
+  if (run.mode === 'standard' && !(await deps.isInline(run).catch(() => false))) return startRun(deps, run, null);
+  const ended = await carried;
+  if (run.mode === 'express' && ended !== null) deps.unfinished.done(run.runId);
+  else await startRun(deps, run, ended);
 }
 
-async function startRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
+async function startRun(deps: AdmissionDeps, run: BegunRow, ended: ClosedStatus | null): Promise<void> {
   try {
-    await deps.executions.start(run);
+    await deps.executions.start(run, { completed: ended === 'completed' });
+    if (ended === 'completed') deps.unfinished.done(run.runId); // it will not ask
     deps.metrics.starts.inc({ result: 'ok' });
   } catch (error) {
     const failure = temporalFailure(error);

@@ -53,7 +53,7 @@ export type StartWorkerDeps = {
 };
 
 /** What runs in this process: activities for Temporal, and first segments straight from the claim. */
-export type EngineOfProcess = { activities: object; carry: AdmissionDeps['carry'] };
+export type EngineOfProcess = { activities: object } & Pick<AdmissionDeps, 'carry' | 'isInline'>;
 
 export type WorkerPlace = {
   /** uuid, new for every process. */
@@ -82,7 +82,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const temporal = { temporalUp: () => link.up() && waker.polling() && deps.session.held(), onTemporal: link.report };
   const shared = { db, executions, metrics, log, clock, worker: place.id, ...temporal };
   lifecycle.onStop('temporal connection', () => link.close());
-  const { activities, carry } = deps.engine({
+  const { activities, ...carrying } = deps.engine({
     ...createHooks({ db, executions, aborts, unfinished, kick: waker.kick }),
     ...{ worker: place.id, maxEffects: config.TIU_MAX_EFFECTS },
   });
@@ -109,7 +109,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const takeover = createTakeover({ ...shared, unfinished, held: deps.session.held, onDone: waker.kick });
   lifecycle.onStop('takeover', () => takeover.stop());
   const room = () => (takeover.pending() ? 0 : unfinished.room());
-  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, carry });
+  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, ...carrying });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
   waker.connect({ dispatcher, takeover, executions });
   const notices = listenFor({ ...deps, aborts, dispatcher }, place);

@@ -31,10 +31,14 @@ const MAX_IN_FLIGHT = 500;
 const SETTLED_HISTORY = 1_000;
 const HARD_HISTORY = 15_000;
 
-/** Carries one run. Order only: what it decides with is in `domain/plan`, what it reads and writes is behind activities. */
-export async function taskGraph({ runId }: { runId: string }): Promise<{ status: string }> {
+/**
+ * Carries one run. Order only: what it decides with is in `domain/plan`, what it reads and writes is behind activities.
+ * @param run.completed who claimed the run has brought it to its end
+ */
+export async function taskGraph({ runId, completed }: { runId: string; completed?: boolean }): Promise<{ status: string }> {
   const signals: Signals = { poked: false, cancelled: false, changed: false, noted: false };
   setHandler(poke, () => void (signals.poked = true), { description: 'Look into the database for what is new' });
+  if (completed && !isPoked(signals)) return { status: 'completed' };
   CancellationScope.current().cancelRequested.catch(() => void (signals.cancelled = true));
   return CancellationScope.nonCancellable(() => drive(runId, signals)); // else a cancel would end as Failed and could not clean up
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Client, type Connection } from '@temporalio/client';
+import { Client, WorkflowNotFoundError, type Connection } from '@temporalio/client';
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { TestStack } from '../support/aStack.ts';
 
@@ -38,6 +38,17 @@ export function aClient(stack: TestStack, connection: Connection) {
       };
     },
     execution: (id: string) => workflow.getHandle(`run/${id}`),
+    /** What the execution of a run ended with; that of a short one is started with its end. */
+    ended: async (id: string): Promise<unknown> => {
+      for (;;) {
+        try {
+          return await workflow.getHandle(`run/${id}`).result();
+        } catch (error) {
+          if (!(error instanceof WorkflowNotFoundError)) throw error;
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      }
+    },
     /** How often the execution of a workflow scheduled each activity. */
     activities: async (workflowId: string): Promise<Record<string, number>> => {
       const { events } = await workflow.getHandle(workflowId).fetchHistory();

@@ -40,7 +40,7 @@ test('a fan-out of 60 effects calls each once and costs Temporal a few activitie
       .map((id) => `/wide/${id.slice(1)}`)
       .sort(),
   );
-  await client.execution(run.id).result();
+  await client.ended(run.id);
   const activities = await client.activities(`run/${run.id}`);
   expect(activities.runTasks).toBeLessThanOrEqual(8);
   expect(activities.runTask).toBeUndefined();
@@ -71,7 +71,7 @@ test('effects in a row are called in order, once each, and share activities', as
   const run = await client.start(row);
   expect(run.status).toBe('completed');
   expect(callsOf(run.id).map(({ path }) => path)).toEqual(Array.from({ length: 20 }, (_, i) => `/row/${i}`));
-  await client.execution(run.id).result();
+  await client.ended(run.id);
   expect((await client.activities(`run/${run.id}`)).runTask).toBeLessThan(20);
 });
 
@@ -113,7 +113,7 @@ test('items of a mapped effect share activities; one that fails is tried again b
   );
   expect(run).toMatchObject({ status: 'completed', output: 60 });
   expect(callsOf(run.id)).toHaveLength(62);
-  await client.execution(run.id).result();
+  await client.ended(run.id);
   const slice = await client.activities(`slice/${run.id}/0/0/0`);
   expect(slice.runEffectItems).toBeLessThan(10);
 });

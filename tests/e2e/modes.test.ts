@@ -31,7 +31,7 @@ test('an express run that ends in its first segment never becomes a workflow, an
   const standard = await client.start(pair);
   expect([express.status, express.mode, standard.status, standard.mode]).toEqual(['completed', 'express', 'completed', 'standard']);
   expect(await client.story(express.id)).toEqual(await client.story(standard.id));
-  expect(await client.execution(standard.id).result()).toEqual({ status: 'completed' });
+  expect(await client.ended(standard.id)).toEqual({ status: 'completed' });
   await expect(client.execution(express.id).describe()).rejects.toThrow(WorkflowNotFoundError);
 });
 
@@ -53,14 +53,14 @@ test('an express run is promoted at its first effect, which is called once, and 
   expect(receiver.calls.filter(({ key }) => key.startsWith(run.id))).toHaveLength(1);
   const { events } = await client.story(run.id);
   expect(events.filter((event) => event.startsWith('task.completed'))).toHaveLength(4);
-  expect(await client.execution(run.id).result()).toEqual({ status: 'completed' });
+  expect(await client.ended(run.id)).toEqual({ status: 'completed' });
 });
 
 test('an express run is promoted at a wait', async () => {
   const pause = { type: 'wait', with: { for: 'PT0.2S' } };
   const run = await client.start({ pause, end: { type: 'transform', with: { value: 1 }, dependsOn: ['pause'] } }, { mode: 'express' });
   expect(run.status).toBe('completed');
-  expect(await client.execution(run.id).result()).toEqual({ status: 'completed' });
+  expect(await client.ended(run.id)).toEqual({ status: 'completed' });
 });
 
 test.each(['express', 'standard'])(

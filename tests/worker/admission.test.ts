@@ -32,6 +32,7 @@ function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () =>
   const admission = {
     ...{ db, executions: { start }, unfinished, metrics: createWorkerMetrics(createRegistry()), log: silent, worker },
     carry: () => Promise.resolve(null),
+    isInline: () => Promise.resolve(false),
     onError: failed.resolve,
   };
   return {

@@ -70,7 +70,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
       metrics,
       clock: systemClock,
       lifecycle,
-      engine: (hooks) => ({ activities: activities(hooks), carry: () => Promise.resolve(null) }),
+      engine: (hooks) => ({ activities: activities(hooks), carry: () => Promise.resolve(null), isInline: () => Promise.resolve(false) }),
       session: { held: () => true },
       forceCancel: (runId, reason) => cancelCommand(db, runId, reason),
     },
