@@ -46,7 +46,7 @@ export type Submit = {
 
 /** `known`: the same request was accepted before; `conflict`: its key or run id belongs to another request (`runId` is then the refused one). */
 /** `at`: when a new run was accepted, from the database's clock. */
-export type Submitted = { outcome: 'new'; runId: string; at: Date } | { outcome: 'known' | 'conflict'; runId: string };
+type Submitted = { outcome: 'new'; runId: string; at: Date } | { outcome: 'known' | 'conflict'; runId: string };
 
 export type Submits = {
   /** Accepted means durable. @throws Problem unavailable (it may have been accepted: repeat under the same key), invalid_request */

@@ -11,11 +11,12 @@ export const ask = async (socket: Socket, name: 'subscribe' | 'unsubscribe', req
 
 /**
  * Follows a run to its end over Socket.IO. `lose` says after how many further events to drop the connection and come
- * back, perhaps to another process, asking from the last number received.
+ * back, perhaps to another process, asking from the last number received. `again`: connections are cut by others too.
  */
 export async function follow(
   target: { urls: string[]; token: string; run: string },
   lose: () => number,
+  onError: 'fail' | 'again' = 'fail',
 ): Promise<{ events: RunEvent[]; connections: number }> {
   const { urls, token, run } = target;
   const events: RunEvent[] = [];
@@ -30,8 +31,9 @@ export async function follow(
         socket.disconnect();
         resolve();
       };
-      socket.on('connect_error', reject);
+      socket.on('connect_error', onError === 'fail' ? reject : end);
       socket.on('behind', end);
+      if (onError === 'again') socket.on('disconnect', end);
       socket.on('event', (event: RunEvent) => {
         if (left <= 0) return; // what is still in flight when the connection goes is lost
         events.push(event);
@@ -39,9 +41,12 @@ export async function follow(
         if (done() || left <= 0) end();
       });
       socket.on('connect', () => {
-        ask(socket, 'subscribe', { topic: `run:${run}`, after: events.at(-1)?.seq ?? 0 }).then((ack) => {
-          if (!ack.ok) reject(new Error(JSON.stringify(ack)));
-        }, reject);
+        ask(socket, 'subscribe', { topic: `run:${run}`, after: events.at(-1)?.seq ?? 0 }).then(
+          (ack) => {
+            if (!ack.ok) reject(new Error(JSON.stringify(ack)));
+          },
+          onError === 'fail' ? reject : end,
+        );
       });
     });
   }

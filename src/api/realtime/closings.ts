@@ -5,7 +5,7 @@ import { coalesce } from './coalesce.ts';
 import type { Feed } from './feed.ts';
 
 /** How long to wait for a run: `ms`, and until `gone` fires. */
-export type Patience = { ms: number; gone: AbortSignal };
+type Patience = { ms: number; gone: AbortSignal };
 
 export type Closings = {
   /**

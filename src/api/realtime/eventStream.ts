@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import type { RunRow } from '../../db/repositories/runs.ts';
 import type { RunEvent } from '../../domain/run/events.ts';
 import { isClosed, type RunStatus } from '../../domain/plan/outcome.ts';
+import { eventText } from './frames.ts';
 import type { Rooms } from './rooms.ts';
 
 const HEARTBEAT_MS = 15_000;
@@ -24,7 +25,7 @@ export async function eventStream(rooms: Rooms, run: RunRow, from: { after: numb
   const stop = await rooms.follow(run, from.after, {
     events: (events) => {
       if (stream.writableEnded || stream.destroyed) return;
-      stream.write(events.map((event) => `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join(''));
+      stream.write(events.map((event) => `id: ${event.seq}\nevent: ${event.type}\ndata: ${eventText(event)}\n\n`).join(''));
       if (events.some(isLast)) stream.end();
     },
     full: () => stream.writableLength > BUFFER,

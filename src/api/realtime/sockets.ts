@@ -9,6 +9,7 @@ import { UUID } from '../cursor.ts';
 import type { Deps } from '../deps.ts';
 import { loadRun } from '../features/runs/readRun.ts';
 import { presentProblem, toProblem, type ProblemBody } from '../http/problems.ts';
+import { framesOf, sendFrames } from './frames.ts';
 import { buffered, drained } from './pressure.ts';
 
 /** Bytes that may wait for a slow socket before it is told to catch up. */
@@ -59,7 +60,14 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     });
   });
   deps.rooms.onNews((run, events) => {
-    for (const event of events) io.local.to(`run:${run}`).emit('event', { topic: `run:${run}`, ...event });
+    const topic = `run:${run}`;
+    const ids = io.of('/').adapter.rooms.get(topic);
+    if (!ids) return;
+    const frames = framesOf(topic, events);
+    for (const id of ids) {
+      const socket = io.of('/').sockets.get(id);
+      if (socket) sendFrames(socket, frames);
+    }
   });
   deps.workspaces.onRuns((workspace, runs) => {
     const topic = `workspace:${workspace}`;
@@ -130,7 +138,7 @@ async function subscribeRun(deps: Deps, socket: Client, target: { topic: string;
   if (!can(actor, 'run.read', run)) throw new Problem('forbidden');
   const { topic } = target;
   const send = (events: readonly RunEvent[]) => {
-    for (const event of events) socket.emit('event', { topic, ...event });
+    sendFrames(socket, framesOf(topic, events));
   };
   const stop = await deps.rooms.follow(run, target.after, {
     events: send,

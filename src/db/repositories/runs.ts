@@ -131,15 +131,6 @@ function conditions(filter: RunFilter): { where: string; values: unknown[]; shap
   return { where: where.join(' and '), values, shape: flags.join('') };
 }
 
-/** How many tasks of a run are in which status; pending ones have no row. */
-export async function countTasks(db: Database, run: string): Promise<{ status: TaskStatus; n: number }[]> {
-  return db.rows({
-    name: 'task_counts',
-    text: `select t.status, count(*)::int as n from (select distinct on (task) status from task where run = $1 and item = -1 order by task, generation desc) t group by 1`,
-    values: [run],
-  });
-}
-
 /** What a closed run gave: JSON text, or where it is. Undefined for one that gave nothing. */
 export async function findOutput(db: Database, run: string): Promise<StoredOutput | undefined> {
   const rows = await db.rows<StoredOutput>({

@@ -73,7 +73,16 @@ function acceptedRun(submit: Submit, { runId, at }: { runId: string; at: Date })
   const { workspace, definition, plan, tasks, priority, mode, labels, deadlineMs, createdBy } = submit;
   return {
     ...{ id: runId, workspace, definition, definition_number: submit.definitionNumber ?? null, plan: plan.hash.toString('hex') },
-    ...{ priority, mode: mode ?? 'standard', labels, created: at.toISOString(), created_by: createdBy, status: 'queued', reason: null, intent: null },
+    ...{
+      priority,
+      mode: mode ?? 'standard',
+      labels,
+      created: at.toISOString(),
+      created_by: createdBy,
+      status: 'queued',
+      reason: null,
+      intent: null,
+    },
     ...{ total: tasks, open: tasks, failed: 0, last_seq: 1, started: null, finished: null, failure: null, counts: null },
     deadline: deadlineMs === undefined ? null : new Date(at.getTime() + deadlineMs).toISOString(),
   };
