@@ -3,18 +3,20 @@ import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { connect } from './connection.ts';
 import { chain, definitionOf, fan, layered, single } from './definitions.ts';
-import { eventsScenario } from './events.ts';
+import { eventScenarios } from './events.ts';
 import { idleAfter, idleScenario, killScenario } from './faults.ts';
 import { machine, watchMachine } from './processes.ts';
+import { overloadScenarios } from './overload.ts';
 import { openReceiver } from './receiver.ts';
 import { markdown, type Report, type Result } from './report.ts';
 import { runScenarios } from './runs.ts';
+import { scaleScenarios } from './scale.ts';
 import { complete, pool, type Context, type Row, type Scenario } from './scenario.ts';
 import { round, spread } from './spread.ts';
 import { openStack } from './stack.ts';
 import { countStatements, type StatementUse } from './statements.ts';
 
-const SCENARIOS = [idleScenario, ...runScenarios, eventsScenario, killScenario, idleAfter];
+const SCENARIOS = [idleScenario, ...runScenarios, ...eventScenarios, killScenario, ...overloadScenarios, ...scaleScenarios, idleAfter];
 const USAGE = `usage: npm run bench -- [--only A,B] [--reps N] [--quick] [--out FILE] [--keep] [--profile] [--statements]
   --only     ${SCENARIOS.map(({ name }) => name).join(' ')}
   --reps     goes of each, 1 to 50

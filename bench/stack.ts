@@ -27,6 +27,9 @@ export type Stack = {
     folder: string;
     killWorker: () => Promise<void>;
     startWorker: () => Promise<void>;
+    /** Temporal goes, as its server would be shut down, and comes back with what it had. */
+    stopTemporal: () => Promise<void>;
+    startTemporal: () => Promise<void>;
   };
   stop: () => Promise<void>;
 };
@@ -111,11 +114,12 @@ async function build(options: StackOptions, { folder, stops, stop }: Place): Pro
   };
   const [api, first] = await Promise.all([start('api'), start('worker')]);
   let worker: Service = first;
+  let { temporal } = stores;
   return {
     url: api.line.url ?? '',
     token,
     versions: { ...stores.versions, ...ownVersions() },
-    roles: () => ({ api: api.pid, worker: worker.pid, temporal: stores.temporal.pid, postgres: stores.postgres.pid }),
+    roles: () => ({ api: api.pid, worker: worker.pid, temporal: temporal.pid, postgres: stores.postgres.pid }),
     own: {
       ...{ database, temporal: stores.temporal.address, temporalCli: stores.binary, folder },
       killWorker: async () => {
@@ -124,6 +128,12 @@ async function build(options: StackOptions, { folder, stops, stop }: Place): Pro
       },
       startWorker: async () => {
         worker = await start('worker');
+      },
+      stopTemporal: () => temporal.stop(),
+      startTemporal: async () => {
+        const port = Number(new URL(`http://${temporal.address}`).port);
+        temporal = await startTemporal({ binary: stores.binary, database: path.join(folder, 'temporal.db'), uiPort: false, port, guard });
+        stops.push(temporal.stop);
       },
     },
     stop,

@@ -2,12 +2,12 @@ import { io, type Socket } from 'socket.io-client';
 import { quantile } from './spread.ts';
 
 /**
- * A process of its own with many Socket.IO subscribers of one run: `node bench/subscribers.ts URL RUN COUNT`, the token in
- * BENCH_TOKEN. Sends `ready` when all are subscribed; at the end of the run, how late its events reached them.
+ * A process of its own with many Socket.IO subscribers: `node bench/subscribers.ts URL COUNT RUN...`, socket i follows run i mod n, the token in
+ * BENCH_TOKEN. Sends `ready` when all are subscribed; at the end of the runs, how late its events reached them.
  */
 type TopicEvent = { seq: number; type: string; at: string };
 
-const [url = '', run = '', count = '1'] = process.argv.slice(2);
+const [url = '', count = '1', ...runs] = process.argv.slice(2);
 const subscribers = Number(count);
 const CLOSED = new Set(['run.completed', 'run.failed', 'run.cancelled', 'run.timed_out']);
 const late: number[] = [];
@@ -18,11 +18,12 @@ let live = false;
 const sockets = Array.from({ length: subscribers }, () =>
   io(url, { path: '/socket.io', transports: ['websocket'], auth: { token: process.env.BENCH_TOKEN }, forceNew: true, autoConnect: false }),
 );
-for (let first = 0; first < sockets.length; first += 50) await Promise.all(sockets.slice(first, first + 50).map(subscribe));
+for (let first = 0; first < sockets.length; first += 50)
+  await Promise.all(sockets.slice(first, first + 50).map((socket, i) => subscribe(socket, first + i)));
 live = true;
 process.send?.({ ready: true });
 
-async function subscribe(socket: Socket): Promise<void> {
+async function subscribe(socket: Socket, index: number): Promise<void> {
   let last = 0;
   socket.on('event', (event: TopicEvent) => {
     const now = performance.timeOrigin + performance.now();
@@ -37,6 +38,7 @@ async function subscribe(socket: Socket): Promise<void> {
     socket.once('connect_error', reject);
     socket.connect();
   });
+  const run = runs[index % runs.length] ?? '';
   const ack = (await socket.emitWithAck('subscribe', { topic: `run:${run}`, after: 0 })) as { ok: boolean };
   if (!ack.ok) throw new Error(`not subscribed: ${JSON.stringify(ack)}`);
 }

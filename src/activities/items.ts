@@ -37,14 +37,16 @@ export type ItemsDone = { views: ItemView[]; failed: number; left: number; resum
 /** Runs the items that are not final yet, until done or halted. Every item's end is one record of its own. */
 export async function runItems(work: ItemWork): Promise<ItemsDone> {
   const { context, task, generation } = work;
-  const prior = new Map(
-    (await readItems(work.deps.db, { run: context.facts.run, task: task.index, generation })).map((row) => [row.item, row]),
-  );
+  const own = new Set(work.positions);
+  const lo = work.positions.reduce((least, item) => Math.min(least, item), Infinity);
+  const hi = work.positions.reduce((most, item) => Math.max(most, item), -1);
+  const rows = hi < 0 ? [] : await readItems(work.deps.db, { run: context.facts.run, task: task.index, generation, lo, hi });
+  const prior = new Map(rows.map((row) => [row.item, row]));
   const isDone = (position: number) => isFinalStatus(prior.get(position)?.status ?? 'pending');
   const todo = work.positions.filter((position) => !isDone(position));
   const done: ItemsDone = {
     views: [],
-    failed: [...prior.values()].filter(({ item, status }) => work.positions.includes(item) && isFailure(status)).length,
+    failed: [...prior.values()].filter(({ item, status }) => own.has(item) && isFailure(status)).length,
     left: todo.length,
     resumed: todo.length < work.positions.length,
   };

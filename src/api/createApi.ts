@@ -23,7 +23,7 @@ export function createApi(deps: Deps, ending: AbortSignal): Server {
       maxHeaderSize: 32_768,
       headersTimeout: 15_000,
       requestTimeout: 120_000,
-      keepAliveTimeout: 10_000,
+      keepAliveTimeout: 65_000, // longer than that of the usual load balancer, which else meets connections that just closed
       connectionsCheckingInterval: 5_000,
     },
     (request, response) => void handle(request, response),

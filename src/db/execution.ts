@@ -111,12 +111,12 @@ export const readOutputs = (db: Database, query: { run: string; tasks: number[];
     values: [query.run, query.tasks],
   });
 
-/** Items of a mapped task that are final, and how often each of the others was begun. */
-export const readItems = (db: Database, key: { run: string; task: number; generation: number }) =>
+/** Items of a mapped task from `lo` to `hi`, both included: those that are final, and how often each of the others was begun. */
+export const readItems = (db: Database, key: { run: string; task: number; generation: number; lo: number; hi: number }) =>
   db.rows<{ item: number; status: TaskStatus; attempt: number }>({
     name: 'map_items',
-    text: `select item, status, attempt from task where run = $1 and task = $2 and generation = $3 and item >= 0`,
-    values: [key.run, key.task, key.generation],
+    text: `select item, status, attempt from task where run = $1 and task = $2 and item between $4 and $5 and generation = $3`,
+    values: [key.run, key.task, key.generation, key.lo, key.hi],
   });
 
 /** Whether an attempt still holds its task, and why the run stops if it does. For attempts that beat. */

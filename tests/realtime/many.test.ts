@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createJournal, type Journal } from '../../src/db/journal.ts';
-import type { Database } from '../../src/db/database.ts';
+import type { OrmDatabase } from '../../src/db/database.ts';
 import { ensureOwner } from '../../src/db/repositories/owner.ts';
 import type { RunEvent } from '../../src/domain/run/events.ts';
 import { begin, close, tell } from '../api/aStory.ts';
@@ -21,7 +21,7 @@ const SOCKETS = 300;
 const CUTS = 400;
 
 let base: TestDatabase;
-let db: Database;
+let db: OrmDatabase;
 let journal: Journal;
 let apis: ApiProcess[];
 let proxies: Proxy[];
@@ -88,7 +88,9 @@ function dice(seed: number): (sides: number) => number {
 const definition = {
   dsl: 'tiu/1',
   name: 'wide',
-  tasks: Object.fromEntries(Array.from({ length: TASKS }, (_, i) => [`t${String(i).padStart(2, '0')}`, { type: 'transform', with: { value: i } }])),
+  tasks: Object.fromEntries(
+    Array.from({ length: TASKS }, (_, i) => [`t${String(i).padStart(2, '0')}`, { type: 'transform', with: { value: i } }]),
+  ),
 };
 
 async function start(): Promise<string> {

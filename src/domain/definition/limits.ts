@@ -10,7 +10,7 @@ export const LIMITS = {
   depth: 64,
   /** How often YAML aliases may be followed in all. */
   aliases: 100,
-  tasks: 5_000,
+  tasks: 10_000,
   /** Bytes of the graph that crosses into a run's Temporal history. */
   graphBytes: 1024 * 1024,
   /** Tasks that one task may depend on. */
