@@ -45,8 +45,8 @@ const SHARES: Record<FaultKind, number> = {
 
 export const DEFAULT_FAULTS = (Object.keys(FAULTS) as FaultKind[]).filter((kind) => kind !== 'disk');
 
-/** Kinds that kill nobody can never reach a number of kills: after so many faults they have done enough. */
-const WITHOUT_KILLS = 30;
+/** Kinds that kill nobody can never reach a number of kills: after so many rounds they have done enough. */
+const ROUNDS_WITHOUT_KILLS = 3;
 
 /**
  * The faults of a seed, in order, until `kills` processes are killed: in rounds that hold each kind, shuffled. The same
@@ -57,13 +57,12 @@ export function planFaults(options: { seed: number; kills: number; kinds: readon
   const round = options.kinds.flatMap((kind) => Array.from({ length: SHARES[kind] }, () => kind));
   const faults: Fault[] = [];
   let kills = 0;
-  while (kills < options.kills)
+  for (let rounds = 0; kills < options.kills && (kills > 0 || rounds < ROUNDS_WITHOUT_KILLS); rounds++)
     for (const kind of shuffled(round, random)) {
       if (kills >= options.kills) break;
       const fault = aFault(faults.length + 1, kind, random);
       faults.push(fault);
       kills += fault.kills;
-      if (kills === 0 && faults.length >= WITHOUT_KILLS) return faults;
     }
   return faults;
 }

@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { freePort } from '../../src/dev/freePort.ts';
 import type { Service } from '../../src/dev/service.ts';
-import { aCluster, kill, type Cluster } from '../../tests/chaos/support/cluster.ts';
+import { aCluster, kill, type Cluster, type ClusterOptions } from '../../tests/chaos/support/cluster.ts';
 import { openProxy, type Proxy } from './proxy.ts';
 
 /** A place for a process that dies and is replaced. */
@@ -34,9 +34,9 @@ const WORKERS = 3;
 /** What a process still does at once when it goes on after it stood still. */
 const LATE_MS = 3_000;
 
-/** Starts everything. @param env more settings of apis and workers */
-export async function openField(env: Record<string, string> = {}): Promise<Field> {
-  const cluster = await aCluster({ apis: 0, workers: 0, env });
+/** Starts everything. @param options.prepare see ClusterOptions */
+export async function openField(options: Pick<ClusterOptions, 'prepare'> = {}): Promise<Field> {
+  const cluster = await aCluster({ apis: 0, workers: 0, ...options });
   const wires: Proxy[] = [];
   const late: { from: number; to: number }[] = [];
   let connection: Connection | undefined;

@@ -6,6 +6,7 @@ import { story } from '../../tests/chaos/support/runs.ts';
 import { machine } from '../processes.ts';
 import { quantile, round } from '../spread.ts';
 import type { Breach } from './checkRun.ts';
+import { canMount, mountVolumes } from './disk.ts';
 import { planFaults, type Fault, type FaultKind } from './faultPlan.ts';
 import { strike, type Struck } from './faults.ts';
 import { openField, type Field } from './field.ts';
@@ -74,7 +75,7 @@ type Done = Struck & { fault: Fault; firstSuccess: number | null };
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const say = options.say ?? (() => undefined);
   const faults = planFaults(options);
-  const field = await openField();
+  const field = await openField(options.kinds.includes('disk') && canMount() ? { prepare: mountVolumes } : {});
   const subscribers: Subscriber[] = [];
   try {
     const load = startLoad(field, {
@@ -93,13 +94,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     await Promise.race([Promise.all(subscribers.map((each) => each.done)), sleep(20_000, undefined, { ref: false })]);
     const verified = await verify(field, load.runs, subscribers);
     for (const what of load.faults) breaches.push({ kind: 'lost', run: '', what });
-    if (breaches.length + verified.breaches.length > 0) say(`what api and workers logged: ${keepLog(field, options.seed)}`);
+    const all = [...breaches, ...verified.breaches];
+    if (all.length > 0) say(`what api and workers logged, and the stories of broken runs: ${await keepLog(field, options.seed, all)}`);
     return {
       ...{ at: new Date(from).toISOString(), machine: machine(), load: round(os.loadavg()[1] ?? 0), seed: options.seed },
       options: { minutes: options.minutes, kills: options.kills, kinds: options.kinds },
       ...{ planned: faults.length, ...figuresOf(done), seconds: round((ended - from) / 1000), settledAfter },
       ...{ accepted: load.runs.length, shapes: Object.fromEntries(load.shapes) },
-      ...{ ...verified, breaches: [...breaches, ...verified.breaches] },
+      ...{ ...verified, breaches: all },
     };
   } finally {
     for (const subscriber of subscribers) subscriber.stop();

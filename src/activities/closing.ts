@@ -3,6 +3,7 @@ import type { JournalRecord } from '../db/journal/record.ts';
 import { statusOf } from '../domain/plan/outcome.ts';
 import { decide, failures, type GraphState, type Intent } from '../domain/plan/state.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
+import { isInfrastructure } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 import { storeOutput, type Outputs } from './outputs.ts';
 import type { RunContext } from './plans.ts';
@@ -21,7 +22,7 @@ export async function closingRecord(
   try {
     return { type: 'close', status, ...(await outputOf(deps, view)) };
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
+    if (!(error instanceof Problem) || isInfrastructure(error)) throw error;
     return { type: 'close', status: 'failed', failure: JSON.stringify({ ...error.toFailure(), data: { pointer: '/output/value' } }) };
   }
 }

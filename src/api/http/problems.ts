@@ -43,12 +43,16 @@ export function presentProblem(problem: Problem, requestId: string): ProblemBody
   };
 }
 
+/** Whoever is told to come again is told when. */
+const AGAIN_MS: Readonly<Record<number, number>> = { 429: 1_000, 503: 1_000 };
+
 export function problemHeaders(problem: Problem): Record<string, string> {
+  const againMs = problem.retryAfterMs ?? AGAIN_MS[problem.status];
   return {
     'content-type': PROBLEM_TYPE,
     'cache-control': 'no-store',
     ...(problem.code === 'unauthenticated' && { 'www-authenticate': 'Bearer' }),
-    ...(problem.retryAfterMs !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(problem.retryAfterMs / 1000))) }),
+    ...(againMs !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(againMs / 1000))) }),
   };
 }
 

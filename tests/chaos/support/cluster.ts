@@ -25,6 +25,8 @@ export type ClusterOptions = {
   env?: Record<string, string>;
   /** Of the Temporal server. */
   dynamicConfig?: Record<string, unknown>;
+  /** Called with the folder in which `postgres`, `temporal` and `objects` will lie, before anything is there. What it answers is called at the end. */
+  prepare?: (folder: string) => () => void;
 };
 
 /** A server that can be killed and started again in its place. */
@@ -65,6 +67,8 @@ type Building = {
 };
 
 const ROOT = process.cwd();
+/** Folders of a cluster that fill up. */
+const VOLUMES = ['postgres', 'temporal', 'objects'];
 const WORKER_FLAGS = ['--max-old-space-size=256', '--max-semi-space-size=4'];
 const API_FLAGS = ['--max-semi-space-size=4'];
 
@@ -74,6 +78,8 @@ export async function aCluster(options: ClusterOptions = {}): Promise<Cluster> {
   fs.chmodSync(folder, 0o755);
   const building: Building = { options, folder, guard: createGuard(), receiver: await aReceiver(), stops: [], env: {}, logs: [] };
   try {
+    for (const name of VOLUMES) fs.mkdirSync(path.join(folder, name), { mode: 0o755 });
+    if (options.prepare) building.stops.push(options.prepare(folder));
     return await build(building);
   } catch (error) {
     await stopAll(building);
@@ -146,7 +152,7 @@ async function ownerKey(url: string): Promise<string> {
 
 async function openPostgres(building: Building): Promise<Server & { url: string }> {
   const { folder, guard } = building;
-  const place = { ...postgresPlace(), data: path.join(folder, 'postgres') };
+  const place = { ...postgresPlace(), data: path.join(folder, 'postgres/data') };
   const passwordFile = path.join(folder, 'password');
   makeCluster(place, passwordFile);
   const port = await freePort();
@@ -171,7 +177,7 @@ async function openPostgres(building: Building): Promise<Server & { url: string 
 
 async function openTemporal(building: Building): Promise<Cluster['temporal']> {
   const { folder, guard, options } = building;
-  const database = path.join(folder, 'temporal.db');
+  const database = path.join(folder, 'temporal/temporal.db');
   const port = await freePort();
   const dynamicConfig = options.dynamicConfig ?? {};
   const run = () => startTemporal({ binary: temporalBinary() ?? '', database, port, uiPort: false, guard, dynamicConfig });

@@ -44,7 +44,9 @@ const upload = defineRoute({
   handler: async ({ deps, actor, query, raw }) => {
     if (!hasBody(raw)) throw new Problem('malformed_body', { detail: 'The body is empty' });
     const stored = await deps.objects.put(actor.workspace, raw).catch((error: unknown) => {
-      if (raw.errored || raw.destroyed) throw new Problem('malformed_body', { detail: 'The body did not arrive in full', cause: error });
+      // whoever stops reading closes the body: a full store is not the client's fault
+      if (!(error instanceof Problem) && (raw.errored || raw.destroyed))
+        throw new Problem('malformed_body', { detail: 'The body did not arrive in full', cause: error });
       throw error;
     });
     const { type } = mediaType(raw);
