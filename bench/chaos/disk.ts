@@ -74,14 +74,18 @@ async function full(field: Field, volume: Volume, meanwhile: () => Promise<void>
 function fill(file: string): void {
   const handle = fs.openSync(file, 'a');
   try {
-    for (let size = BLOCK; size >= 512; size >>= 1)
-      try {
-        for (;;) fs.writeSync(handle, Buffer.alloc(size));
-      } catch {
-        // no room for this much: less may still go
-      }
+    for (let size = BLOCK; size >= 512; size >>= 1) while (isWritten(handle, size));
   } finally {
     fs.closeSync(handle);
+  }
+}
+
+/** @returns whether there was room for so many bytes, or for some of them */
+function isWritten(handle: number, size: number): boolean {
+  try {
+    return fs.writeSync(handle, Buffer.alloc(size)) > 0;
+  } catch {
+    return false;
   }
 }
 

@@ -6,7 +6,7 @@ import type { Fault } from './faultPlan.ts';
 import type { Field, WorkerPlace } from './field.ts';
 import type { Load } from './load.ts';
 import { sampleOf } from './samples.ts';
-import { post, submitUntilAccepted } from './submits.ts';
+import { submitUntilAccepted } from './submits.ts';
 
 export type Battle = {
   field: Field;
@@ -204,10 +204,9 @@ async function stall({ field }: Battle, fault: Fault): Promise<Struck> {
 
 async function killAll({ field }: Battle, fault: Fault): Promise<Struck> {
   const { postgres, temporal } = field.cluster;
-  const api = field.apis[fault.way % field.apis.length];
-  const killing = [...field.workers.map((worker) => worker.kill()), api?.kill(), postgres.kill(), temporal.kill()];
-  await Promise.all(killing);
+  const victims = [...field.workers, ...field.apis.slice(0, 1), postgres, temporal];
+  await Promise.all(victims.map((victim) => victim.kill()));
   await sleep(fault.ms);
   await Promise.all([postgres.start(), temporal.start()]);
-  return back(Promise.all([...field.workers.map((worker) => worker.fill()), api?.fill()]));
+  return back(Promise.all([...field.workers, ...field.apis].map((place) => place.fill())));
 }

@@ -31,26 +31,12 @@ export type LoadOptions = {
 const LOOK_MS = 100;
 
 export function startLoad(field: Field, options: LoadOptions): Load {
-  const runs: AcceptedRun[] = [];
-  const shapes = new Map<string, number>();
+  const { add, ...accepted } = createAccepted();
   const faults: string[] = [];
-  const open = new Map<string, { run: AcceptedRun; close: () => void }>();
-  const ending = { over: false, looking: true };
+  const stopping = new AbortController();
   let next = 0;
-  const add = (run: AcceptedRun, shape: string): Promise<void> => {
-    runs.push(run);
-    shapes.set(shape, (shapes.get(shape) ?? 0) + 1);
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    open.set(run.id, {
-      run,
-      close: () => {
-        resolve(undefined);
-      },
-    });
-    return promise;
-  };
   const lane = async (api: number) => {
-    while (!ending.over) {
+    while (!stopping.signal.aborted) {
       const i = next++;
       const sample = sampleOf(field.cluster, options.seed, i);
       try {
@@ -61,36 +47,61 @@ export function startLoad(field: Field, options: LoadOptions): Load {
       } catch (error) {
         faults.push((error as Error).message);
       }
-      if (!ending.over) await sleep(options.pauseMs);
+      await sleep(options.pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
     }
   };
-  const look = async () => {
-    while (ending.looking) {
-      await sleep(LOOK_MS);
-      const closed = await field.cluster
-        .rows<{ run: string }>('select run from run_state where run = any($1) and finished is not null', [[...open.keys()]])
-        .catch(() => []);
-      for (const { run } of closed) {
-        open.get(run)?.close();
-        open.delete(run);
-      }
-    }
-  };
+  const settled = new AbortController();
   const lanes = Promise.all(Array.from({ length: options.lanes }, (_, api) => lane(api)));
-  const looking = look();
+  const looking = lookForEnds(field, accepted, settled.signal);
   return {
-    ...{ runs, shapes, faults },
-    open: () => [...open.values()].map(({ run }) => run),
-    add: (run, shape) => void add(run, shape),
+    ...{ runs: accepted.runs, shapes: accepted.shapes, faults, open: accepted.open },
+    add: (run, shape) => {
+      void add(run, shape);
+    },
     settle: async (ms) => {
-      ending.over = true;
+      stopping.abort();
       const until = Date.now() + ms;
-      while (Date.now() < until && (open.size > 0 || !(await isOver(lanes)))) await sleep(LOOK_MS);
-      ending.looking = false;
+      while (Date.now() < until && (accepted.open().length > 0 || !(await isOver(lanes)))) await sleep(LOOK_MS);
+      settled.abort();
       await looking;
-      return [...open.values()].map(({ run }) => run);
+      return accepted.open();
     },
   };
+}
+
+type Accepted = ReturnType<typeof createAccepted>;
+
+function createAccepted() {
+  const runs: AcceptedRun[] = [];
+  const shapes = new Map<string, number>();
+  const open = new Map<string, { run: AcceptedRun; close: () => void }>();
+  return {
+    ...{ runs, shapes },
+    open: (): AcceptedRun[] => [...open.values()].map(({ run }) => run),
+    /** @returns resolves when it is closed */
+    add: (run: AcceptedRun, shape: string): Promise<void> => {
+      runs.push(run);
+      shapes.set(shape, (shapes.get(shape) ?? 0) + 1);
+      return new Promise((close) => {
+        open.set(run.id, { run, close });
+      });
+    },
+    closed: (id: string) => {
+      open.get(id)?.close();
+      open.delete(id);
+    },
+  };
+}
+
+async function lookForEnds(field: Field, accepted: Omit<Accepted, 'add'>, settled: AbortSignal): Promise<void> {
+  while (!settled.aborted) {
+    await sleep(LOOK_MS);
+    const ids = accepted.open().map(({ id }) => id);
+    const closed = await field.cluster
+      .rows<{ run: string }>('select run from run_state where run = any($1) and finished is not null', [ids])
+      .catch(() => []);
+    for (const { run } of closed) accepted.closed(run);
+  }
 }
 
 const isOver = (work: Promise<unknown>): Promise<boolean> => Promise.race([work.then(() => true), sleep(0, false)]);

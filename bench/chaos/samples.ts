@@ -1,4 +1,3 @@
-import { NOT_SUPPORTED } from '../../src/domain/definition/notSupported.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import type { Cluster } from '../../tests/chaos/support/cluster.ts';
 import { aRandomSample, inARow } from '../../tests/chaos/support/mixed.ts';
@@ -163,7 +162,6 @@ function cancelled(making: Making): Omit<Sample, 'shape'> {
 }
 
 const SHAPES = { chain, effects, fan, diamonds, map, posts, waits, branches, retries, tolerated, fails, deadline, cancelled, random };
-const EXPRESS: boolean = !(NOT_SUPPORTED as { mode?: readonly string[] }).mode?.includes('express');
 
 function random({ cluster, chance }: Making): Omit<Sample, 'shape'> {
   return { input: {}, status: 'completed', ...aRandomSample(cluster, chance.whole(1, 1_000_000)) };
@@ -177,7 +175,7 @@ export function sampleOf(cluster: Pick<Cluster, 'receiver'>, seed: number, i: nu
     of: (all) => all[Math.floor(next() * all.length)] as (typeof all)[number],
   };
   const shape = chance.of(Object.keys(SHAPES) as (keyof typeof SHAPES)[]);
-  const express = EXPRESS && chance.whole(0, 2) === 0;
+  const express = chance.whole(0, 2) === 0;
   const made = SHAPES[shape]({ cluster, chance });
   if (!express) return { shape, ...made };
   return { shape: `${shape} (express)`, ...made, definition: { ...(made.definition as JsonObject), mode: 'express' } };

@@ -40,7 +40,7 @@ export async function submitUntilAccepted(field: Field, sample: Sample, options:
     if (answer?.status === 202 && answer.body.id !== undefined) return acceptedRun(answer.body.id, sample);
     const busy = answer === undefined || answer.status === 503 || answer.status === 429;
     if (!busy) throw new Error(`a submit was answered ${answer.status} ${JSON.stringify(answer.body)}`);
-    if (answer && answer.retryAfter === null) throw new Error(`a submit was answered ${answer.status} without Retry-After`);
+    if (answer?.retryAfter === null) throw new Error(`a submit was answered ${answer.status} without Retry-After`);
     await sleep(AGAIN_MS);
   }
   throw new Error(`nobody accepted a run within ${PATIENCE_MS / 1000} s`);

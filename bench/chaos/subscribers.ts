@@ -51,13 +51,12 @@ export function followByStream(field: Field, run: string, api: number): Subscrib
   const stopping = new AbortController();
   let connections = 0;
   const follow = async () => {
-    for (let last = '0'; !stopping.signal.aborted && !isOver(seen); await sleep(AGAIN_MS)) {
+    for (let last = '0'; !stopping.signal.aborted && !isOver(seen);) {
       const url = field.apis[(api + connections) % field.apis.length]?.url ?? '';
       connections++;
       const headers = { authorization: `Bearer ${field.cluster.key}`, accept: 'text/event-stream', 'last-event-id': last };
       try {
         const response = await fetch(`${url}/api/v1/runs/${run}/events`, { headers, signal: stopping.signal });
-        if (response.status !== 200) continue;
         for await (const { id, event } of messages(response)) {
           seen.push(`${id} ${event}`);
           last = id;
@@ -65,6 +64,7 @@ export function followByStream(field: Field, run: string, api: number): Subscrib
       } catch {
         // the connection broke: come back with the last id
       }
+      await sleep(AGAIN_MS);
     }
   };
   return {

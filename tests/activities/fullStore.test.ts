@@ -26,7 +26,7 @@ test.each([
   ['of a task', { a: { type: 'transform', with: { value: LARGE } } }, {}],
   ['of the run', { a: { type: 'transform', with: { value: 1 } } }, { output: { value: LARGE } }],
 ])('a large output %s that finds the object store full fails nothing and is stored when there is room', async (_, tasks, more) => {
-  const runId = await engine.submit(aPlan({ dsl: 'tiu/1', name: 'full', tasks, ...more } as never));
+  const runId = await engine.submit(aPlan({ dsl: 'tiu/1', name: 'full', tasks, ...more }));
   full = true;
   await expect(engine.inActivity(engine.activities.loadRun, runId)).rejects.toThrow();
   expect((await engine.state(runId)).status).not.toBe('failed');
