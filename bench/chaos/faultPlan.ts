@@ -39,7 +39,7 @@ const SHARES: Record<FaultKind, number> = {
   'network-cut': 1,
   'rows-locked': 1,
   'postgres-stall': 1,
-  all: 1,
+  all: 2,
   disk: 1,
 };
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { aCluster, kill, type Cluster } from './support/cluster.ts';
+import { aCluster, type Cluster } from './support/cluster.ts';
 import { holds } from './support/holds.ts';
 import { mixed } from './support/mixed.ts';
 import { call, closed, define, happened, statesOf, submit, transform, wait, type AcceptedRun } from './support/runs.ts';
@@ -32,21 +32,6 @@ const underWay = (runs: AcceptedRun[]) =>
   });
 
 test(
-  'an api is killed right after it accepted: its runs go to their end',
-  async () => {
-    const runs = await Promise.all(
-      Array.from({ length: 5 }, () =>
-        submit(cluster, define({ a: transform(1), b: call(cluster, '/api', { dependsOn: ['a'] }) }), { status: 'completed' }),
-      ),
-    );
-    const [first] = cluster.apis;
-    if (first) await kill(first);
-    await end(runs);
-  },
-  LIMIT_MS,
-);
-
-test(
   'the same start sent to two apis at once, many times, is one run',
   async () => {
     const key = randomUUID();
@@ -58,18 +43,6 @@ test(
     expect(ids.size).toBe(1);
     expect(await end(answers.slice(0, 1))).toMatchObject({ effects: 1, most: 1 });
     expect(await cluster.rows(`select from run where created > now() - interval '1 minute' and id = any($1)`, [[...ids]])).toHaveLength(1);
-  },
-  LIMIT_MS,
-);
-
-test(
-  'PostgreSQL is killed and started again with ten runs in flight',
-  async () => {
-    const runs = await mixed(cluster, 10);
-    await underWay(runs);
-    await cluster.postgres.kill();
-    await cluster.postgres.start();
-    await end(runs);
   },
   LIMIT_MS,
 );
@@ -87,18 +60,6 @@ test(
     await until('the answer was given', () => cluster.receiver.calls.find(({ key }) => key.startsWith(run.id))?.answered);
     await cluster.postgres.start();
     expect(await end([run])).toMatchObject({ effects: 1 });
-  },
-  LIMIT_MS,
-);
-
-test(
-  'Temporal is killed and started again with ten runs in flight',
-  async () => {
-    const runs = await mixed(cluster, 10);
-    await underWay(runs);
-    await cluster.temporal.kill();
-    await cluster.temporal.start();
-    await end(runs);
   },
   LIMIT_MS,
 );
@@ -124,27 +85,12 @@ test(
     const runs = await mixed(cluster, 10);
     await underWay(runs);
     await cluster.temporal.wipe();
+    await until('the search attributes are back', async () =>
+      (await cluster.cli('workflow', 'list', '--query', 'TiuDefinition = "chaos"', '--output', 'json')).includes('run/'),
+    );
     await end([waiting, ...runs], { temporal: false });
     const states = await statesOf(cluster, [waiting.id]);
     expect(states[0]?.epoch).toBeGreaterThan(1);
-  },
-  LIMIT_MS,
-);
-
-test(
-  'all at once: PostgreSQL, Temporal, an api and the workers are killed with ten runs in flight',
-  async () => {
-    const runs = await mixed(cluster, 10);
-    await underWay(runs);
-    await Promise.all([
-      cluster.postgres.kill(),
-      cluster.temporal.kill(),
-      ...cluster.workers.map(kill),
-      ...cluster.apis.slice(0, 1).map(kill),
-    ]);
-    await Promise.all([cluster.temporal.start(), cluster.postgres.start()]);
-    await cluster.staff(2);
-    await end(runs);
   },
   LIMIT_MS,
 );

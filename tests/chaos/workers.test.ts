@@ -2,7 +2,6 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Service } from '../../src/dev/service.ts';
 import { aCluster, kill, type Cluster } from './support/cluster.ts';
 import { holds } from './support/holds.ts';
-import { aRandomSample } from './support/mixed.ts';
 import { processOf } from './support/processOf.ts';
 import { call, closed, define, eventsOf, happened, statesOf, submit, transform, wait, type AcceptedRun } from './support/runs.ts';
 import { until } from './support/until.ts';
@@ -240,31 +239,6 @@ test(
     expect(await end([run])).toMatchObject({ effects: 300 });
     const [row] = await cluster.rows<{ output: number }>('select output from run_output where run = $1', [run.id]);
     expect(row?.output).toBe(1200 * 1199 + 300);
-  },
-  LIMIT_MS,
-);
-
-test(
-  'random graphs end as the reference model says while workers are killed',
-  async () => {
-    const runs = await Promise.all(
-      Array.from({ length: 24 }, (_, seed) => {
-        const { definition, ...more } = aRandomSample(cluster, seed + 1);
-        return submit(cluster, definition, more);
-      }),
-    );
-    for (const done of [4, 12]) {
-      await until(`${done} runs are closed`, async () => {
-        const states = await statesOf(
-          cluster,
-          runs.map(({ id }) => id),
-        );
-        return states.filter(({ finished }) => finished !== null).length >= done;
-      });
-      const [victim] = cluster.workers;
-      if (victim) await strike(victim);
-    }
-    await end(runs);
   },
   LIMIT_MS,
 );
