@@ -90,11 +90,12 @@ function cancelledInTemporal(world: World): void {
   cancelExecution(world.temporal, execution.id);
 }
 
-/** The worker forgets an execution that it had in its cache. */
+/** A worker forgets an execution that it has in its cache and that waits. */
 function evicted(world: World): void {
   const host = some(world, world.processes);
-  const id = host && some(world, host.cache.keys());
-  if (id !== undefined) host?.cache.delete(id);
+  const idle = [...(host?.cache ?? [])].filter(([, { task }]) => task === null);
+  const entry = some(world, idle);
+  if (entry) host?.cache.delete(entry[0]);
 }
 
 /** A poke of somebody who did not know better. */

@@ -1,4 +1,4 @@
-import { createActivities } from '../../src/activities/index.ts';
+import { createEngine } from '../../src/activities/index.ts';
 import type { Executors } from '../../src/activities/kinds/executor.ts';
 import { createCommands } from '../../src/db/commands.ts';
 import type { Database, Statement } from '../../src/db/database.ts';
@@ -84,8 +84,8 @@ export function createProcess(deps: ProcessDeps): Process {
     },
     { max: MAX_STARTS, claimMs: CLAIM_MS },
   );
-  const activities = createActivities({
-    ...{ db, journal, aborts, log, executors: deps.executors, random: deps.random },
+  const engine = createEngine({
+    ...{ worker, db, journal, aborts, log, executors: deps.executors, random: deps.random },
     objects: { put: () => Promise.reject(new Error('no object is that large')), get: () => Promise.reject(new Error('no such object')) },
     poke: createPoke({ db, executions }),
     requestCancel: executions.cancel,
@@ -99,7 +99,7 @@ export function createProcess(deps: ProcessDeps): Process {
   });
   const temporal = { temporalUp: () => true, onTemporal: () => undefined };
   const shared = { db, executions, metrics: metricsOf(deps.corrected), log, clock, worker, ...temporal };
-  const dispatcher = createDispatcher({ ...shared, unfinished });
+  const dispatcher = createDispatcher({ ...shared, unfinished, carry: engine.carry });
   kick = dispatcher.kick;
   createReconciler({ ...shared, forceCancel: (runId, reason) => cancelFor(runId, reason, true), kick });
   const look = (runs?: readonly string[]): void => void aborts.look(runs).catch(() => undefined);
@@ -108,7 +108,7 @@ export function createProcess(deps: ProcessDeps): Process {
   return {
     owner: deps.owner,
     identity: `${IDENTITY_PREFIX}${deps.owner}`,
-    activities: activities as unknown as Activities,
+    activities: engine.activities as unknown as Activities,
     cache: new Map(),
     notice: (channel, payload) => {
       if (channel === 'kick') kick();

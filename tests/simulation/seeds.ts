@@ -18,6 +18,7 @@ export function runSeeds(args: string[], seed: string | undefined): void {
   const began = process.hrtime.bigint();
   const total = { steps: 0, simulatedMs: 0, faults: 0, failed: 0, corrections: {} as { [reason: string]: number } };
   for (let i = first; i < first + count; i++) {
+    if (process.env.PROGRESS) process.stderr.write(`${i} `);
     const error = runOne(i, total);
     if (error === undefined) continue;
     total.failed++;

@@ -69,6 +69,7 @@ const hash = (text: string): Buffer => createHash('sha256').update(text).digest(
 /** Submits under one key, sometimes twice at once, until somebody answers. */
 function submitOften(world: World, client: Client, given: { key: string; sample: Sample; accepted: Map<string, Accepted> }): void {
   const { key, sample, accepted } = given;
+  const mode = world.random() < 0.5 ? 'express' : 'standard';
   const submit = (): void => {
     client.submits
       .submitRun({
@@ -78,6 +79,7 @@ function submitOften(world: World, client: Client, given: { key: string; sample:
           key,
           requestHash: hash(key),
           definition: 'sample',
+          mode,
           priority: 0,
           labels: {},
           artifacts: [],

@@ -18,11 +18,10 @@ type Seen = {
   events: number;
   final: Map<string, string>;
   ended: Set<string>;
-  admitted: number;
 };
 type Shadow = { epoch: number; claims: Map<string, { token: string; attempt: number }> };
 
-export type Watch = { before: (statement: Statement) => void; after: (statement: Statement, answer: object[]) => void };
+export type Watch = { after: (statement: Statement, answer: object[]) => void };
 
 /** Looks at every statement and what it left behind, without believing what the functions of the database say of themselves. */
 export function createWatch(tables: Tables): Watch {
@@ -33,14 +32,10 @@ export function createWatch(tables: Tables): Watch {
     shadows.set(run, shadow);
     return shadow;
   };
-  let owners = new Map<string, number | null>();
   return {
-    before: ({ name }) => {
-      if (name === 'admit') owners = new Map([...tables.runs.values()].map(({ state }) => [state.run, state.ownerUntil]));
-    },
     after: (statement, answer) => {
-      if (statement.name === 'admit') checkAdmission(answer as { runId: string }[], owners, tables);
-      else if (statement.name === 'load_run_v1') noteEpoch(shadowOf(String(statement.values[0])), answer);
+      if (statement.name === 'admit') checkAdmission(shadowOf, answer as { runId: string; epoch: number }[]);
+      else if (statement.name === 'load_run_v2') noteEpoch(shadowOf(String(statement.values[0])), answer);
       else if (statement.name === 'claims') noteClaims(tables, shadowOf(String(statement.values[0])), { statement, answer });
       else if (statement.name === 'journal_commit_v1') checkCommit(shadowOf, statement, answer as CommitAnswer[]);
       for (const rows of tables.runs.values()) {
@@ -52,12 +47,13 @@ export function createWatch(tables: Tables): Watch {
   };
 }
 
-const newSeen = (): Seen => ({ lastSeq: 0, epoch: 0, finished: false, events: 0, final: new Map(), ended: new Set(), admitted: 0 });
+const newSeen = (): Seen => ({ lastSeq: 0, epoch: 0, finished: false, events: 0, final: new Map(), ended: new Set() });
 
-function checkAdmission(admitted: { runId: string }[], owners: Map<string, number | null>, tables: Tables): void {
-  for (const { runId } of admitted) {
-    const until = owners.get(runId) ?? null;
-    must(until === null || until < tables.now(), () => `run ${runId} was claimed by two at once`);
+function checkAdmission(shadowOf: (run: string) => Shadow, begun: { runId: string; epoch: number }[]): void {
+  for (const { runId, epoch } of begun) {
+    const shadow = shadowOf(runId);
+    must(shadow.epoch === 0 && epoch === 1, () => `run ${runId} was begun twice`);
+    shadow.epoch = epoch;
   }
 }
 

@@ -140,9 +140,8 @@ function carryOut(world: World, statement: Statement, owner: number): object[] {
   }
   if (name === 'notify_run') spread(world, 'run', String(values[0]));
   world.interject(statement);
-  world.watch.before(statement);
   const rows = execute(world.tables, statement, () => world.random() < world.odds.lock);
-  if (rows.length > 0 ? !/duty|plan|facts/.test(name) : !QUIET.has(name)) world.trace(`${owner} ${name} ${brief(values)} → ${brief(rows)}`);
+  if (rows.length > 0 ? !/duty|plan|facts|sweep_leases|sweep_workers|partitions/.test(name) : !QUIET.has(name) && name !== "hold_duty") world.trace(`${owner} ${name} ${brief(values)} → ${brief(rows)}`);
   world.watch.after(statement, rows);
   return rows;
 }
@@ -159,10 +158,10 @@ const QUIET = new Set([
   'admit',
   'claim_unseen',
   'open_runs',
-  'started_of',
+  'carried_elsewhere',
   'intents_of',
 ]);
-const brief = (value: unknown): string => JSON.stringify(value).slice(0, 400);
+const brief = (value: unknown): string => JSON.stringify(value).slice(0, 2000);
 
 function spread(world: World, channel: string, payload: string): void {
   for (const process of world.processes)

@@ -4,7 +4,6 @@ import { isFinalStatus } from '../../../src/domain/plan/outcome.ts';
 const POKE_AGAIN_MS = 2_000;
 const OVERDUE_MS = 2_000;
 const SETTLED_MS = 3_000;
-const UNCLAIMED_MS = 10_000;
 
 const sorted = (tables: Tables): RunRows[] => [...tables.runs.values()].sort((a, b) => (a.state.run < b.state.run ? -1 : 1));
 const isOpen = ({ state }: RunRows): boolean => state.finished === null;
@@ -14,31 +13,55 @@ export const headOf = ({ state, definition, priority }: RunRows): object => ({
   ...{ runId: state.run, workspace: state.workspace, definition, title: null, parent: null, priority, total: state.total },
 });
 
+/** Which queued runs may start, in order. */
+function selectRuns(tables: Tables, n: number): RunRows[] {
+  const now = tables.now();
+  const queued = sorted(tables).filter(
+    ({ state }) => state.started === null && state.finished === null && (state.notBefore === null || state.notBefore <= now),
+  );
+  return queued.slice(0, n);
+}
+
+function beginRun(rows: RunRows, { worker, claimMs, now }: { worker: string; claimMs: number; now: number }): object {
+  const { state, plan, input, created, mode } = rows;
+  state.epoch++;
+  state.lastSeq++;
+  Object.assign(state, {
+    owner: worker,
+    ownerUntil: now + claimMs,
+    segOpen: 1,
+    status: 'running',
+    started: now,
+    appliedSeq: state.lastSeq,
+  });
+  addEvent(rows, state.lastSeq, { type: 'run.started', at: now });
+  return {
+    ...headOf(rows),
+    ...{ mode, epoch: state.epoch, cursor: state.lastSeq, intent: state.intent, planHash: plan, inputSize: input?.length ?? 0 },
+    due: state.deadline !== null && state.intent === null ? Math.max(0, state.deadline - now) : null,
+    input: input === null ? null : (JSON.parse(input) as unknown),
+    startedAt: new Date(Math.max(created, now)).toISOString(),
+  };
+}
+
 export function admit(tables: Tables, [worker, n, claimMs]: readonly [string, number, number]): object[] {
   const now = tables.now();
-  const free = sorted(tables).filter(
-    ({ state }) => state.started === null && state.finished === null && (state.ownerUntil === null || state.ownerUntil < now),
-  );
-  return free.slice(0, n).map((rows) => {
-    rows.state.owner = worker;
-    rows.state.ownerUntil = now + claimMs;
-    return headOf(rows);
-  });
+  return selectRuns(tables, n).map((rows) => beginRun(rows, { worker, claimMs, now }));
 }
 
 export function holdClaims(tables: Tables, [worker, runs, ms]: readonly [string, string[], number]): object[] {
   for (const run of runs) {
     const state = tables.runs.get(run)?.state;
-    if (state?.owner === worker && state.started === null && state.finished === null) state.ownerUntil = tables.now() + ms;
+    if (state?.owner === worker && state.finished === null) state.ownerUntil = tables.now() + ms;
   }
   return [];
 }
 
-export const startedOf = (tables: Tables, [runs]: readonly [string[]]): object[] =>
+export const carriedElsewhere = (tables: Tables, [worker, runs]: readonly [string, string[]]): object[] =>
   runs
     .filter((run) => {
-      const state = tables.runs.get(run)?.state;
-      return state !== undefined && (state.started !== null || state.finished !== null);
+      const owner = tables.runs.get(run)?.state.owner ?? null;
+      return owner !== null && owner !== worker;
     })
     .map((run) => ({ run }));
 
@@ -118,12 +141,11 @@ export function openRuns(tables: Tables, [after, limit]: readonly [string, numbe
   const now = tables.now();
   return sorted(tables)
     .filter((rows) => {
-      const { run, started, owner } = rows.state;
-      if (!isOpen(rows) || run <= after) return false;
-      return started === null ? owner !== null && rows.created < now - UNCLAIMED_MS : started < now - SETTLED_MS;
+      const { run, started, ownerUntil } = rows.state;
+      return begun(rows) && run > after && (started ?? now) < now - SETTLED_MS && (ownerUntil === null || ownerUntil < now);
     })
     .slice(0, limit)
-    .map(({ state }) => ({ runId: state.run, epoch: state.epoch, restarts: state.restarts, started: state.started !== null }));
+    .map(({ state }) => ({ runId: state.run, epoch: state.epoch, restarts: state.restarts }));
 }
 
 export function claimCorrection(tables: Tables, [run, epoch, counted]: readonly [string, number, number]): object[] {

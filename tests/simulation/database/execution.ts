@@ -5,15 +5,15 @@ import { addEvent, aTask, countsAsFailed, dueMs, itemOrNull, newest, taskKey, to
 const STALE = { stale: true };
 const json = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
 
-export function loadRun(tables: Tables, run: string): object {
+export function loadRun(tables: Tables, [run, worker]: readonly [string, string]): object {
   const rows = tables.runs.get(run);
   if (!rows) return { closed: 'unknown' };
   const { state } = rows;
   if (state.finished !== null) return { closed: state.status, reason: state.reason, failure: json(state.failure) };
   const now = tables.now();
   const first = state.started === null;
+  Object.assign(state, { owner: worker, ownerUntil: null, segOpen: 0 });
   state.epoch++;
-  state.segOpen = 0;
   state.status = 'running';
   if (first) {
     state.started = now;

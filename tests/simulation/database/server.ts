@@ -81,7 +81,7 @@ const nothing = (name: string): [string, Work] => [name, () => []];
 
 /** The statements of src/db by name. */
 const WORK = new Map<string, Work>([
-  one<[string]>('load_run_v1', (tables, [run]) => execution.loadRun(tables, run)),
+  one('load_run_v2', execution.loadRun),
   one('load_owner_v1', execution.loadOwner),
   one('read_changes_v1', execution.readChanges),
   one('sweep_v1', execution.sweep),
@@ -90,7 +90,7 @@ const WORK = new Map<string, Work>([
   one('finish_slice_v1', execution.finishSlice),
   one<[string, null]>('task_rows_v1', (tables, [run]) => newest(tables.runs.get(run) ?? NO_RUN, null).map(toRow)),
   many('claims', claims),
-  many('submit_v1', submit),
+  many('submit_v2', submit),
   many('command_v1', (tables, values) => [{ seq: command(tables, values) }]),
   many('run_facts', facts),
   many<[string]>('plan_body', (tables, [hash]) => [{ body: JSON.parse(tables.plans.get(hash) ?? 'null') as unknown }]),
@@ -101,7 +101,7 @@ const WORK = new Map<string, Work>([
   many('run_standing', standing),
   many('admit', dispatch.admit),
   many('hold_claims', dispatch.holdClaims),
-  many('started_of', dispatch.startedOf),
+  many('carried_elsewhere', dispatch.carriedElsewhere),
   many('claim_cancels', dispatch.claimCancels),
   many('forget_cancel', dispatch.forgetCancel),
   many('claim_unseen', dispatch.claimUnseen),

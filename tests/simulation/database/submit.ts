@@ -7,6 +7,8 @@ type Verdict = { isNew: boolean; same: boolean; run: string | null };
 const KEY_MS = 7 * 86_400_000;
 const text = (value: unknown): string => (Buffer.isBuffer(value) ? value.toString('hex') : String(value));
 
+const word = (column: unknown, i: number): string | null => (column as Column<string> | undefined)?.[i] ?? null;
+
 /** @returns a row for each submit that is not new */
 export function submit(tables: Tables, values: readonly unknown[]): object[] {
   const [runs, workspaces, , definitions, , plans, inputs, totals, priorities, , deadlines] = values as Column<string>[];
@@ -23,6 +25,7 @@ export function submit(tables: Tables, values: readonly unknown[]): object[] {
     if (!verdict.isNew) return;
     const total = Number(totals?.[i] ?? 0);
     const deadline = deadlines?.[i] === undefined || deadlines[i] === null ? null : now + Number(deadlines[i]);
+    const after = word(values[28], i);
     const state = {
       ...{
         run,
@@ -35,7 +38,14 @@ export function submit(tables: Tables, values: readonly unknown[]): object[] {
         ownerUntil: null,
       },
       ...{ total, open: total, failed: 0, lastSeq: 1, commandSeq: 0, appliedSeq: 0, segOpen: 0, restarts: 0, cancelSent: false, deadline },
-      ...{ started: null, finished: null, failure: null, pokedSeq: 0, pokeAfter: null },
+      ...{
+        started: null,
+        finished: null,
+        failure: null,
+        pokedSeq: 0,
+        pokeAfter: null,
+        notBefore: after === null ? null : Date.parse(after),
+      },
     };
     const rows = {
       ...{
@@ -44,11 +54,12 @@ export function submit(tables: Tables, values: readonly unknown[]): object[] {
         plan: text(plans?.[i]),
         input: inputs?.[i] ?? null,
         priority: Number(priorities?.[i] ?? 0),
+        mode: word(values[24], i) ?? 'standard',
       },
       ...{ created: now, tasks: new Map(), events: [], commands: [], waits: new Map(), slices: [], output: null },
     };
     tables.runs.set(run, rows);
-    addEvent(rows, 1, { type: 'run.accepted', at: now });
+    addEvent(rows, 1, { type: 'run.accepted', data: word(values[29], i), at: now });
   });
   for (const { key, s, mine, run } of taken) {
     const verdict = verdicts[s];

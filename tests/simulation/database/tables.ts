@@ -26,6 +26,7 @@ export type RunState = {
   failure: string | null;
   pokedSeq: number;
   pokeAfter: number | null;
+  notBefore: number | null;
 };
 
 export type TaskRow = {
@@ -78,6 +79,7 @@ export type RunRows = {
   plan: string;
   input: string | null;
   priority: number;
+  mode: string;
   created: number;
   tasks: Map<string, TaskRow>;
   events: EventRow[];

@@ -40,6 +40,7 @@ function dispatch(server: Server, execution: Execution): void {
   const host = sticky ?? aHostOf(server);
   if (!host) return again(NOBODY_MS);
   execution.dispatching = false;
+  server.trace(`${execution.id} workflow task to worker ${host.owner}`);
   begin(server, execution, host);
   const { task } = execution;
   clock.after(
@@ -131,6 +132,7 @@ function activate(server: Server, execution: Execution, { cached, jobs }: { cach
   const historyLength = Math.round((execution.historyLength + task.activations.length) * server.weight);
   const info = { now: server.clock.now(), historyLength, continueAsNewSuggested: historyLength > 4_000 };
   const commands = cached.instance.activate(jobs, info);
+  server.trace(`${execution.id} ${jobs.map((job) => ('seq' in job ? `${job.type} ${job.seq}` : job.type)).join()} → ${digest(commands)}`);
   task.activations.push({ jobs, info, wanted: digest(commands) });
   task.commands.push(...commands);
   note(cached, jobs, commands);
@@ -183,7 +185,10 @@ function respond(server: Server, execution: Execution, cached: Cached): void {
   server.clock.after(
     server.latency(),
     () => {
-      if (server.down || execution.task !== task || !isRunning(execution)) return evict();
+      if (server.down || execution.task !== task || !isRunning(execution)) {
+      server.trace(`${execution.id} came too late`);
+      return evict();
+    }
       const end = task.commands.find((command) => command.type === 'end');
       if (end && execution.buffered.length > 0) {
         server.trace(`${execution.id} may not close: it has news`);
@@ -262,7 +267,17 @@ type Launch = Pick<Execution, 'id' | 'type' | 'args' | 'taskTimeoutMs'>;
 export function launch(server: Server, { id, type, args, taskTimeoutMs }: Launch): Execution {
   const execution: Execution = {
     ...{ id, type, args, taskTimeoutMs, runId: `${id}#${++server.made}`, status: 'RUNNING', terminatedBy: '' },
-    ...{ recorded: [], historyLength: 2, pending: [], buffered: [], task: null, wanted: true, dispatching: false, attempt: 1, sticky: null },
+    ...{
+      recorded: [],
+      historyLength: 2,
+      pending: [],
+      buffered: [],
+      task: null,
+      wanted: true,
+      dispatching: false,
+      attempt: 1,
+      sticky: null,
+    },
     ...{ activities: new Map(), timers: new Set() },
   };
   server.executions.set(id, execution);
