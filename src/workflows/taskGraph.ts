@@ -101,7 +101,9 @@ async function step(run: Run): Promise<void> {
     run.said = true;
     await local.markWaiting.executeWithOptions({ summary: describeWaits(state) }, [run.id, run.epoch]);
   }
-  await condition(() => signals.changed || signals.poked || (signals.cancelled && !signals.noted));
+  // What the next step would not take up must not end the wait: the workflow would turn for ever without letting go of its thread.
+  const isCancelled = () => signals.cancelled && !signals.noted && run.intent === null;
+  await condition(() => signals.changed || (signals.poked && !run.stale) || isCancelled());
 }
 
 /** Timers, waits and children are settled: they live in the database and in the reminder. Activities in flight are not. */

@@ -32,11 +32,14 @@ export function runSeeds(args: string[], seed: string | undefined): void {
   process.exit(total.failed > 0 ? 1 : 0);
 }
 
+/** With TRACE=1 every line at once, for a world that does not end. */
+const live: (line: string) => void = process.env.TRACE ? (line) => process.stdout.write(`${line}\n`) : () => undefined;
+
 type Total = Outcome & { failed: number };
 
 function runOne(seed: number, total: Total): Error | undefined {
   try {
-    const outcome = simulate(seed, () => undefined);
+    const outcome = simulate(seed, live);
     total.steps += outcome.steps;
     total.simulatedMs += outcome.simulatedMs;
     total.faults += outcome.faults;
