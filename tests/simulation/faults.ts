@@ -19,6 +19,7 @@ function kill(world: World): void {
   world.trace(`worker ${victim.owner} is killed`);
   world.clock.setStanding(victim.owner, 'dead');
   world.processes.delete(victim);
+  world.tables.locks.delete(victim.worker);
   world.temporal.hosts.delete(victim);
   world.clock.after(ms(world, 3_000), world.boot, 0);
 }
@@ -62,10 +63,12 @@ function wipe(world: World): void {
 function databaseAway(world: World): void {
   world.trace('PostgreSQL is away');
   world.databaseDown = true;
+  world.tables.locks.clear();
   world.clock.after(
     ms(world, 3_000),
     () => {
       world.databaseDown = false;
+      world.tables.servingSince = world.clock.now();
     },
     0,
   );

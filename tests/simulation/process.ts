@@ -12,7 +12,9 @@ import { IDENTITY_PREFIX } from '../../src/temporal/names.ts';
 import { createAborts } from '../../src/worker/aborts.ts';
 import { CLAIM_MS } from '../../src/worker/admission.ts';
 import { createDispatcher, createPoke } from '../../src/worker/dispatcher.ts';
+import { startHealth } from '../../src/worker/health.ts';
 import { createReconciler } from '../../src/worker/reconciler.ts';
+import { createTakeover } from '../../src/worker/takeover.ts';
 import { createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
 import { randomUUIDv7 } from './substitutes/chance.ts';
 import type { Activities, Host } from './temporal/execution.ts';
@@ -22,6 +24,10 @@ export type ProcessDeps = {
   send: (statement: Statement) => Promise<object[]>;
   executions: Executions;
   executors: Executors;
+  /** Effects at once. */
+  maxEffects: number;
+  /** Whether its session lives. */
+  held: () => boolean;
   random: () => number;
   trace: (what: string) => void;
   /** Something the reconciler repaired. */
@@ -29,6 +35,7 @@ export type ProcessDeps = {
 };
 
 export type Process = Host & {
+  worker: string;
   /** A notice of PostgreSQL arrives. */
   notice: (channel: string, payload: string) => void;
 };
@@ -85,7 +92,7 @@ export function createProcess(deps: ProcessDeps): Process {
     { max: MAX_STARTS, claimMs: CLAIM_MS },
   );
   const engine = createEngine({
-    ...{ worker, db, journal, aborts, log, executors: deps.executors, random: deps.random },
+    ...{ worker, db, journal, aborts, log, executors: deps.executors, random: deps.random, maxEffects: deps.maxEffects },
     objects: { put: () => Promise.reject(new Error('no object is that large')), get: () => Promise.reject(new Error('no such object')) },
     poke: createPoke({ db, executions }),
     requestCancel: executions.cancel,
@@ -97,16 +104,28 @@ export function createProcess(deps: ProcessDeps): Process {
     solo: (kind, input, execution) =>
       deps.executors[kind]?.(input, { ...execution, signal: new AbortController().signal }) ?? Promise.reject(new Problem('engine_fault')),
   });
-  const temporal = { temporalUp: () => true, onTemporal: () => undefined };
+  const temporal = { temporalUp: deps.held, onTemporal: () => undefined };
   const shared = { db, executions, metrics: metricsOf(deps.corrected), log, clock, worker, ...temporal };
-  const dispatcher = createDispatcher({ ...shared, unfinished, carry: engine.carry });
-  kick = dispatcher.kick;
-  createReconciler({ ...shared, forceCancel: (runId, reason) => cancelFor(runId, reason, true), kick });
+  const takeover = createTakeover({
+    ...{ ...shared, unfinished, held: deps.held },
+    onDone: () => {
+      kick();
+    },
+  });
+  const room = (): number => (takeover.pending() ? 0 : unfinished.room());
+  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, carry: engine.carry });
+  kick = () => {
+    takeover.kick();
+    dispatcher.kick();
+  };
+  const reconciler = createReconciler({ ...shared, forceCancel: (runId, reason) => cancelFor(runId, reason, true), kick });
+  startHealth({ ...shared, reconciler, unfinished }, { id: worker, name: worker, version: '0' });
   const look = (runs?: readonly string[]): void => void aborts.look(runs).catch(() => undefined);
   setInterval(look, LOOK_MS);
   kick();
   return {
     owner: deps.owner,
+    worker,
     identity: `${IDENTITY_PREFIX}${deps.owner}`,
     activities: engine.activities as unknown as Activities,
     cache: new Map(),

@@ -35,6 +35,8 @@ export function createWatch(tables: Tables): Watch {
   return {
     after: (statement, answer) => {
       if (statement.name === 'admit') checkAdmission(shadowOf, answer as { runId: string; epoch: number }[]);
+      else if (statement.name === 'reclaim_runs')
+        for (const row of answer as { runId: string; epoch: number }[]) noteEpoch(shadowOf(row.runId), [{ answer: row }]);
       else if (statement.name === 'load_run_v2') noteEpoch(shadowOf(String(statement.values[0])), answer);
       else if (statement.name === 'claims') noteClaims(tables, shadowOf(String(statement.values[0])), { statement, answer });
       else if (statement.name === 'journal_commit_v1') checkCommit(shadowOf, statement, answer as CommitAnswer[]);

@@ -1,5 +1,6 @@
 import { createClock, type Clock } from './clock.ts';
 import { execute } from './database/server.ts';
+import { openSession } from './database/workers.ts';
 import { createTables, type Tables } from './database/tables.ts';
 import { aRandom } from '../support/aGraph.ts';
 import type { Statement } from '../../src/db/database.ts';
@@ -49,6 +50,7 @@ export type World = {
 
 const OUTSIDE = 0;
 const AWAY_MS = 120;
+const SESSION_MS = 300;
 
 /** Seeds a world: the same seed gives the same one, step by step. */
 export function createWorld(seed: number, trace: (line: string) => void): World {
@@ -141,13 +143,16 @@ function carryOut(world: World, statement: Statement, owner: number): object[] {
   if (name === 'notify_run') spread(world, 'run', String(values[0]));
   world.interject(statement);
   const rows = execute(world.tables, statement, () => world.random() < world.odds.lock);
-  if (rows.length > 0 ? !/duty|plan|facts|sweep_leases|sweep_workers|partitions/.test(name) : !QUIET.has(name) && name !== "hold_duty") world.trace(`${owner} ${name} ${brief(values)} → ${brief(rows)}`);
+  if (rows.length > 0 ? !/duty|plan|facts|sweep_leases|sweep_workers|partitions/.test(name) : !QUIET.has(name) && name !== 'hold_duty')
+    world.trace(`${owner} ${name} ${brief(values)} → ${brief(rows)}`);
   world.watch.after(statement, rows);
   return rows;
 }
 
 const QUIET = new Set([
   'claim_cancels',
+  'gone_workers',
+  'report_worker',
   'claim_overdue',
   'claim_slices',
   'sweep_leases',
@@ -177,16 +182,19 @@ function spread(world: World, channel: string, payload: string): void {
 
 /** A new worker process. */
 function boot(world: World): void {
-  const { clock, temporal } = world;
+  const { clock, temporal, tables } = world;
   const owner = ++world.made;
   world.trace(`worker ${owner} starts`);
   clock.as(owner, () => {
     const send = connect(world);
-    const process = createProcess({
+    let process: Process | undefined = undefined;
+    process = createProcess({
       owner,
       send: (statement) => send(statement, false),
       executions: createExecutions(temporal, { owner, identity: `tiu-${owner}`, lost: () => world.random() < world.odds.lostCall }),
       executors: world.outside.executors,
+      maxEffects: world.random() < 0.3 ? 1 : 50,
+      held: () => process !== undefined && tables.locks.has(process.worker),
       random: world.random,
       trace: world.trace,
       corrected: (reason) => {
@@ -195,7 +203,18 @@ function boot(world: World): void {
     });
     world.processes.add(process);
     temporal.hosts.add(process);
+    keepSession(world, process);
   });
+}
+
+/** Opens the session of a process, and again whenever it is lost. */
+function keepSession(world: World, process: Process): void {
+  const { clock, tables } = world;
+  const look = (): void => {
+    if (!world.databaseDown && !tables.locks.has(process.worker)) openSession(tables, process.worker);
+    clock.after(world.random() * SESSION_MS, look, process.owner);
+  };
+  clock.after(world.latency(), look, process.owner);
 }
 
 /** An execution that has ended says what the rows say. */

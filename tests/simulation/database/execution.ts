@@ -120,7 +120,7 @@ function settleWait(rows: RunRows, wait: RunRows['waits'] extends Map<string, in
 const byDue = (a: { until: number | null; task: number; item: number; kind: string }, b: typeof a): number =>
   (a.until ?? -1) - (b.until ?? -1) || a.task - b.task || a.item - b.item || (a.kind < b.kind ? -1 : 1);
 
-export function readChanges(tables: Tables, [run, epoch, since]: readonly [string, number, number]): object {
+export function readChanges(tables: Tables, [run, epoch, since, asked]: readonly [string, number, number, number[]]): object {
   const rows = tables.runs.get(run);
   if (rows?.state.epoch !== epoch || rows.state.finished !== null) return STALE;
   const { state } = rows;
@@ -135,7 +135,12 @@ export function readChanges(tables: Tables, [run, epoch, since]: readonly [strin
   if (state.lastSeq > before) state.status = 'running';
   const waited = new Set([...rows.waits.values()].map((wait) => taskKey(wait.task, wait.item, wait.generation)));
   const news = [...rows.tasks.values()].filter(
-    (row) => row.item === -1 && row.seq > since && (row.status === 'pending' || waited.has(taskKey(row.task, -1, row.generation))),
+    (row) =>
+      row.item === -1 &&
+      row.seq > since &&
+      (row.status === 'pending' ||
+        waited.has(taskKey(row.task, -1, row.generation)) ||
+        (row.finished !== null && asked.includes(row.task))),
   );
   return { cursor: state.lastSeq, intent: state.intent, due: dueMs(rows, now), rows: news.map((row) => toRow(row).slice(0, 5)) };
 }

@@ -3,6 +3,7 @@ import * as dispatch from './dispatch.ts';
 import * as execution from './execution.ts';
 import { journalCommit } from './journalCommit.ts';
 import { command, submit } from './submit.ts';
+import * as workers from './workers.ts';
 import { newest, taskKey, toRow, type Tables, type TaskRow } from './tables.ts';
 
 type Values = readonly unknown[];
@@ -83,14 +84,14 @@ const nothing = (name: string): [string, Work] => [name, () => []];
 const WORK = new Map<string, Work>([
   one('load_run_v2', execution.loadRun),
   one('load_owner_v1', execution.loadOwner),
-  one('read_changes_v1', execution.readChanges),
+  one('read_changes_v2', execution.readChanges),
   one('sweep_v1', execution.sweep),
   one('mark_waiting_v1', execution.markWaiting),
   one('load_slice_v1', execution.loadSlice),
   one('finish_slice_v1', execution.finishSlice),
   one<[string, null]>('task_rows_v1', (tables, [run]) => newest(tables.runs.get(run) ?? NO_RUN, null).map(toRow)),
   many('claims', claims),
-  many('submit_v2', submit),
+  many('submit_v2', (tables, values) => [...submit(tables, values), { i: null, at: new Date(0).toISOString() }]),
   many('command_v1', (tables, values) => [{ seq: command(tables, values) }]),
   many('run_facts', facts),
   many<[string]>('plan_body', (tables, [hash]) => [{ body: JSON.parse(tables.plans.get(hash) ?? 'null') as unknown }]),
@@ -118,9 +119,15 @@ const WORK = new Map<string, Work>([
     const rows = tables.runs.get(run);
     return rows?.state.finished === null ? [dispatch.headOf(rows)] : [];
   }),
+  many('report_worker', workers.report),
+  many('gone_workers', workers.goneWorkers),
+  many('reclaim_runs', workers.reclaimRuns),
+  many('adopt_runs', workers.adoptRuns),
+  many('release_worker', workers.releaseWorker),
+  many('forget_worker', workers.forgetWorker),
   many('hold_duty', dispatch.holdDuty),
   many('release_duty', dispatch.releaseDuty),
-  ...['make_partitions', 'sweep_leases', 'sweep_workers', 'notify_run', 'report_worker', 'remove_worker'].map(nothing),
+  ...['make_partitions', 'sweep_leases', 'sweep_workers', 'notify_run'].map(nothing),
 ]);
 
 const NO_RUN = { tasks: new Map() } as unknown as Parameters<typeof newest>[0];

@@ -95,9 +95,23 @@ export type Tables = {
   plans: Map<string, string>;
   keys: Map<string, { hash: string; run: string; expires: number }>;
   duties: Map<string, { holder: string; expires: number }>;
+  workers: Map<string, { session: number | null; seen: number }>;
+  /** Workers whose session lives. */
+  locks: Set<string>;
+  /** When the server began to accept sessions. */
+  servingSince: number;
 };
 
-export const createTables = (now: () => number): Tables => ({ now, runs: new Map(), plans: new Map(), keys: new Map(), duties: new Map() });
+export const createTables = (now: () => number): Tables => ({
+  now,
+  runs: new Map(),
+  plans: new Map(),
+  keys: new Map(),
+  duties: new Map(),
+  workers: new Map(),
+  locks: new Set(),
+  servingSince: 0,
+});
 
 export const taskKey = (task: number, item: number, generation: number): string => `${task}/${item}/${generation}`;
 

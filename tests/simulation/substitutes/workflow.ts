@@ -130,6 +130,7 @@ type Signal = { name: string };
 export const defineSignal = (name: string): Signal => ({ name });
 export const setHandler = (signal: Signal, handler: () => void): void => void state().handlers.set(signal.name, handler);
 export const setCurrentDetails = (): void => undefined;
+export const patched = (): boolean => true;
 export const workflowInfo = (): Info => state().info;
 export const makeContinueAsNewFunc =
   (options: { workflowTaskTimeout?: string } = {}) =>

@@ -84,6 +84,12 @@ export function createExecutions(server: Server, options: { owner: number; ident
   });
   return {
     start: (run) => call(() => void begin(server, startOf(run, FIRST_MS))),
+    restart: (run) =>
+      call(() => {
+        const known = server.executions.get(runWorkflowId(run.runId));
+        if (known) terminate(server, known, options.identity);
+        launch(server, startOf(run, FIRST_MS));
+      }),
     poke: (run) =>
       call(() => {
         signal(server, begin(server, startOf(run, PATIENT_MS)), 'poke');

@@ -186,9 +186,9 @@ function respond(server: Server, execution: Execution, cached: Cached): void {
     server.latency(),
     () => {
       if (server.down || execution.task !== task || !isRunning(execution)) {
-      server.trace(`${execution.id} came too late`);
-      return evict();
-    }
+        server.trace(`${execution.id} came too late`);
+        return evict();
+      }
       const end = task.commands.find((command) => command.type === 'end');
       if (end && execution.buffered.length > 0) {
         server.trace(`${execution.id} may not close: it has news`);
