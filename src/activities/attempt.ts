@@ -13,11 +13,11 @@ export type Attempted =
   | { status: 'skipped' }
   | { status: 'failed' | 'timed_out' | 'cancelled'; failure: Failure; retryable: boolean; retryAfterMs?: number };
 
-type AttemptDeps = Pick<ActivityDeps, 'executors' | 'solo' | 'log'>;
+type AttemptDeps = Pick<ActivityDeps, 'executors' | 'solo' | 'log' | 'objects'>;
 
 /** Errors of what the product itself stands on are not the task's: they end the activity, which Temporal repeats. */
 export function isInfrastructure(error: unknown): boolean {
-  if (error instanceof Problem) return error.code === 'unavailable';
+  if (error instanceof Problem) return error.code === 'unavailable' || error.code === 'storage_full';
   const code = (error as { code?: unknown }).code;
   return typeof code === 'string' && (/^(08|53|57)[0-9A-Z]{3}$/.test(code) || /^E(CONN|PIPE|AI_AGAIN|NOSPC|MFILE|IO$)/.test(code));
 }
@@ -42,7 +42,7 @@ export async function attempt(
     const input = evaluateFields(task, bindings);
     const output =
       given.alone && deps.executors[task.kind] ? await deps.solo(task.kind, input, execution) : await run(deps, task, { input, execution });
-    checkOutput(task, output);
+    await checkOutput(deps, task, { output, workspace: execution.workspace });
     return { status: 'completed', output };
   } catch (error) {
     return failed(deps, task, { error, execution });

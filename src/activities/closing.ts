@@ -12,7 +12,7 @@ type Closing = Omit<Extract<JournalRecord, { type: 'close' }>, 'segment' | 'run'
 
 /** The proposal to end a run whose tasks have all settled: its status, its output or why it failed. */
 export async function closingRecord(
-  deps: Pick<ActivityDeps, 'db' | 'objects'>,
+  deps: Pick<ActivityDeps, 'db' | 'objects' | 'maxOutput'>,
   view: { context: RunContext; state: GraphState; outputs: Outputs },
   intent: Intent | null,
 ): Promise<Closing> {
@@ -27,17 +27,16 @@ export async function closingRecord(
   }
 }
 
-async function outputOf(deps: Pick<ActivityDeps, 'objects'>, view: { context: RunContext; outputs: Outputs }) {
+async function outputOf(deps: Pick<ActivityDeps, 'objects' | 'maxOutput'>, view: { context: RunContext; outputs: Outputs }) {
   const { facts, compiled } = view.context;
   const template = compiled.output();
   if (!template || !compiled.plan.output) return {};
-  const { reads } = compiled.plan.output;
   const bindings = {
     input: facts.input,
     run: { id: facts.run, status: 'completed', startedAt: facts.startedAt },
-    tasks: await view.outputs.bindings(reads, template.whole ? [] : reads),
+    tasks: await view.outputs.bindings({ ...template, reads: compiled.plan.output.reads }),
   };
-  return storeOutput(deps.objects, facts.workspace, template.evaluate(bindings));
+  return storeOutput(deps, facts.workspace, template.compiled.evaluate(bindings));
 }
 
 /** Names the first task that made the run fail, and its code. */
@@ -50,7 +49,7 @@ async function failureOf(
   if (task === undefined) return { code: 'state_conflict', message: 'the run failed' };
   const name = state.graph.names[task] ?? '';
   const status = statusOf(state.outcome[task] ?? 0);
-  const bound = await view.outputs.bindings([task], []);
+  const bound = await view.outputs.bindings({ reads: [task], computed: [], passed: [] });
   const error = (bound[name] as { error?: { code?: string; message?: string } | null } | undefined)?.error;
   if (error?.code) return { code: error.code, message: `task ${name} ${status}: ${error.message ?? ''}`, data: { task: name } };
   const [row] = await readOutputs(deps.db, { run: context.facts.run, tasks: [task], items: false });

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Database } from '../db/database.ts';
 import type { Journal } from '../db/journal.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
@@ -6,8 +7,9 @@ import type { Executors, Execution } from './kinds/executor.ts';
 
 /** Content-addressed store of what is too large for a row. */
 export type Objects = {
-  put: (workspace: string, bytes: Buffer) => Promise<{ sha256: string; size: number }>;
+  put: (workspace: string, bytes: Buffer | Readable) => Promise<{ sha256: string; size: number }>;
   get: (workspace: string, sha256: string) => Promise<Buffer>;
+  open: (workspace: string, sha256: string) => Promise<Readable & { size: number }>;
 };
 
 /** Tells attempts at work in this process that their run stops. */
@@ -20,6 +22,8 @@ export type ActivityDeps = {
   journal: Journal;
   objects: Objects;
   executors: Executors;
+  /** Bytes of JSON that one task or run may give. */
+  maxOutput: number;
   aborts: Aborts;
   /** Signals the run to look into PostgreSQL; starts it again if its execution is lost. */
   poke: (runId: string) => Promise<void>;

@@ -2,7 +2,8 @@ import type { Bindings } from '../domain/expression/expression.ts';
 import { matchesSchema } from '../domain/definition/jsonSchema.schema.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { Problem } from '../domain/problem.ts';
-import type { Outputs } from './outputs.ts';
+import type { ActivityDeps } from './deps.ts';
+import { readWhole, type Outputs } from './outputs.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
 
 /** The names that a task's expressions may use, with the outputs of the tasks they name read. */
@@ -11,7 +12,7 @@ export async function bindingsOf(context: RunContext, task: CompiledTask, output
   return {
     input: facts.input,
     run: { id: facts.run, status: 'running', startedAt: facts.startedAt },
-    tasks: await outputs.bindings(task.reads, task.computed),
+    tasks: await outputs.bindings(task),
   };
 }
 
@@ -40,10 +41,14 @@ export function evaluateFields(task: CompiledTask, bindings: Bindings): JsonObje
   return input;
 }
 
-/** @throws Problem invalid_task_output */
-export function checkOutput(task: CompiledTask, output: Json): void {
+/** @throws Problem invalid_task_output, or output_too_large if what has to be checked is stored and too large to be read */
+export async function checkOutput(
+  deps: Pick<ActivityDeps, 'objects'>,
+  task: CompiledTask,
+  given: { output: Json; workspace: string },
+): Promise<void> {
   if (task.outputSchema === undefined) return;
-  const [first] = matchesSchema(task.outputSchema, output);
+  const [first] = matchesSchema(task.outputSchema, await readWhole(deps.objects, given.workspace, given.output));
   if (first) throw new Problem('invalid_task_output', { detail: `output${first.pointer}: ${first.message}` });
 }
 

@@ -1,5 +1,6 @@
 import { durationMs } from '../domain/definition/duration.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
+import type { Json } from '../domain/json.ts';
 import { statusOf, type TaskStatus } from '../domain/plan/outcome.ts';
 import { EFFECT } from '../domain/plan/plan.ts';
 import { RUN, UNDECIDED, verdict } from '../domain/plan/state.ts';
@@ -10,6 +11,7 @@ import { bindingsOf, evaluateFields, itemsOf, tolerated } from './evaluate.ts';
 import { runItems, type Mark } from './items.ts';
 import { errorOf, mapView, storeOutput, type TaskView } from './outputs.ts';
 import type { CompiledTask } from './plans.ts';
+import { encode, sizeOf } from './storedValue.ts';
 import { commit, dueIn, halted, settle, type Segment } from './segment.ts';
 
 /** A map with more items, or of effects, goes to executions of its own of this many items each. */
@@ -89,7 +91,7 @@ async function executeOnce(segment: Segment, task: CompiledTask, bindings: Bindi
 
 async function settleAttempt(segment: Segment, key: Key, result: Attempted): Promise<void> {
   if (result.status === 'completed') {
-    const stored = await storeOutput(segment.deps.objects, segment.context.facts.workspace, result.output);
+    const stored = await storeOutput(segment.deps, segment.context.facts.workspace, result.output);
     const branch = result.branch === undefined ? {} : { branch: result.branch };
     void settle(
       segment,
@@ -147,11 +149,11 @@ async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindin
   const status = failure ? 'failed' : 'completed';
   const mark: Mark = { ...key, status, ...(failure && { failure: JSON.stringify(failure) }) };
   const views = done.resumed ? await segment.outputs.items(task.index) : done.views;
-  const size = views.reduce((sum, view) => sum + sizeOf(view.output), 0);
+  const size = views.reduce((sum, view) => sum + bytesOf(view.output), 0);
   void settle(segment, mark, { ...viewOf(status, failure), size, ...mapView(views) });
 }
 
-const sizeOf = (output: unknown): number => (output === null ? 0 : JSON.stringify(output).length);
+const bytesOf = (output: Json): number => (output === null ? 0 : sizeOf(encode(output)));
 
 function openSlices(segment: Segment, task: CompiledTask, items: number): void {
   const slices = Array.from({ length: Math.ceil(items / SLICE_ITEMS) }, (_, k): [number, number] => [

@@ -93,7 +93,7 @@ async function runItem(work: ItemWork, position: number, before: { status: TaskS
   };
   const bindings = withItem(work.bindings, task, { item: work.values[position] ?? null, index: position });
   const result = await attempt(deps, task, { bindings, execution, alone: lost && before.attempt >= 2 });
-  const stored = result.status === 'completed' ? await storeOutput(deps.objects, workspace, result.output) : {};
+  const stored = result.status === 'completed' ? await storeOutput(deps, workspace, result.output) : {};
   const committed = work.commit({
     type: 'task',
     ...key,

@@ -24,12 +24,14 @@ export type CompiledTask = PlanTask & {
   itemCondition?: Compiled;
   /** Tasks whose outputs its expressions compute with, beyond passing them on whole. */
   computed: number[];
+  /** Of the outputs that it passes on, the places it names. */
+  passed: Passed[];
 };
 
 type CompiledPlan = {
   plan: Plan;
   task: (index: number) => CompiledTask;
-  output: () => Compiled | undefined;
+  output: () => { compiled: Compiled; passed: Passed[]; computed: number[] } | undefined;
   index: Map<string, number>;
   /** Tasks with a dependant that whoever settles them may run at once. */
   releases: ReadonlySet<number>;
@@ -77,14 +79,24 @@ function compileItems(task: PlanTask, scope: Scope): { [name: string]: Compiled 
   return { '': must(compileTemplate(items ?? null, scope)) };
 }
 
-function computedReads(all: readonly (Compiled | undefined)[], index: Map<string, number>): number[] {
-  const reads = new Set<number>();
-  for (const { task } of all.flatMap((compiled) => (compiled && !compiled.whole ? compiled.references : []))) {
-    const position = task === undefined ? undefined : index.get(task);
-    if (position !== undefined) reads.add(position);
-  }
-  return [...reads];
+/** Where in the output of which task. */
+type Passed = { task: number; path: readonly string[] };
+
+/** The outputs that expressions name; status and error are read without them. */
+function placesIn(all: readonly (Compiled | undefined)[], index: Map<string, number>): Passed[] {
+  return all.flatMap((compiled) =>
+    (compiled?.references ?? []).flatMap(({ task, field, path }) => {
+      const position = task === undefined ? undefined : index.get(task);
+      return position === undefined || field === 'status' || field === 'error' ? [] : [{ task: position, path }];
+    }),
+  );
 }
+
+/** Items are looked into to be told apart. */
+const passesOn = (compiled: Compiled | undefined): boolean =>
+  compiled?.plain === true && compiled.references.every(({ field }) => field !== 'items');
+
+const tasksOf = (places: readonly Passed[]): number[] => [...new Set(places.map(({ task }) => task))];
 
 function compileTask(plan: Plan, position: number, index: Map<string, number>): CompiledTask {
   const task = plan.tasks[position];
@@ -99,13 +111,15 @@ function compileTask(plan: Plan, position: number, index: Map<string, number>): 
   const cases = task.kind === 'switch' ? compileCases(task, inner) : undefined;
   const items = task.map ? compileItems(task, scope) : undefined;
   const itemCondition = task.map?.if === undefined ? undefined : must(compileCondition(task.map.if, inner));
-  const all = [
+  const passes = ({ field, compiled }: CompiledField) => field.byReference === true && passesOn(compiled);
+  const computing = [
     condition,
     itemCondition,
-    ...fields.map((f) => f.compiled),
+    ...fields.filter((f) => !passes(f)).map((f) => f.compiled),
     ...(cases ?? []).map((c) => c.condition),
     ...Object.values(items ?? {}),
   ];
+  const passing = fields.filter(passes).map((f) => f.compiled);
   return {
     ...task,
     index: position,
@@ -113,7 +127,8 @@ function compileTask(plan: Plan, position: number, index: Map<string, number>): 
     fields: fields.map((f) =>
       f.compiled && isConstant(f.compiled) && f.field.form === 'template' ? { ...f, value: f.compiled.evaluate({}) } : f,
     ),
-    computed: computedReads(all, index),
+    computed: tasksOf(placesIn(computing, index)),
+    passed: placesIn(passing, index),
     ...(condition && { condition }),
     ...(cases && { cases }),
     ...(items && { items }),
@@ -121,10 +136,16 @@ function compileTask(plan: Plan, position: number, index: Map<string, number>): 
   };
 }
 
+function compileOutput(value: Json, plan: Plan, index: Map<string, number>) {
+  const compiled = must(compileTemplate(value, { names: ['input', 'tasks', 'run'], tasks: new Set(plan.graph.names) }));
+  const places = placesIn([compiled], index);
+  return passesOn(compiled) ? { compiled, passed: places, computed: [] } : { compiled, passed: [], computed: tasksOf(places) };
+}
+
 function compilePlan(plan: Plan): CompiledPlan {
   const tasks = new Map<number, CompiledTask>();
   const index = new Map(plan.graph.names.map((name, i) => [name, i]));
-  let output: Compiled | undefined;
+  let output: ReturnType<CompiledPlan['output']>;
   const releases = new Set(
     plan.graph.deps.flatMap((edges, task) => (plan.graph.classes[task] === EFFECT ? [] : edges.map(([dependency]) => dependency))),
   );
@@ -143,8 +164,7 @@ function compilePlan(plan: Plan): CompiledPlan {
       return task;
     },
     output: () => {
-      if (plan.output)
-        output ??= must(compileTemplate(plan.output.value, { names: ['input', 'tasks', 'run'], tasks: new Set(plan.graph.names) }));
+      if (plan.output && !output) output = compileOutput(plan.output.value, plan, index);
       return output;
     },
   };

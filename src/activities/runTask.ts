@@ -7,7 +7,7 @@ import type { Bindings } from '../domain/expression/expression.ts';
 import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
 import type { Intent } from '../domain/plan/state.ts';
 import { Problem } from '../domain/problem.ts';
-import { attempt, effectKey, type Attempted } from './attempt.ts';
+import { attempt, effectKey, isInfrastructure, type Attempted } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 import type { Gate } from './gate.ts';
 import { bindingsOf, itemsOf, withItem } from './evaluate.ts';
@@ -107,7 +107,7 @@ async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
     const bindings = await bindingsFor(deps, context, { task, item: request.item });
     return await attempt(deps, task, { bindings, execution, alone: claim.losses >= 2 });
   } catch (error) {
-    if (!(error instanceof Problem) || error.code === 'unavailable') throw error;
+    if (!(error instanceof Problem) || isInfrastructure(error)) throw error;
     return { status: 'failed', failure: error.toFailure(), retryable: false };
   } finally {
     unlisten();
@@ -172,7 +172,7 @@ async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
     await push(deps, work, { status: 'retrying', nextMs: delayMs, failure: JSON.stringify(result.failure) });
     throw later('task_retry', delayMs);
   }
-  const stored = result.status === 'completed' ? await storeOutput(deps.objects, work.context.facts.workspace, result.output) : {};
+  const stored = result.status === 'completed' ? await storeOutput(deps, work.context.facts.workspace, result.output) : {};
   const failure = 'failure' in result ? { failure: JSON.stringify(result.failure) } : {};
   const committed = await push(deps, work, { status: result.status, ...stored, ...failure });
   if (!committed) return { stale: true };

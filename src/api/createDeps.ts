@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { claimObject } from '../db/artifacts.ts';
 import { createCommands } from '../db/commands.ts';
 import { openDatabase } from '../db/database.ts';
 import { createPlans } from '../db/repositories/plans.ts';
@@ -36,7 +37,11 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     db,
     plans,
     definitions: createDefinitions(),
-    objects: createObjectStore({ root: config.TIU_OBJECTS, maxBytes: config.TIU_MAX_UPLOAD }),
+    objects: createObjectStore({
+      root: config.TIU_OBJECTS,
+      maxBytes: config.TIU_MAX_UPLOAD,
+      claim: (workspace, object) => claimObject(db, workspace, object),
+    }),
     submitRun: submits.submitRun,
     pressure,
     command: commands.command,

@@ -32,6 +32,7 @@ export const PROBLEMS = {
   rate_limited: { status: 429, title: 'Too many requests', retryable: true },
   headers_too_large: { status: 431, title: 'The request header is too large', retryable: false },
   internal: { status: 500, title: 'Internal error', retryable: true },
+  storage_full: { status: 507, title: 'The object store is full', retryable: true },
   unavailable: { status: 503, title: 'Temporarily unavailable', retryable: true },
   overloaded: { status: 503, title: 'More requests than can be taken on', retryable: true },
   // expressions
@@ -39,7 +40,7 @@ export const PROBLEMS = {
   expression_failed: { status: 422, title: 'The expression failed', retryable: false },
   expression_too_costly: { status: 422, title: 'The expression exceeded its step budget', retryable: false },
   number_out_of_range: { status: 422, title: 'An integer beyond 2^53 would be rounded', retryable: false },
-  output_too_large: { status: 422, title: 'An expression may not read this much task output', retryable: false },
+  output_too_large: { status: 422, title: 'The task output is too large for this', retryable: false },
   // tasks
   assertion_failed: { status: 422, title: 'The assertion does not hold', retryable: false },
   invalid_task_input: { status: 422, title: 'The input of the task does not match its kind', retryable: false },

@@ -32,11 +32,22 @@ const schema = z.object({
     'Mean delay of the event loop of an API process, ms, above which requests are refused with 503',
   ),
   TIU_HTTP_ALLOW: z.string().default('').describe('Private addresses that http tasks may call, as CIDR list or host:port list'),
-  TIU_HTTP_MAX_BODY: size(8 * 2 ** 20),
+  TIU_HTTP_MAX_BODY: size(100 * 2 ** 20).describe('Body of one answer to an http task'),
+  TIU_MAX_OUTPUT: size(100 * 2 ** 20).describe('Output of one task or run, as JSON'),
   TIU_MAX_UNFINISHED_STARTS: size(16).describe('Runs a worker has started whose first workflow task has not ended'),
   TIU_MAX_EFFECTS: size(200).describe('Effects at work at once in a worker; more wait for a place'),
   TIU_WORKFLOW_TASK_TIMEOUT: size(2_000).describe('Of first starts: how soon a killed worker is noticed'),
   TIU_MAX_CACHED_WORKFLOWS: size(500),
+  TIU_RETENTION_DAYS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(36_500)
+    .default(30)
+    .describe('Days that closed runs are kept, unless their workspace states others; 0 = for ever'),
+  TIU_AUDIT_DAYS: z.coerce.number().int().min(0).max(36_500).default(365).describe('Days that audit rows are kept; 0 = for ever'),
+  TIU_OBJECTS_GRACE: size(7 * 86_400_000).describe('How long an uploaded artifact or object that nothing refers to is kept'),
+  TIU_SYSTEM: z.stringbool().default(true).describe('Whether this worker starts the runs of the system definitions when they are due'),
   TIU_SHUTDOWN_GRACE: size(8_000),
 });
 

@@ -1,5 +1,7 @@
 import { json } from 'node:stream/consumers';
+import { revive } from '../activities/storedValue.ts';
 import { openPool } from '../db/pool.ts';
+import type { JsonObject } from '../domain/json.ts';
 import { Problem } from '../domain/problem.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { readConfig } from '../runtime/config.ts';
@@ -14,7 +16,7 @@ async function answer(request: AloneRequest): Promise<AloneAnswer> {
   try {
     const executor = opened.executors[request.kind];
     if (!executor) throw new Problem('engine_fault', { detail: `no executor for ${request.kind}` });
-    return { output: await executor(request.input, { ...request.execution, signal: new AbortController().signal }) };
+    return { output: await executor(revive(request.input) as JsonObject, { ...request.execution, signal: new AbortController().signal }) };
   } catch (error) {
     const problem = error instanceof Problem ? error : new Problem('internal', { cause: error });
     return { failure: problem.toFailure(), ...(problem.retryAfterMs === undefined ? {} : { retryAfterMs: problem.retryAfterMs }) };

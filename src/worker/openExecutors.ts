@@ -1,6 +1,6 @@
 import { createExecutors } from '../activities/kinds/executors.ts';
 import type { Executors } from '../activities/kinds/executor.ts';
-import { recordArtifact } from '../db/artifacts.ts';
+import { claimObject, recordArtifact } from '../db/artifacts.ts';
 import type { Database } from '../db/database.ts';
 import { createArchives } from '../providers/archive/archives.ts';
 import { createHttpClient } from '../providers/http/httpClient.ts';
@@ -9,15 +9,26 @@ import { createSyntax } from '../providers/syntax/syntax.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Config } from '../runtime/config.ts';
 
-export type OpenedExecutors = { executors: Executors; objects: ObjectStore; close: () => Promise<void> };
+export type OpenedExecutors = { executors: Executors; objects: ObjectStore; maxOutput: number; close: () => Promise<void> };
 
 /** Executors of all kinds with the providers they stand on: for the worker, and for a task that runs alone. */
-export function openExecutors(deps: { db: Pick<Database, 'rows'>; config: Config; clock: Clock }): OpenedExecutors {
+export function openExecutors(deps: { db: Database; config: Config; clock: Clock }): OpenedExecutors {
   const { config } = deps;
-  const objects = createObjectStore({ root: config.TIU_OBJECTS, maxBytes: config.TIU_MAX_UPLOAD });
+  const objects = createObjectStore({
+    root: config.TIU_OBJECTS,
+    maxBytes: Math.max(config.TIU_MAX_UPLOAD, config.TIU_MAX_OUTPUT),
+    claim: (workspace, object) => claimObject(deps.db, workspace, object),
+  });
   const syntax = createSyntax();
   const http = createHttpClient({ allow: config.TIU_HTTP_ALLOW, maxBodyBytes: config.TIU_HTTP_MAX_BODY });
   const executors = createExecutors({
+    db: deps.db,
+    keep: {
+      runDays: config.TIU_RETENTION_DAYS,
+      auditDays: config.TIU_AUDIT_DAYS,
+      objectsMs: config.TIU_OBJECTS_GRACE,
+      markedMs: Math.min(60_000, config.TIU_OBJECTS_GRACE),
+    },
     objects,
     syntax,
     http,
@@ -28,6 +39,7 @@ export function openExecutors(deps: { db: Pick<Database, 'rows'>; config: Config
   return {
     executors,
     objects,
+    maxOutput: config.TIU_MAX_OUTPUT,
     close: async () => {
       await Promise.all([syntax.close(), http.close()]);
     },

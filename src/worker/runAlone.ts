@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { Execution } from '../activities/kinds/executor.ts';
+import { revive } from '../activities/storedValue.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { Problem, PROBLEMS, type Failure, type ProblemCode } from '../domain/problem.ts';
 
@@ -47,7 +48,7 @@ function readAnswer(answer: string): Json {
   } catch {
     throw new Problem('task_crashed_worker');
   }
-  if ('output' in read) return read.output;
+  if ('output' in read) return revive(read.output);
   const { code, message, data } = read.failure;
   const known = code in PROBLEMS ? (code as ProblemCode) : 'internal';
   throw new Problem(known, {

@@ -46,6 +46,7 @@ const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
     log: parts.log,
     objects: parts.opened.objects,
     executors: parts.opened.executors,
+    maxOutput: parts.opened.maxOutput,
     started: hooks.startedRun,
     noteCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: false }),
     solo: runAlone,

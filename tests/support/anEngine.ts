@@ -1,4 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { createEngine } from '../../src/activities/index.ts';
@@ -31,12 +33,17 @@ const nothing = () => Promise.resolve();
 function inMemoryObjects() {
   const objects = new Map<string, Buffer>();
   const store: ActivityDeps['objects'] = {
-    put: (_workspace, bytes) => {
+    put: async (_workspace, given) => {
+      const bytes = Buffer.isBuffer(given) ? given : await buffer(given);
       const name = createHash('sha256').update(bytes).digest('hex');
       objects.set(name, bytes);
-      return Promise.resolve({ sha256: name, size: bytes.length });
+      return { sha256: name, size: bytes.length };
     },
     get: (_workspace, name) => Promise.resolve(objects.get(name) ?? Buffer.alloc(0)),
+    open: (_workspace, name) => {
+      const bytes = objects.get(name) ?? Buffer.alloc(0);
+      return Promise.resolve(Object.assign(Readable.from([bytes]), { size: bytes.length }));
+    },
   };
   return { objects, store };
 }
@@ -104,6 +111,7 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
     ...{ worker: randomUUID(), db, journal, executors, objects: store, kick: () => undefined, started: () => undefined },
     ...{ poke: nothing, maxEffects: 100, requestCancel: nothing, noteCancel: nothing, random: () => 0 },
     aborts: { add: () => () => undefined },
+    maxOutput: 2 ** 20,
     solo: () => Promise.reject(new Problem('task_crashed_worker')),
     log: { warn: () => undefined },
     ...more,

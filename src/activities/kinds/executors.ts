@@ -5,18 +5,17 @@ import type { Syntax } from '../../providers/syntax/syntax.ts';
 import { createArtifactList, createArtifactRead, createArtifactWrite } from './artifact.ts';
 import type { Executors } from './executor.ts';
 import { createHttp } from './http.ts';
+import { createCollect, createPartitions, createRecords, createSweep, type MaintenanceDeps } from './maintenance.ts';
 import { createRender } from './render.ts';
 import type { RecordArtifact } from './storedArtifact.ts';
 import { createValidate } from './validate.ts';
 
-export type ExecutorDeps = {
+export type ExecutorDeps = Omit<MaintenanceDeps, 'objects'> & {
   objects: ObjectStore;
   archives: Archives;
   syntax: Pick<Syntax, 'check'>;
   http: Pick<HttpClient, 'send'>;
   recordArtifact: RecordArtifact;
-  /** Milliseconds since 1970. */
-  now: () => number;
 };
 
 /** By kind. What the engine evaluates itself (transform, assert, switch, wait) is not here. */
@@ -28,5 +27,9 @@ export function createExecutors(deps: ExecutorDeps): Executors {
     'artifact.read': createArtifactRead(deps),
     'artifact.write': createArtifactWrite(deps),
     http: createHttp(deps),
+    'maintenance.partitions': createPartitions(deps),
+    'maintenance.records': createRecords(deps),
+    'retention.sweep': createSweep(deps),
+    'artifacts.collect': createCollect(deps),
   };
 }

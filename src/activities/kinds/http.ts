@@ -1,10 +1,19 @@
+import { Readable } from 'node:stream';
 import { isObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { Problem } from '../../domain/problem.ts';
 import { toProblem, type HttpClient, type HttpResponse } from '../../providers/http/httpClient.ts';
+import type { ObjectStore } from '../../providers/objectStore/objectStore.ts';
+import { bytesOf } from '../outputs.ts';
+import { asJson, encode, isStored, sizeOf, storedIn, StoredValue } from '../storedValue.ts';
 import type { Execution, Executor } from './executor.ts';
+import { checkedJson, decode, quoted, unquoted } from './jsonText.ts';
 import { storeArtifact, type StoreDeps } from './storedArtifact.ts';
 
-export type HttpDeps = StoreDeps & { http: Pick<HttpClient, 'send'>; now: () => number };
+export type HttpDeps = Omit<StoreDeps, 'objects'> & {
+  objects: Pick<ObjectStore, 'put' | 'open'>;
+  http: Pick<HttpClient, 'send'>;
+  now: () => number;
+};
 
 /** Of an unexpected answer's body that the failure keeps, bytes. */
 const EXCERPT = 4_096;
@@ -28,7 +37,7 @@ export function createHttp(deps: HttpDeps): Executor {
     const { signal } = execution;
     signal.throwIfAborted();
     const method = typeof input.method === 'string' ? input.method.toUpperCase() : 'GET';
-    const { headers, body } = requestOf(input, execution.key);
+    const { headers, body } = await requestOf(deps, input, execution);
     const response = await deps.http.send({ method, url: urlOf(input), headers, body, signal });
     if (!expects(input.expect, response.status)) throw await unexpected(response, signal, deps.now());
     return { status: response.status, headers: response.headers, body: await outputOf(deps, input, { response, execution }) };
@@ -37,7 +46,11 @@ export function createHttp(deps: HttpDeps): Executor {
 
 const urlOf = (input: JsonObject): string => (typeof input.url === 'string' ? input.url : '');
 
-function requestOf(input: JsonObject, key: string): { headers: Record<string, string>; body: Buffer | null } {
+async function requestOf(
+  deps: HttpDeps,
+  input: JsonObject,
+  { key, workspace }: Execution,
+): Promise<{ headers: Record<string, string>; body: Buffer | Readable | null }> {
   const stated = isObject(input.headers) ? Object.entries(input.headers) : [];
   const headers: Record<string, string> = { 'idempotency-key': key, 'user-agent': 'tiu', 'accept-encoding': 'identity' };
   for (const [name, value] of stated) {
@@ -47,9 +60,33 @@ function requestOf(input: JsonObject, key: string): { headers: Record<string, st
     if (value !== null) headers[field] = typeof value === 'object' ? JSON.stringify(value) : String(value);
   }
   if (input.body === undefined) return { headers, body: null };
+  if (storedIn(input.body).length > 0) return { headers, body: await storedBody(deps, workspace, { headers, value: input.body }) };
   const isText = typeof input.body === 'string';
-  headers['content-type'] ??= isText ? 'text/plain; charset=utf-8' : 'application/json';
+  headers['content-type'] ??= isText ? TEXT : JSON_TYPE;
   return { headers, body: Buffer.from(isText ? (input.body as string) : JSON.stringify(input.body)) };
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
+
+/** What the object store holds is sent from there. Its length is stated, except of text, which is unescaped on the way. */
+async function storedBody(
+  { objects }: HttpDeps,
+  workspace: string,
+  { headers, value }: { headers: Record<string, string>; value: Json },
+): Promise<Readable> {
+  const isText = isStored(value) && (await startsWithQuote(objects, workspace, value.sha256));
+  headers['content-type'] ??= isText ? TEXT : JSON_TYPE;
+  const bytes = bytesOf(objects, workspace, value);
+  if (isText) return Readable.from(unquoted(bytes));
+  headers['content-length'] = String(sizeOf(encode(value)));
+  return Readable.from(bytes);
+}
+
+async function startsWithQuote(objects: Pick<ObjectStore, 'open'>, workspace: string, sha256: string): Promise<boolean> {
+  const stream = await objects.open(workspace, sha256);
+  for await (const chunk of stream as AsyncIterable<Buffer>) return chunk[0] === 0x22;
+  return false;
 }
 
 function expects(expected: Json | undefined, status: number): boolean {
@@ -93,6 +130,10 @@ export function readRetryAfter(value: string | undefined, now: number): number |
   return Number.isNaN(ms) ? null : Math.min(MAX_RETRY_AFTER_MS, Math.max(0, ms));
 }
 
+/** Bodies up to this many bytes are read; larger ones go to the object store as they come. */
+const MAX_READ = 64 * 1024;
+const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
+
 async function outputOf(
   deps: HttpDeps,
   input: JsonObject,
@@ -104,24 +145,48 @@ async function outputOf(
       const mediaType = headers['content-type'] ?? 'application/octet-stream';
       return await storeArtifact(deps, execution, { bytes: body, mediaType, name: nameOf(urlOf(input)) });
     }
-    const text = decode(Buffer.concat((await body.toArray()) as Buffer[]));
+    const { start, more } = await begun(body);
+    if (more) return await store(deps, execution, { chunks: more, as: input.as === 'text' ? quoted : checkedJson });
+    const text = decode(new TextDecoder('utf-8', { fatal: true }), start);
     return input.as === 'text' ? text : text.trim() === '' ? null : parse(text);
   } catch (error) {
+    body.destroy();
     throw toProblem(error, execution.signal);
   }
+}
+
+/** The whole body if it is short; else `more` gives all of it, once. */
+async function begun(body: Readable): Promise<{ start: Buffer; more?: AsyncIterable<Buffer> }> {
+  const chunks = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  const read: Buffer[] = [];
+  for (let size = 0; size <= MAX_READ;) {
+    const next: IteratorResult<Buffer, unknown> = await chunks.next();
+    if (next.done) return { start: Buffer.concat(read) };
+    read.push(next.value);
+    size += next.value.length;
+  }
+  const start = Buffer.concat(read);
+  const rest = { [Symbol.asyncIterator]: () => chunks };
+  return { start, more: joined(start.subarray(0, 3).equals(BOM) ? start.subarray(3) : start, rest) };
+}
+
+async function* joined(start: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield start;
+  yield* rest;
+}
+
+async function store(
+  deps: HttpDeps,
+  { workspace }: Execution,
+  { chunks, as }: { chunks: AsyncIterable<Buffer>; as: (chunks: AsyncIterable<Buffer>) => AsyncIterable<Buffer> },
+): Promise<Json> {
+  const { sha256, size } = await deps.objects.put(workspace, Readable.from(as(chunks)));
+  return asJson(new StoredValue(sha256, size));
 }
 
 function nameOf(url: string): string {
   const last = new URL(url).pathname.split('/').at(-1) ?? '';
   return last === '' ? 'response' : last.slice(0, 255);
-}
-
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new Problem('http_response_invalid', { detail: 'The body is not UTF-8 text', cause });
-  }
 }
 
 function parse(text: string): Json {

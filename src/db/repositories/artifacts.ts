@@ -4,15 +4,22 @@ export type ArtifactRow = { workspace: string; sha256: string; size: number; med
 
 const COLUMNS = `workspace, encode(sha256, 'hex') as sha256, size::float8 as size, media_type, name, created`;
 
-/** Records an object that is in the store. The same content again keeps its first row. */
+/** Records an object that is in the store. The same content again keeps its first row, unless that was only claimed or being deleted. */
 export async function recordArtifact(
   db: Database,
   artifact: { workspace: string; sha256: string; size: number; mediaType: string; name: string | undefined; by: string },
 ): Promise<ArtifactRow & { fresh: boolean }> {
   const rows = await db.rows<ArtifactRow & { fresh: boolean }>({
     name: 'artifact_record',
-    text: `insert into artifact as a (workspace, sha256, size, media_type, name, created, created_by) values ($1, $2, $3, $4, $5, clock_timestamp(), $6)
-      on conflict (workspace, sha256) do update set deleting = null returning ${COLUMNS}, xmax = 0 as fresh`,
+    text: `with was as (select from artifact where workspace = $1 and sha256 = $2 and deleting is null)
+      insert into artifact as a (workspace, sha256, size, media_type, name, created, created_by, touched)
+      values ($1, $2, $3, $4, $5, clock_timestamp(), $6, clock_timestamp())
+      on conflict (workspace, sha256) do update set deleting = null, touched = excluded.touched,
+        media_type = case when a.deleting is null then a.media_type else excluded.media_type end,
+        name = case when a.deleting is null then a.name else excluded.name end,
+        created = case when a.deleting is null then a.created else excluded.created end,
+        created_by = case when a.deleting is null then a.created_by else excluded.created_by end
+      returning ${COLUMNS}, not exists (select from was) as fresh`,
     values: [
       artifact.workspace,
       Buffer.from(artifact.sha256, 'hex'),

@@ -8,7 +8,10 @@ import { type Segment, splitTemplate } from './segments.ts';
 import { put, textOf } from './value.ts';
 
 /** A compiled part: fixed, or to be run. */
-type Part = { fixed: Json } | { run: Run; whole?: Reference };
+type Part = { fixed: Json } | { run: Run; whole?: Reference; plain?: boolean };
+
+/** Nothing in it computes: each expression is one plain reference. */
+const isPlain = (part: Part): boolean => 'fixed' in part || part.whole !== undefined || part.plain === true;
 
 const escapePointer = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1');
 
@@ -48,7 +51,7 @@ function compileArray(values: readonly Json[], pointer: string, collector: Colle
   const parts = values.map((value, i) => compileValue(value, `${pointer}/${i}`, collector));
   if (parts.every((part) => 'fixed' in part)) return { fixed: parts.map((part) => part.fixed) };
   const runs = parts.map(runOf);
-  return { run: (frame) => runs.map((run) => run(frame)) };
+  return { run: (frame) => runs.map((run) => run(frame)), plain: parts.every(isPlain) };
 }
 
 function objectOf<T>(entries: readonly (readonly [string, T])[], valueOf: (entry: T) => Json): JsonObject {
@@ -63,7 +66,7 @@ function compileObject(value: JsonObject, pointer: string, collector: Collector)
   );
   if (parts.every(([, part]) => 'fixed' in part)) return { fixed: objectOf(parts, (part) => ('fixed' in part ? part.fixed : null)) };
   const runs = parts.map(([key, part]) => [key, runOf(part)] as const);
-  return { run: (frame) => objectOf(runs, (run) => run(frame)) };
+  return { run: (frame) => objectOf(runs, (run) => run(frame)), plain: parts.every(([, part]) => isPlain(part)) };
 }
 
 function compileValue(value: Json, pointer: string, collector: Collector): Part {
@@ -87,5 +90,5 @@ export function compileTemplate(value: Json, scope: Scope, options: ExpressionOp
   const { references } = collector;
   if ('fixed' in part) return { compiled: { references, evaluate: () => part.fixed } };
   const evaluate = evaluateIn(part.run, options.steps ?? DEFAULT_STEPS);
-  return { compiled: { references, evaluate, ...(part.whole === undefined ? {} : { whole: part.whole }) } };
+  return { compiled: { references, evaluate, plain: isPlain(part), ...(part.whole === undefined ? {} : { whole: part.whole }) } };
 }

@@ -23,6 +23,8 @@ export type Compiled = {
   references: Reference[];
   /** Set when the value is exactly one plain reference, which can then be passed on without being read. */
   whole?: Reference;
+  /** Every expression in the value is one plain reference, so that what they name is passed on unread. */
+  plain?: boolean;
   /** @throws Problem expression_failed | expression_too_costly | number_out_of_range */
   evaluate: (bindings: Bindings) => Json;
 };

@@ -16,7 +16,7 @@ export const http = defineKind({
       default: {},
       secret: true,
     },
-    body: { description: 'Text as it is; anything else as JSON.', schema: true, form: 'template', secret: true },
+    body: { description: 'Text as it is; anything else as JSON.', schema: true, form: 'template', secret: true, byReference: true },
     expect: {
       description: 'Statuses that are a success, as numbers or classes.',
       schema: {

@@ -16,6 +16,8 @@ export type Field = {
   default?: Json;
   /** May hold `${secrets.name}`. */
   secret?: boolean;
+  /** A large output that it names as a whole reaches the executor unread, as a reference. Its schema must be `true`. */
+  byReference?: boolean;
 };
 
 /** What a task of this kind is, for compiler, checks, docs and editors. How it executes is in `activities/kinds`. */
@@ -31,6 +33,8 @@ export type Kind = {
   failures: { [code: string]: { retryable: boolean; when: string } };
   /** Of one attempt, ms; effects only. */
   defaultTimeoutMs?: number;
+  /** Does something for the product itself: only the system workspace may use it. */
+  system?: boolean;
   /** Runs in a worker thread, several ms of CPU each. */
   heavy?: boolean;
   example: JsonObject;

@@ -4,6 +4,7 @@ import { artifactWrite } from './artifactWrite.ts';
 import { assert } from './assert.ts';
 import { http } from './http.ts';
 import type { Kind } from './kind.ts';
+import { artifactsCollect, maintenancePartitions, maintenanceRecords, retentionSweep } from './maintenance.ts';
 import { render } from './render.ts';
 import { switchKind } from './switch.ts';
 import { transform } from './transform.ts';
@@ -12,8 +13,8 @@ import { wait } from './wait.ts';
 
 /** Every kind there is, by name. */
 export const KINDS: Readonly<Record<string, Kind>> = Object.fromEntries(
-  [transform, assert, switchKind, render, validate, artifactList, artifactRead, artifactWrite, http, wait].map((kind: Kind) => [
-    kind.name,
-    kind,
-  ]),
+  [
+    ...[transform, assert, switchKind, render, validate, artifactList, artifactRead, artifactWrite, http, wait],
+    ...[maintenancePartitions, maintenanceRecords, retentionSweep, artifactsCollect],
+  ].map((kind: Kind) => [kind.name, kind]),
 );

@@ -43,6 +43,9 @@ export function aMemoryStore() {
       Promise.resolve().then(() => Object.assign(Stream.from([get(workspace, sha256)]), { size: get(workspace, sha256).length })),
     has: (workspace, sha256) => Promise.resolve(bytes.has(`${workspace}/${sha256}`)),
     delete: (workspace, sha256) => Promise.resolve(void bytes.delete(`${workspace}/${sha256}`)),
+    list: () => Stream.from([]),
+    sweep: () => Promise.resolve(0),
+    isFull: () => false,
   };
   const recordArtifact = (workspace: string, artifact: ArtifactRow, holder: string) => {
     rows.push({ workspace, artifact, holder });

@@ -1,0 +1,152 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../../db/database.ts';
+import { adoptOrphans, deleteGarbage, markGarbage, type ObjectKey } from '../../db/garbage.ts';
+import {
+  BEGIN,
+  countDone,
+  countsOf,
+  dropPartitions,
+  expireRuns,
+  makePartitionsAhead,
+  purgeRuns,
+  sweepRecords,
+  type Sweeper,
+} from '../../db/retention.ts';
+import type { Json, JsonObject } from '../../domain/json.ts';
+import { Problem } from '../../domain/problem.ts';
+import { restMs, SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
+import type { ObjectStore } from '../../providers/objectStore/objectStore.ts';
+import type { Execution, Executor } from './executor.ts';
+
+/** How long things are kept. */
+type Keep = {
+  /** Closed runs, in workspaces that state nothing else; 0 = for ever. */
+  runDays: number;
+  /** 0 = for ever. */
+  auditDays: number;
+  /** Objects that nobody refers to: since they were last put. */
+  objectsMs: number;
+  /** Since they were marked: for those who have just found them. */
+  markedMs: number;
+};
+
+export type MaintenanceDeps = {
+  db: Pick<Database, 'rows' | 'pool'>;
+  objects: Pick<ObjectStore, 'list' | 'sweep' | 'delete'>;
+  keep: Keep;
+  /** Milliseconds since 1970. */
+  now: () => number;
+};
+
+/** Records in one statement. */
+const RECORDS = 1_000;
+/** Heads of runs in one transaction; their rows follow in batches of their own. */
+const HEADS = 200;
+/** Row locks held while as many files are deleted. */
+const FILES = 20;
+
+/** Of the system workspace only: the second wall, behind the check of who may start such a run. */
+const systemOnly =
+  (executor: Executor): Executor =>
+  (input, execution) => {
+    if (execution.workspace !== SYSTEM_WORKSPACE)
+      throw new Problem('forbidden', { detail: 'Only runs of the system workspace may do this' });
+    return executor(input, execution);
+  };
+
+const numberOf = (value: Json | undefined, fallback: number): number => (typeof value === 'number' ? value : fallback);
+const sweeperOf = (execution: Execution): Sweeper => ({ workspace: execution.workspace, run: execution.runId, key: execution.key });
+
+/** Repeats `step` until it says that nothing is left, at `share` of the time. @throws the reason of the signal */
+async function paced(input: JsonObject, signal: AbortSignal, step: () => Promise<boolean>): Promise<void> {
+  const share = numberOf(input.share, 1);
+  for (;;) {
+    signal.throwIfAborted();
+    const from = performance.now();
+    if (!(await step())) return;
+    const rest = restMs(performance.now() - from, share);
+    if (rest > 0) await sleep(rest, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+export const createPartitions = ({ db }: MaintenanceDeps): Executor =>
+  systemOnly(async (input) => ({ partitions: await makePartitionsAhead(db, numberOf(input.weeks, 8)) }));
+
+export const createRecords = ({ db, keep }: MaintenanceDeps): Executor =>
+  systemOnly(async (input, execution) => {
+    const sweeper = sweeperOf(execution);
+    await paced(input, execution.signal, async () => {
+      const gone = await sweepRecords(db, { auditDays: keep.auditDays, limit: RECORDS });
+      await countDone(db, sweeper, gone);
+      return gone.idempotency === RECORDS || gone.audit === RECORDS;
+    });
+    return { idempotency: 0, worker: 0, audit: 0, ...(await countsOf(db, sweeper)) };
+  });
+
+/**
+ * Heads first, then rows: a run is either there or not to be found. What was begun is in rows, and counts commit with what they
+ * count, so that another attempt, or the next run, goes on where this one was lost.
+ */
+export const createSweep = ({ db, keep }: MaintenanceDeps): Executor =>
+  systemOnly(async (input, execution) => {
+    const sweeper = sweeperOf(execution);
+    const batch = numberOf(input.batch, 2_000);
+    let after: string | null = BEGIN;
+    await paced(input, execution.signal, async () => {
+      if (await purgeRuns(db, sweeper, batch)) return true;
+      if (after === null) return false;
+      after = await expireRuns(db, sweeper, { after, days: keep.runDays, limit: HEADS });
+      return true;
+    });
+    const partitions = await dropPartitions(db, keep.runDays);
+    await countDone(db, sweeper, Object.fromEntries(partitions.map((name) => [`partition:${name}`, 1])));
+    const counts = Object.entries(await countsOf(db, sweeper));
+    const isPartition = ([name]: [string, number]) => name.startsWith('partition:');
+    return {
+      deleted: Object.fromEntries(counts.filter((count) => !isPartition(count))),
+      partitions: counts.filter(isPartition).map(([name]) => name.slice('partition:'.length)),
+    };
+  });
+
+/** Files without rows first, so that they are marked and deleted with the others. */
+export const createCollect = (deps: MaintenanceDeps): Executor =>
+  systemOnly(async (input, execution) => {
+    const { db, keep } = deps;
+    const sweeper = sweeperOf(execution);
+    const unfinished = await deps.objects.sweep(deps.now() - keep.objectsMs);
+    await countDone(db, sweeper, { unfinished, orphans: await findOrphans(deps, input, execution) });
+    let after: ObjectKey | null = null;
+    let marking = true;
+    await paced(input, execution.signal, async () => {
+      if (marking) {
+        ({ next: after } = await markGarbage(db, { after, graceMs: keep.objectsMs, limit: RECORDS }));
+        marking = after !== null;
+        return true;
+      }
+      const gone = await deleteGarbage(db, { graceMs: keep.objectsMs, settleMs: keep.markedMs, limit: FILES }, ({ workspace, sha256 }) =>
+        deps.objects.delete(workspace, sha256),
+      );
+      await countDone(db, sweeper, { objects: gone.objects, bytes: gone.bytes });
+      return gone.objects + gone.kept > 0;
+    });
+    return { objects: 0, bytes: 0, orphans: 0, unfinished: 0, ...(await countsOf(db, sweeper)) };
+  });
+
+type Found = { workspace: string; sha256: string; modifiedMs: number };
+
+async function findOrphans({ db, objects, keep, now }: MaintenanceDeps, input: JsonObject, { signal }: Execution): Promise<number> {
+  const before = now() - keep.objectsMs;
+  const files: AsyncIterator<Found, unknown> = objects.list()[Symbol.asyncIterator]();
+  let orphans = 0;
+  await paced(input, signal, async () => {
+    const found: Found[] = [];
+    let next = await files.next();
+    for (let seen = 1; next.done !== true; seen++, next = await files.next()) {
+      if (next.value.modifiedMs < before) found.push(next.value);
+      if (seen === RECORDS) break;
+    }
+    orphans += await adoptOrphans(db, found);
+    return next.done !== true;
+  });
+  return orphans;
+}
