@@ -69,6 +69,7 @@ select hold_objects(workspace, 'output:' || run, output, output_ref, output_size
 
 /** \`expired_run\`: heads are gone, rows are to follow. \`maintenance_count\`: what a task has deleted so far, over all its attempts. */
 const tables = `
+insert into workspace (id, name, created) values ('00000000-0000-0000-0000-000000000000', 'tiu.system', now()) on conflict do nothing;
 alter table workspace add column retention_days int check (retention_days between 0 and 36500);
 create table expired_run (run uuid primary key, workspace uuid not null, at timestamptz(3) not null);
 create table maintenance_count (workspace uuid not null, run uuid not null, key text not null, name text not null, n bigint not null, primary key (run, key, name));

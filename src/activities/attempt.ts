@@ -5,6 +5,7 @@ import { Problem, type Failure } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
 import { chooseBranch, checkOutput, evaluateFields } from './evaluate.ts';
 import type { Execution } from './kinds/executor.ts';
+import { storeOutput, type StoredOutput } from './outputs.ts';
 import type { CompiledTask } from './plans.ts';
 
 /** How one attempt ended. */
@@ -93,3 +94,21 @@ function statusOf(problem: Problem): Extract<TaskStatus, 'failed' | 'timed_out' 
 /** The key that every outside system gets: the same for each attempt of the same task. */
 export const effectKey = (key: { run: string; taskId: string; item: number; generation: number }): string =>
   `${key.run}/${key.taskId}/${key.item < 0 ? '-' : key.item}/${key.generation}`;
+
+/**
+ * How the attempt counts once its output is where it belongs: one whose output may not be kept has failed.
+ * @throws Problem storage_full | unavailable: the try is to be repeated
+ */
+export async function storeAttempted(
+  deps: Pick<ActivityDeps, 'objects' | 'maxOutput'>,
+  workspace: string,
+  result: Attempted,
+): Promise<{ result: Attempted; stored: StoredOutput | Record<never, never> }> {
+  if (result.status !== 'completed') return { result, stored: {} };
+  try {
+    return { result, stored: await storeOutput(deps, workspace, result.output) };
+  } catch (error) {
+    if (!(error instanceof Problem) || isInfrastructure(error)) throw error;
+    return { result: { status: 'failed', failure: error.toFailure(), retryable: false }, stored: {} };
+  }
+}

@@ -5,13 +5,13 @@ import { statusOf, type TaskStatus } from '../domain/plan/outcome.ts';
 import { EFFECT } from '../domain/plan/plan.ts';
 import { RUN, UNDECIDED, verdict } from '../domain/plan/state.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
+import { sizeOf } from '../providers/objectStore/storedBytes.ts';
 import { attempt, effectKey, isInfrastructure, type Attempted } from './attempt.ts';
 import { breathe } from './breathe.ts';
 import { bindingsOf, evaluateFields, itemsOf, tolerated } from './evaluate.ts';
 import { runItems, type Mark } from './items.ts';
 import { errorOf, mapView, storeOutput, type TaskView } from './outputs.ts';
 import type { CompiledTask } from './plans.ts';
-import { encode, sizeOf } from './storedValue.ts';
 import { commit, dueIn, halted, settle, type Segment } from './segment.ts';
 
 /** A map with more items, or of effects, goes to executions of its own of this many items each. */
@@ -153,7 +153,7 @@ async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindin
   void settle(segment, mark, { ...viewOf(status, failure), size, ...mapView(views) });
 }
 
-const bytesOf = (output: Json): number => (output === null ? 0 : sizeOf(encode(output)));
+const bytesOf = (output: Json): number => (output === null ? 0 : sizeOf(output));
 
 function openSlices(segment: Segment, task: CompiledTask, items: number): void {
   const slices = Array.from({ length: Math.ceil(items / SLICE_ITEMS) }, (_, k): [number, number] => [

@@ -3,11 +3,11 @@ import type { Committed, JournalRecord } from '../db/journal/record.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
 import type { Json } from '../domain/json.ts';
 import { isFinalStatus, type TaskStatus } from '../domain/plan/outcome.ts';
-import { attempt, effectKey, type Attempted } from './attempt.ts';
+import { attempt, effectKey, storeAttempted, type Attempted } from './attempt.ts';
 import { breathe } from './breathe.ts';
 import type { ActivityDeps } from './deps.ts';
 import { withItem } from './evaluate.ts';
-import { errorOf, storeOutput, type ItemView } from './outputs.ts';
+import { errorOf, type ItemView } from './outputs.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
 
 type TaskRecord = Extract<JournalRecord, { type: 'task' }>;
@@ -92,8 +92,8 @@ async function runItem(work: ItemWork, position: number, before: { status: TaskS
     key: effectKey({ run, taskId: task.id, item: position, generation }),
   };
   const bindings = withItem(work.bindings, task, { item: work.values[position] ?? null, index: position });
-  const result = await attempt(deps, task, { bindings, execution, alone: lost && before.attempt >= 2 });
-  const stored = result.status === 'completed' ? await storeOutput(deps, workspace, result.output) : {};
+  const attempted = await attempt(deps, task, { bindings, execution, alone: lost && before.attempt >= 2 });
+  const { result, stored } = await storeAttempted(deps, workspace, attempted);
   const committed = work.commit({
     type: 'task',
     ...key,

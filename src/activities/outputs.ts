@@ -6,7 +6,8 @@ import type { TaskStatus } from '../domain/plan/outcome.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
 import type { ActivityDeps, Objects } from './deps.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
-import { asJson, encode, filled, isStored, piecesOf, revive, sizeOf, storedIn, StoredValue } from './storedValue.ts';
+import { asJson, encode, filled, isStored, revive, storedIn, StoredValue } from '../domain/run/storedValue.ts';
+import { bytesOf, sizeOf } from '../providers/objectStore/storedBytes.ts';
 
 /** Outputs up to this many bytes of JSON stand in their row; larger ones in the object store. */
 const MAX_ROW_OUTPUT = 64 * 1024;
@@ -164,9 +165,8 @@ export async function storeOutput(
   value: Json,
 ): Promise<StoredOutput> {
   if (isStored(value)) return { outputRef: Buffer.from(value.sha256, 'hex'), outputSize: value.size };
-  const encoded = encode(value);
-  const { text, parts, exact } = encoded;
-  const outputSize = sizeOf(encoded);
+  const { text, parts, exact } = encode(value);
+  const outputSize = sizeOf(value);
   if (outputSize > deps.maxOutput)
     throw new Problem('output_too_large', { detail: `the output has ${outputSize} bytes, at most ${deps.maxOutput} are allowed` });
   const [first] = parts;
@@ -175,12 +175,4 @@ export async function storeOutput(
   if (fits && first) return { output: text, outputRef: Buffer.from(first.sha256, 'hex'), outputSize };
   const { sha256 } = await deps.objects.put(workspace, first ? Readable.from(bytesOf(deps.objects, workspace, value)) : Buffer.from(text));
   return { outputRef: Buffer.from(sha256, 'hex'), outputSize };
-}
-
-/** The whole JSON text of a value, stored parts read as they are needed. */
-export async function* bytesOf(objects: Pick<Objects, 'open'>, workspace: string, value: Json): AsyncGenerator<Buffer> {
-  for (const piece of piecesOf(value)) {
-    if (typeof piece === 'string') yield Buffer.from(piece);
-    else yield* (await objects.open(workspace, piece.sha256)) as AsyncIterable<Buffer>;
-  }
 }

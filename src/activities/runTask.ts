@@ -7,11 +7,11 @@ import type { Bindings } from '../domain/expression/expression.ts';
 import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
 import type { Intent } from '../domain/plan/state.ts';
 import { Problem } from '../domain/problem.ts';
-import { attempt, effectKey, isInfrastructure, type Attempted } from './attempt.ts';
+import { attempt, effectKey, isInfrastructure, storeAttempted, type Attempted } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 import type { Gate } from './gate.ts';
 import { bindingsOf, itemsOf, withItem } from './evaluate.ts';
-import { createOutputs, storeOutput } from './outputs.ts';
+import { createOutputs } from './outputs.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
 import { displaced } from './segment.ts';
 
@@ -54,11 +54,7 @@ export async function runEffect(
   }
 }
 
-async function claimAndRun(
-  deps: EffectDeps,
-  context: RunContext,
-  given: { request: EffectRequest; beat: () => void },
-): Promise<EffectEnd> {
+async function claimAndRun(deps: EffectDeps, context: RunContext, given: { request: EffectRequest; beat: () => void }): Promise<EffectEnd> {
   const { request } = given;
   const task = context.compiled.task(request.task);
   const token = randomUUID();
@@ -159,7 +155,8 @@ function keepAsking(deps: ActivityDeps, work: Work, cancel: () => void): () => v
 type Finish = { context: RunContext; task: CompiledTask; claim: Claimed; token: string; request: EffectRequest; result: Attempted };
 
 async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
-  const { task, claim, result, request } = work;
+  const { task, claim, request } = work;
+  const { result, stored } = await storeAttempted(deps, work.context.facts.workspace, work.result);
   const tries = claim.attempt - claim.losses;
   const policy = task.retry;
   if (
@@ -172,7 +169,6 @@ async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
     await push(deps, work, { status: 'retrying', nextMs: delayMs, failure: JSON.stringify(result.failure) });
     throw later('task_retry', delayMs);
   }
-  const stored = result.status === 'completed' ? await storeOutput(deps, work.context.facts.workspace, result.output) : {};
   const failure = 'failure' in result ? { failure: JSON.stringify(result.failure) } : {};
   const committed = await push(deps, work, { status: result.status, ...stored, ...failure });
   if (!committed) return { stale: true };

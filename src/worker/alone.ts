@@ -1,5 +1,5 @@
 import { json } from 'node:stream/consumers';
-import { revive } from '../activities/storedValue.ts';
+import { revive } from '../domain/run/storedValue.ts';
 import { openPool } from '../db/pool.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { Problem } from '../domain/problem.ts';

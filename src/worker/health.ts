@@ -14,6 +14,8 @@ export type HealthDeps = {
   reconciler: Pick<Reconciler, 'lastPass'>;
   unfinished: Pick<UnfinishedStarts, 'size'>;
   temporalUp: () => boolean;
+  /** The last put into the object store failed for want of room. */
+  storageFull?: (() => boolean) | undefined;
 };
 
 const PERIOD_MS = 1_000;
@@ -25,7 +27,12 @@ export function startHealth(deps: HealthDeps, worker: { id: string; name: string
       ...worker,
       temporal: deps.temporalUp(),
       reconciledMs: deps.reconciler.lastPass(),
-      data: { pid: process.pid, rss: process.memoryUsage.rss(), unfinishedStarts: deps.unfinished.size() },
+      data: {
+        pid: process.pid,
+        rss: process.memoryUsage.rss(),
+        unfinishedStarts: deps.unfinished.size(),
+        storageFull: deps.storageFull?.() ?? false,
+      },
     });
     return false;
   };

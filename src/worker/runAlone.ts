@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { Execution } from '../activities/kinds/executor.ts';
-import { revive } from '../activities/storedValue.ts';
+import { revive } from '../domain/run/storedValue.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { Problem, PROBLEMS, type Failure, type ProblemCode } from '../domain/problem.ts';
 

@@ -15,6 +15,7 @@ import { serveMetrics } from './metricsServer.ts';
 import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
 import { runAlone } from './runAlone.ts';
 import { startWorker, type ActivityHooks, type EngineOfProcess } from './startWorker.ts';
+import { startSystemRuns } from './systemRuns.ts';
 import { installTemporalRuntime } from './temporalRuntime.ts';
 import { workflowBundle } from './workflowBundle.ts';
 
@@ -86,10 +87,16 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
   }
   await startWorker(
     {
-      ...{ db: parts.db, config, log, metrics, clock: systemClock, lifecycle, session },
+      ...{ db: parts.db, config, log, metrics, clock: systemClock, lifecycle, session, storageFull: parts.opened.objects.isFull },
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
       engine: (hooks) => openEngine(parts, hooks),
     },
     { ...worker, bundle, databaseOptions: startupOptions('tiu_engine') },
   );
+  if (!config.TIU_SYSTEM) return;
+  const systemRuns = startSystemRuns({ db: parts.db, log, clock: systemClock, worker: worker.id }, SYSTEM_RUNS_AFTER_MS);
+  lifecycle.onStop('system runs', () => systemRuns.stop());
 }
+
+/** A worker that has just started has better things to do. */
+const SYSTEM_RUNS_AFTER_MS = 600_000;

@@ -15,7 +15,7 @@ import { CLAIM_MS, type AdmissionDeps } from './admission.ts';
 import { createWorker } from './createWorker.ts';
 import { createDispatcher, createPoke, type Dispatcher } from './dispatcher.ts';
 import { createFaultLog } from './faultLog.ts';
-import { startHealth } from './health.ts';
+import { startHealth, type HealthDeps } from './health.ts';
 import { createReconciler } from './reconciler.ts';
 import { createTakeover, type Takeover } from './takeover.ts';
 import { createTemporalLink, type TemporalLink } from './temporalLink.ts';
@@ -38,7 +38,7 @@ export type ActivityHooks = {
   startedRun: (runId: string) => void;
 };
 
-export type StartWorkerDeps = {
+export type StartWorkerDeps = Pick<HealthDeps, 'storageFull'> & {
   db: Database;
   config: Config;
   log: Log;
@@ -104,7 +104,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   lifecycle.onStop('workflows and activities', () => kept.stop());
   const reconciler = createReconciler({ ...shared, forceCancel: deps.forceCancel, kick: waker.kick });
   lifecycle.onStop('reconciler', () => reconciler.stop());
-  const health = startHealth({ ...shared, reconciler, unfinished, temporalUp: link.up }, place);
+  const health = startHealth({ ...shared, reconciler, unfinished, temporalUp: link.up, storageFull: deps.storageFull }, place);
   lifecycle.onStop('health', () => health.stop());
   const takeover = createTakeover({ ...shared, unfinished, held: deps.session.held, onDone: waker.kick });
   lifecycle.onStop('takeover', () => takeover.stop());

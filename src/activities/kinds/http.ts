@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { isObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { Problem } from '../../domain/problem.ts';
+import { asJson, isStored, storedIn, StoredValue } from '../../domain/run/storedValue.ts';
 import { toProblem, type HttpClient, type HttpResponse } from '../../providers/http/httpClient.ts';
 import type { ObjectStore } from '../../providers/objectStore/objectStore.ts';
-import { bytesOf } from '../outputs.ts';
-import { asJson, encode, isStored, sizeOf, storedIn, StoredValue } from '../storedValue.ts';
+import { bytesOf, sizeOf } from '../../providers/objectStore/storedBytes.ts';
 import type { Execution, Executor } from './executor.ts';
 import { checkedJson, decode, quoted, unquoted } from './jsonText.ts';
 import { storeArtifact, type StoreDeps } from './storedArtifact.ts';
@@ -79,7 +79,7 @@ async function storedBody(
   headers['content-type'] ??= isText ? TEXT : JSON_TYPE;
   const bytes = bytesOf(objects, workspace, value);
   if (isText) return Readable.from(unquoted(bytes));
-  headers['content-length'] = String(sizeOf(encode(value)));
+  headers['content-length'] = String(sizeOf(value));
   return Readable.from(bytes);
 }
 

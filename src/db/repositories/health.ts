@@ -8,13 +8,14 @@ export type WorkerRow = {
   seen: string;
   temporal: boolean;
   reconciled: string | null;
+  storage_full: boolean;
 };
 
 /** Workers that were heard of within `withinMs`, by the database's clock. */
 export async function liveWorkers(db: Database, withinMs: number): Promise<WorkerRow[]> {
   return db.rows<WorkerRow>({
     name: 'workers_live',
-    text: `select id, name, version, started, seen, temporal, reconciled from worker where seen > clock_timestamp() - $1 * interval '1 ms' order by started`,
+    text: `select id, name, version, started, seen, temporal, reconciled, coalesce((data->>'storageFull')::boolean, false) as storage_full from worker where seen > clock_timestamp() - $1 * interval '1 ms' order by started`,
     values: [withinMs],
   });
 }

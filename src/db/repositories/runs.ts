@@ -60,14 +60,14 @@ export async function findRunView(db: Database, run: { workspace: string; id: st
 }
 
 /** What a run gave: JSON text, or where it is. */
-export type StoredOutput = { output: string | null; output_ref: Buffer | null };
+export type StoredOutput = { output: string | null; output_ref: Buffer | null; output_size: number | null };
 export type ClosedRun = RunView & StoredOutput;
 
 /** Those of `ids` that are closed, with what they gave. */
 export async function findClosedRuns(db: Database, ids: readonly string[]): Promise<ClosedRun[]> {
   return db.rows<ClosedRun>({
     name: 'runs_closed',
-    text: `select ${COLUMNS}, ${COUNTS}, o.output::text as output, o.output_ref from run_state s join run r on r.id = s.run
+    text: `select ${COLUMNS}, ${COUNTS}, o.output::text as output, o.output_ref, o.output_size from run_state s join run r on r.id = s.run
       left join run_output o on o.run = s.run where s.run = any($1) and s.finished is not null`,
     values: [ids],
   });
@@ -135,7 +135,7 @@ function conditions(filter: RunFilter): { where: string; values: unknown[]; shap
 export async function findOutput(db: Database, run: string): Promise<StoredOutput | undefined> {
   const rows = await db.rows<StoredOutput>({
     name: 'run_output',
-    text: 'select output::text as output, output_ref from run_output where run = $1',
+    text: 'select output::text as output, output_ref, output_size from run_output where run = $1',
     values: [run],
   });
   return rows[0];

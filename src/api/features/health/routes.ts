@@ -23,6 +23,9 @@ const Health = Ready.extend({
     }),
   ),
   temporal: z.boolean().meta({ description: 'Some worker reaches it' }),
+  storage: z
+    .enum(['ok', 'full'])
+    .meta({ description: 'Whether objects can be stored, as the last put of this process and of each worker found' }),
   lastReconcileAt: maybeTime,
   openRuns: z.record(z.string(), z.int()),
 }).meta({ id: 'Health' });
@@ -80,6 +83,7 @@ const detail = defineRoute({
         reconciledAt: maybeIso(worker.reconciled),
       })),
       temporal: workers.some((worker) => worker.temporal),
+      storage: deps.objects.isFull() || workers.some((worker) => worker.storage_full) ? ('full' as const) : ('ok' as const),
       lastReconcileAt: reconciled.at(-1) ?? null,
       openRuns: Object.fromEntries(runs.map(({ status, n }) => [status, n])),
     };

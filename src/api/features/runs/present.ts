@@ -69,7 +69,7 @@ export function presentTask(
 export const presentItem = (row: TaskRow & { output: string | null }) => ({
   index: row.item,
   ...presentState(row),
-  output: row.output === null ? null : (JSON.parse(row.output) as unknown),
+  output: row.output === null || row.output_ref !== null ? null : (JSON.parse(row.output) as unknown),
   outputRef: row.output_ref?.toString('hex') ?? null,
 });
 

@@ -1,13 +1,17 @@
+import { Readable } from 'node:stream';
+import type { Json } from '../../../domain/json.ts';
 import { isClosed } from '../../../domain/plan/outcome.ts';
 import { Problem } from '../../../domain/problem.ts';
-import { countItems, findTask, listEvents, listItems, listTasks, type RunRow } from '../../../db/repositories/runs.ts';
+import { isStored } from '../../../domain/run/storedValue.ts';
+import { bytesOf, sizeOf } from '../../../providers/objectStore/storedBytes.ts';
+import { countItems, findOutput, findTask, listEvents, listItems, listTasks, type RunRow } from '../../../db/repositories/runs.ts';
 import { fromCursor, pageOf } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
 import { eventStream } from '../../realtime/eventStream.ts';
-import { defineRoute, type Route } from '../../route.ts';
-import { noQuery } from '../../schemas.ts';
+import { defineRoute, type Reply, type Route } from '../../route.ts';
+import { anyJson, noQuery } from '../../schemas.ts';
 import { etagOf, presentEvent, presentItem, presentTask } from './present.ts';
-import { loadRun, readMapOutput, readOutput, readStored } from './readRun.ts';
+import { loadRun, outputOf, readMapOutput, readStored } from './readRun.ts';
 import { EventList, eventsQuery, ItemList, itemsQuery, RunOutput, runParams, TaskDetail, TaskList, taskParams } from './schemas.ts';
 
 const tag = 'runs';
@@ -94,11 +98,50 @@ const output = defineRoute({
   load: loadRun,
   handler: async ({ deps, resource }) => {
     if (!isClosed(resource.status)) throw new Problem('run_not_finished', { retryAfterMs: 1_000 });
-    return {
-      status: 200,
-      body: { runId: resource.id, status: resource.status, output: await readOutput(deps, resource) },
-      headers: { etag: etagOf(resource) },
-    };
+    const row = await findOutput(deps.db, resource.id);
+    const head = `{"runId":"${resource.id}","status":"${resource.status}","output":`;
+    return streamed(deps, resource, { value: row ? outputOf(row) : null, around: [head, '}'], etag: etagOf(resource) });
+  },
+});
+
+/** JSON text that is sent as it is read: nothing large is ever in memory. */
+function streamed(deps: Deps, run: RunRow, answer: { value: Json; around: readonly [string, string]; etag: string }): Reply {
+  const { value, etag } = answer;
+  const [head, tail] = answer.around;
+  async function* bytes() {
+    yield Buffer.from(head);
+    yield* bytesOf(deps.objects, run.workspace, value);
+    yield Buffer.from(tail);
+  }
+  const length = Buffer.byteLength(head) + sizeOf(value) + Buffer.byteLength(tail);
+  return { status: 200, type: 'application/json', body: Readable.from(bytes()), headers: { etag, 'content-length': String(length) } };
+}
+
+const taskOutput = defineRoute({
+  method: 'get',
+  path: '/api/v1/runs/{id}/tasks/{task}/output',
+  action: 'run.read',
+  tag,
+  summary: 'Output of a task alone, of whatever size',
+  request: { params: taskParams, query: noQuery },
+  responses: {
+    200: {
+      description: 'The JSON value; null unless the task completed',
+      schema: anyJson,
+      headers: { etag: 'Its SHA-256, of an output that is stored' },
+    },
+    304: { description: 'The client has it' },
+  },
+  load: loadRun,
+  handler: async ({ deps, resource, params, headers }) => {
+    const { plan, index } = await taskOf(deps, resource, params.task);
+    const row = await findTask(deps.db, { run: resource.id, task: index });
+    const key = { run: resource.id, workspace: resource.workspace, task: index };
+    const done = row?.status === 'completed';
+    const value = !done ? null : plan.tasks[index]?.map ? await readMapOutput(deps, key) : outputOf(row);
+    const etag = isStored(value) ? `"${value.sha256}"` : `W/${etagOf(resource)}`;
+    if (headers['if-none-match'] === etag) return { status: 304, headers: { etag } };
+    return streamed(deps, resource, { value, around: ['', ''], etag });
   },
 });
 
@@ -139,4 +182,4 @@ const events = defineRoute({
 const wantsStream = (accept: string | undefined): boolean =>
   (accept ?? '').split(',').some((type) => type.trim().toLowerCase().startsWith('text/event-stream'));
 
-export const progressRoutes: readonly Route[] = [tasks, task, items, output, events];
+export const progressRoutes: readonly Route[] = [tasks, task, taskOutput, items, output, events];

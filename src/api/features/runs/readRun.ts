@@ -1,4 +1,5 @@
 import type { Json } from '../../../domain/json.ts';
+import { asJson, filled, revive, StoredValue } from '../../../domain/run/storedValue.ts';
 import {
   findOutput,
   findRun,
@@ -31,17 +32,26 @@ export const loadRunView = ({ deps, actor, params }: Parameters<typeof loadRun>[
 /** A run with its tasks counted by status; before it has begun there are none to count. */
 export const presentView = (deps: Deps, run: RunView) => presentRun(deps.config, run, run.counts ?? []);
 
-/** What a run gave; null if it gave nothing. Large outputs come from the object store. */
+/** Larger outputs are not shown inside of other answers, bytes. */
+const MAX_SHOWN = 8 * 2 ** 20;
+
+/** What a run gave; null if it gave nothing, or more than 8 MB. */
 export async function readOutput(deps: Deps, run: Pick<RunRow, 'id' | 'workspace'>): Promise<Json> {
   const row = await findOutput(deps.db, run.id);
   return row ? readStored(deps, run.workspace, row) : null;
 }
 
-/** An output from its row: inline JSON text, or an object. */
-export async function readStored(deps: Deps, workspace: string, row: StoredOutput): Promise<Json> {
-  if (row.output !== null) return JSON.parse(row.output) as Json;
-  if (row.output_ref === null) return null;
-  return JSON.parse((await deps.objects.get(workspace, row.output_ref.toString('hex'))).toString()) as Json;
+/** An output as its row has it: what lies in the object store is only named. */
+export function outputOf(row: StoredOutput): Json {
+  if (row.output_ref === null) return row.output === null ? null : (JSON.parse(row.output) as Json);
+  if (row.output === null) return asJson(new StoredValue(row.output_ref.toString('hex'), row.output_size ?? 0));
+  return revive(JSON.parse(row.output) as Json);
+}
+
+/** An output from its row and the object store; null if it has more than 8 MB. */
+export async function readStored(deps: Pick<Deps, 'objects'>, workspace: string, row: StoredOutput): Promise<Json> {
+  if ((row.output_size ?? 0) > MAX_SHOWN) return null;
+  return filled(outputOf(row), async ({ sha256 }) => JSON.parse((await deps.objects.get(workspace, sha256)).toString()) as Json);
 }
 
 const ITEMS_AT_ONCE = 500;

@@ -1,5 +1,6 @@
 import { hash as digest } from 'node:crypto';
 import type { Actor } from '../../../domain/access/can.ts';
+import { checkSystemKinds } from '../../../domain/access/systemKinds.ts';
 import { canonicalJson } from '../../../domain/definition/canonical.ts';
 import { checkInput } from '../../../domain/definition/jsonSchema.schema.ts';
 import { compileTemplate } from '../../../domain/expression/compileTemplate.ts';
@@ -41,6 +42,7 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
   if (key === undefined && own === undefined)
     throw new Problem('idempotency_key_required', { detail: 'Send Idempotency-Key, or a runId of your own' });
   const { plan, hash, body, name, number, canonical } = await resolvePlan(deps, request.source);
+  checkSystemKinds(plan, actor);
   const input = readInput(plan, request.input, deps.config.TIU_MAX_INPUT);
   const artifacts = await artifactsOf(deps, actor, artifactsIn(plan, input.value));
   const submit: Submit = {

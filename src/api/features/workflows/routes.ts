@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { Problem } from '../../../domain/problem.ts';
 import { findDefinition, listDefinitions, listVersions, storeDefinition } from '../../../db/repositories/definitions.ts';
 import { fromCursor, pageOf } from '../../cursor.ts';
+import { checkSystemKinds } from '../../../domain/access/systemKinds.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { checkDefinition, hashOf } from './checkDefinition.ts';
@@ -43,7 +44,8 @@ const store = defineRoute({
   idempotency: 'stored',
   handler: async ({ deps, actor, body: given }) => {
     const source = sourceOf(given);
-    const { definition, planHash, planText } = deps.definitions.compile(source);
+    const { definition, plan, planHash, planText } = deps.definitions.compile(source);
+    checkSystemKinds(plan, actor);
     const row = await storeDefinition(deps.db, {
       workspace: actor.workspace,
       name: definition.name,

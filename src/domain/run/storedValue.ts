@@ -1,4 +1,4 @@
-import { isObject, type Json } from '../domain/json.ts';
+import { isObject, type Json } from '../json.ts';
 
 /** What stands in a row for a value that is kept as an object: `{ "tiu:object": [sha256, bytes] }`. */
 const KEY = 'tiu:object';
@@ -44,10 +44,6 @@ export function encode(value: Json): Encoded {
   const parts = storedIn(value);
   return { text, parts, exact: text.split(MARK).length - 1 === parts.length };
 }
-
-/** Bytes of the whole JSON text, stored values in full. */
-export const sizeOf = ({ text, parts }: Pick<Encoded, 'text' | 'parts'>): number =>
-  parts.reduce((size, part) => size + part.size - JSON.stringify(part).length, Buffer.byteLength(text));
 
 /** The whole JSON text in order: what is here as text, what is stored as it is. */
 export function* piecesOf(value: Json): Generator<string | StoredValue> {
