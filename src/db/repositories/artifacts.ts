@@ -1,3 +1,5 @@
+import { Problem, type Issue } from '../../domain/problem.ts';
+import type { NamedArtifact } from '../../domain/run/prepareRun.schema.ts';
 import type { Database } from '../database.ts';
 
 export type ArtifactRow = { workspace: string; sha256: string; size: number; media_type: string; name: string | null; created: string };
@@ -43,8 +45,20 @@ export async function findArtifact(db: Database, key: { workspace: string; sha25
   return rows[0];
 }
 
+/** Hashes of the artifacts that an input names, for holding them as long as the run needs them. @throws Problem invalid_run_input */
+export async function heldArtifacts(db: Database, workspace: string, named: readonly NamedArtifact[]): Promise<Buffer[]> {
+  if (named.length === 0) return [];
+  const valid = named.filter(({ sha256 }) => /^[0-9a-f]{64}$/.test(sha256));
+  const missing = new Set(await missingArtifacts(db, { workspace, hashes: valid.map(({ sha256 }) => sha256) }));
+  const issues: Issue[] = named
+    .filter((name) => missing.has(name.sha256) || !valid.includes(name))
+    .map(({ field }) => ({ pointer: `/${field}`, code: 'artifact_not_found', message: 'names no artifact of this workspace' }));
+  if (issues.length > 0) throw new Problem('invalid_run_input', { detail: `${issues.length} faults`, issues });
+  return valid.map(({ sha256 }) => Buffer.from(sha256, 'hex'));
+}
+
 /** Those of `hashes` (hex) that the workspace has no artifact for. */
-export async function missingArtifacts(db: Database, scope: { workspace: string; hashes: string[] }): Promise<string[]> {
+async function missingArtifacts(db: Database, scope: { workspace: string; hashes: string[] }): Promise<string[]> {
   const rows = await db.rows<{ sha: string }>({
     name: 'artifact_missing',
     text: `select encode(h, 'hex') as sha from unnest($2::bytea[]) h where not exists (select from artifact a where a.workspace = $1 and a.sha256 = h and a.deleting is null)`,
