@@ -31,6 +31,8 @@ export type ActivityDeps = {
   requestCancel: (runId: string) => Promise<void>;
   /** Writes a cancel command for a run whose execution was asked to cancel without one. */
   noteCancel: (runId: string, reason: string) => Promise<void>;
+  /** A time of a schedule has come, ms since the epoch: makes the runs that are due. */
+  fireSchedule: (schedule: string, at: number) => Promise<void>;
   /** Tells the dispatcher that there is something to do. */
   kick: () => void;
   /** The first activity of a run has ended in this process. */

@@ -107,6 +107,8 @@ function createActivities(deps: ActivityDeps, { contextOf, take }: Pick<Plans, '
       if (standing?.status === 'open' && standing.intent === null) await deps.noteCancel(runId, 'cancelled in Temporal');
     },
 
+    fireSchedule: (schedule: string, at: number): Promise<void> => deps.fireSchedule(schedule, at),
+
     ...createSliceActivities(engine, contextOf, heartbeat),
   };
   return traceless(activities, deps.log);

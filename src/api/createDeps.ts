@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { claimObject } from '../db/artifacts.ts';
 import { createCommands } from '../db/commands.ts';
 import { openDatabase } from '../db/database.ts';
+import { createFires } from '../db/fires.ts';
 import { createPlans } from '../db/repositories/plans.ts';
 import { createSubmits } from '../db/submit.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
@@ -41,6 +42,12 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
       root: config.TIU_OBJECTS,
       maxBytes: config.TIU_MAX_UPLOAD,
       claim: (workspace, object) => claimObject(db, workspace, object),
+    }),
+    fires: createFires({
+      db,
+      plans,
+      submitRun: submits.submitRun,
+      defaults: { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE },
     }),
     submitRun: submits.submitRun,
     pressure,

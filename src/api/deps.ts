@@ -1,5 +1,6 @@
 import type { Commands } from '../db/commands.ts';
 import type { OrmDatabase } from '../db/database.ts';
+import type { Fires } from '../db/fires.ts';
 import type { Plans } from '../db/repositories/plans.ts';
 import type { Submits } from '../db/submit.ts';
 import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
@@ -20,6 +21,7 @@ export type Deps = {
   plans: Plans;
   definitions: Definitions;
   objects: ObjectStore;
+  fires: Fires;
   submitRun: Submits['submitRun'];
   command: Commands['command'];
   pressure: Pressure;

@@ -4,6 +4,8 @@ import { docsRoutes } from './features/docs/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { progressRoutes } from './features/runs/progressRoutes.ts';
 import { runRoutes } from './features/runs/routes.ts';
+import { scheduleFireRoutes } from './features/schedules/fireRoutes.ts';
+import { scheduleRoutes } from './features/schedules/routes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
 import type { Route } from './route.ts';
 
@@ -12,6 +14,8 @@ export const routes: readonly Route[] = [
   ...workflowRoutes,
   ...runRoutes,
   ...progressRoutes,
+  ...scheduleRoutes,
+  ...scheduleFireRoutes,
   ...artifactRoutes,
   ...apiKeyRoutes,
   ...healthRoutes,

@@ -112,9 +112,9 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
   };
 }
 
-type Call = <T>(ask: (client: Client) => Promise<T>) => Promise<T>;
+export type Call = <T>(ask: (client: Client) => Promise<T>) => Promise<T>;
 
-function createCaller(deps: ExecutionsDeps): Call {
+export function createCaller(deps: ExecutionsDeps): Call {
   let known: { connection: ConnectionLike; client: Client } | undefined;
   return async (ask) => {
     const connection = deps.connection();

@@ -4,6 +4,9 @@ export const IDENTITY_PREFIX = 'tiu-';
 /** Workflow type of a map's slice: no definition may have this name. */
 export const MAP_SLICE = 'tiu.mapSlice';
 
+/** Workflow type of a schedule's fire: no definition may have this name. */
+export const FIRE = 'tiu.fire';
+
 export const POKE = 'poke';
 
 export type SliceId = { runId: string; task: number; generation: number; k: number };
@@ -11,3 +14,8 @@ export type SliceId = { runId: string; task: number; generation: number; k: numb
 export const runWorkflowId = (runId: string): string => `run/${runId}`;
 
 export const sliceWorkflowId = (slice: SliceId): string => `slice/${slice.runId}/${slice.task}/${slice.generation}/${slice.k}`;
+
+export const scheduleId = (id: string): string => `schedule/${id}`;
+
+/** Temporal appends the time of the fire. */
+export const fireWorkflowId = (id: string): string => `fire/${id}`;

@@ -4,7 +4,10 @@ import type { Database } from '../db/database.ts';
 import { openPool, startupOptions } from '../db/pool.ts';
 import type { Session } from '../db/session.ts';
 import { openRunHead } from '../db/dispatch.ts';
+import { createFires, type Fires } from '../db/fires.ts';
 import { createJournal, type Journal } from '../db/journal.ts';
+import { createPlans } from '../db/repositories/plans.ts';
+import { createSubmits } from '../db/submit.ts';
 import { Problem } from '../domain/problem.ts';
 import { systemClock } from '../runtime/clock.ts';
 import type { Config } from '../runtime/config.ts';
@@ -19,7 +22,7 @@ import { startSystemRuns } from './systemRuns.ts';
 import { installTemporalRuntime } from './temporalRuntime.ts';
 import { workflowBundle } from './workflowBundle.ts';
 
-type Parts = { db: Database; journal: Journal; commands: Commands; opened: OpenedExecutors; log: Log };
+type Parts = { db: Database; journal: Journal; commands: Commands; fires: Fires; opened: OpenedExecutors; log: Log };
 
 /** Everything that has to end registers with the lifecycle, in the order in which it is opened. */
 async function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Promise<Parts> {
@@ -36,7 +39,11 @@ async function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle 
   lifecycle.onStop('providers', () => opened.close());
   const journal = createJournal({ url, log: say });
   lifecycle.onStop('journal', () => journal.close());
-  return { db, journal, commands, opened, log };
+  const submits = createSubmits({ url, log: say });
+  lifecycle.onStop('submits', () => submits.close());
+  const defaults = { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE };
+  const fires = createFires({ db, plans: createPlans(db), submitRun: submits.submitRun, defaults });
+  return { db, journal, commands, fires, opened, log };
 }
 
 const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
@@ -88,6 +95,7 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
   await startWorker(
     {
       ...{ db: parts.db, config, log, metrics, clock: systemClock, lifecycle, session, storageFull: parts.opened.objects.isFull },
+      ...{ fires: parts.fires, command: parts.commands.command },
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
       engine: (hooks) => openEngine(parts, hooks),
     },

@@ -1,6 +1,8 @@
 import type { Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Commands } from '../db/commands.ts';
 import type { Database } from '../db/database.ts';
+import type { Fires } from '../db/fires.ts';
 import { listen } from '../db/listen.ts';
 import type { Session } from '../db/session.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -10,6 +12,7 @@ import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
 import { createExecutions, type Executions } from '../temporal/executions.ts';
 import { IDENTITY_PREFIX } from '../temporal/names.ts';
+import { createTemporalSchedules, type TemporalSchedules } from '../temporal/schedules.ts';
 import { createAborts, type Aborts, type AbortWatch } from './aborts.ts';
 import { CLAIM_MS, type AdmissionDeps } from './admission.ts';
 import { createWorker } from './createWorker.ts';
@@ -17,6 +20,7 @@ import { createDispatcher, createPoke, type Dispatcher } from './dispatcher.ts';
 import { createFaultLog } from './faultLog.ts';
 import { startHealth, type HealthDeps } from './health.ts';
 import { createReconciler } from './reconciler.ts';
+import { createSchedules, type Schedules } from './schedules.ts';
 import { createTakeover, type Takeover } from './takeover.ts';
 import { createTemporalLink, type TemporalLink } from './temporalLink.ts';
 import { createUnfinishedStarts, type UnfinishedStarts } from './unfinishedStarts.ts';
@@ -36,6 +40,8 @@ export type ActivityHooks = {
   kick: () => void;
   /** The first `loadRun` of a run has ended. */
   startedRun: (runId: string) => void;
+  /** Temporal says that a time of the schedule has come, ms since the epoch. */
+  fireSchedule: (schedule: string, at: number) => Promise<void>;
 };
 
 export type StartWorkerDeps = Pick<HealthDeps, 'storageFull'> & {
@@ -49,6 +55,8 @@ export type StartWorkerDeps = Pick<HealthDeps, 'storageFull'> & {
   session: Pick<Session, 'held'>;
   /** Cancels a run at once, on behalf of an operator. */
   forceCancel: (runId: string, reason: string) => Promise<void>;
+  fires: Fires;
+  command: Commands['command'];
   engine: (hooks: ActivityHooks) => EngineOfProcess;
 };
 
@@ -82,8 +90,9 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const temporal = { temporalUp: () => link.up() && waker.polling() && deps.session.held(), onTemporal: link.report };
   const shared = { db, executions, metrics, log, clock, worker: place.id, ...temporal };
   lifecycle.onStop('temporal connection', () => link.close());
+  const schedules = createTemporalSchedules({ connection: link.connection, identity, config, log });
   const { activities, ...carrying } = deps.engine({
-    ...createHooks({ db, executions, aborts, unfinished, kick: waker.kick }),
+    ...createHooks({ db, executions, schedules, fires: deps.fires, aborts, unfinished, kick: waker.kick }),
     ...{ worker: place.id, maxEffects: config.TIU_MAX_EFFECTS },
   });
   const ready = Promise.withResolvers<undefined>();
@@ -112,7 +121,9 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, ...carrying });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
   waker.connect({ dispatcher, takeover, executions });
-  const notices = listenFor({ ...deps, aborts, dispatcher }, place);
+  const keeper = createSchedules({ ...deps, ...shared, schedules, kickDispatcher: dispatcher.kick });
+  lifecycle.onStop('schedules', () => keeper.stop());
+  const notices = listenFor({ ...deps, aborts, dispatcher, schedules: keeper }, place);
   lifecycle.onStop('notices', () => notices.close());
   await ready.promise;
 }
@@ -146,7 +157,15 @@ function createWaker() {
   };
 }
 
-type HookParts = { db: Database; executions: Executions; aborts: AbortWatch; unfinished: UnfinishedStarts; kick: () => void };
+type HookParts = {
+  db: Database;
+  executions: Executions;
+  schedules: TemporalSchedules;
+  fires: Fires;
+  aborts: AbortWatch;
+  unfinished: UnfinishedStarts;
+  kick: () => void;
+};
 
 function createHooks(parts: HookParts): Omit<ActivityHooks, 'worker' | 'maxEffects'> {
   return {
@@ -155,6 +174,10 @@ function createHooks(parts: HookParts): Omit<ActivityHooks, 'worker' | 'maxEffec
     requestCancel: parts.executions.cancel,
     kick: parts.kick,
     startedRun: parts.unfinished.done,
+    fireSchedule: async (schedule, at) => {
+      // one that has no row, for instance after a restored backup, would fire for ever
+      if ((await parts.fires.fireDue(schedule, at)) === 'gone') await parts.schedules.remove(schedule);
+    },
   };
 }
 
@@ -211,10 +234,14 @@ const EVERYTHING = '*';
 
 /** `kick`: the dispatcher has something to do. `run`: something was committed to these runs, perhaps an intent to stop. */
 function listenFor(
-  deps: Pick<StartWorkerDeps, 'db' | 'log' | 'clock' | 'metrics' | 'lifecycle'> & { aborts: AbortWatch; dispatcher: Dispatcher },
+  deps: Pick<StartWorkerDeps, 'db' | 'log' | 'clock' | 'metrics' | 'lifecycle'> & {
+    aborts: AbortWatch;
+    dispatcher: Dispatcher;
+    schedules: Schedules;
+  },
   place: WorkerPlace,
 ) {
-  const { aborts, dispatcher } = deps;
+  const { aborts, dispatcher, schedules } = deps;
   const fault = createFaultLog(deps, 'notices.failed');
   const look = (runs?: readonly string[]) => {
     aborts.look(runs).catch(fault);
@@ -223,14 +250,19 @@ function listenFor(
   const listener = listen({
     url: deps.db.url,
     options: place.databaseOptions,
-    channels: ['run', 'kick'],
+    channels: ['run', 'kick', 'schedule'],
     onNotice: (channel, payload) => {
       deps.metrics.notices.inc({ channel });
       if (channel === 'kick') dispatcher.kick();
-      else look(payload === EVERYTHING ? undefined : payload.split(','));
+      else if (channel === 'schedule') schedules.kick();
+      else {
+        schedules.runsChanged();
+        look(payload === EVERYTHING ? undefined : payload.split(','));
+      }
     },
     onListen: () => {
       dispatcher.kick();
+      schedules.kick();
       look();
     },
     onError: fault,

@@ -1,2 +1,3 @@
 export { taskGraph as default } from './taskGraph.ts';
 export { mapSlice as 'tiu.mapSlice' } from './mapSlice.ts';
+export { fire as 'tiu.fire' } from './fire.ts';

@@ -109,7 +109,7 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
   const { objects, store } = inMemoryObjects();
   const deps: ActivityDeps = {
     ...{ worker: randomUUID(), db, journal, executors, objects: store, kick: () => undefined, started: () => undefined },
-    ...{ poke: nothing, maxEffects: 100, requestCancel: nothing, noteCancel: nothing, random: () => 0 },
+    ...{ poke: nothing, maxEffects: 100, fireSchedule: nothing, requestCancel: nothing, noteCancel: nothing, random: () => 0 },
     aborts: { add: () => () => undefined },
     maxOutput: 2 ** 20,
     solo: () => Promise.reject(new Problem('task_crashed_worker')),

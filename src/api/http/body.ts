@@ -7,7 +7,7 @@ const MAX_DEPTH = 200;
 
 export type MediaType = 'json' | 'yaml' | 'other';
 
-const JSON_TYPES = new Set(['application/json']);
+const JSON_TYPES = new Set(['application/json', 'application/merge-patch+json']);
 const YAML_TYPES = new Set(['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml']);
 
 const PLAIN_JSON = { kind: 'json', type: 'application/json', charset: 'utf-8' } as const;

@@ -46,7 +46,7 @@ export async function findArtifact(db: Database, key: { workspace: string; sha25
 }
 
 /** Hashes of the artifacts that an input names, for holding them as long as the run needs them. @throws Problem invalid_run_input */
-export async function heldArtifacts(db: Database, workspace: string, named: readonly NamedArtifact[]): Promise<Buffer[]> {
+export async function heldArtifacts(db: Pick<Database, 'rows'>, workspace: string, named: readonly NamedArtifact[]): Promise<Buffer[]> {
   if (named.length === 0) return [];
   const valid = named.filter(({ sha256 }) => /^[0-9a-f]{64}$/.test(sha256));
   const missing = new Set(await missingArtifacts(db, { workspace, hashes: valid.map(({ sha256 }) => sha256) }));
@@ -58,7 +58,7 @@ export async function heldArtifacts(db: Database, workspace: string, named: read
 }
 
 /** Those of `hashes` (hex) that the workspace has no artifact for. */
-async function missingArtifacts(db: Database, scope: { workspace: string; hashes: string[] }): Promise<string[]> {
+async function missingArtifacts(db: Pick<Database, 'rows'>, scope: { workspace: string; hashes: string[] }): Promise<string[]> {
   const rows = await db.rows<{ sha: string }>({
     name: 'artifact_missing',
     text: `select encode(h, 'hex') as sha from unnest($2::bytea[]) h where not exists (select from artifact a where a.workspace = $1 and a.sha256 = h and a.deleting is null)`,

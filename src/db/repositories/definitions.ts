@@ -92,7 +92,7 @@ export async function listVersions(
  * One version with its source: by its number, its own `version` (the newest that bears it), or the newest of all.
  */
 export async function findDefinition(
-  db: Database,
+  db: Pick<Database, 'rows'>,
   key: { workspace: string; name: string; version: string | number | undefined },
 ): Promise<(DefinitionRow & { source: string; media_type: string }) | undefined> {
   const rows = await db.rows<DefinitionRow & { source: string; media_type: string }>({

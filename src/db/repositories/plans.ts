@@ -6,7 +6,7 @@ type StoredPlan = { plan: Plan; text: string };
 export type Plans = { get: (hash: string) => Promise<StoredPlan> };
 
 /** Plans by the hex of their hash. Content never changes, so what was read once is kept while there is room. */
-export function createPlans(db: Database): Plans {
+export function createPlans(db: Pick<Database, 'rows'>): Plans {
   const known = new LRUCache<string, StoredPlan>({ maxSize: 16 * 2 ** 20, sizeCalculation: ({ text }) => text.length });
   return {
     get: async (hash) => {

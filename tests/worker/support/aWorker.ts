@@ -72,6 +72,12 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
       lifecycle,
       engine: (hooks) => ({ activities: activities(hooks), carry: () => Promise.resolve(null), isInline: () => Promise.resolve(false) }),
       session: { held: () => true },
+      fires: {
+        fireDue: () => Promise.resolve('fired'),
+        fireOverdue: () => Promise.resolve('fired'),
+        submitPending: () => Promise.resolve(0),
+      },
+      command: () => Promise.resolve(0),
       forceCancel: (runId, reason) => cancelCommand(db, runId, reason),
     },
     { id: randomUUID(), name: 'test', version: '0', bundle, databaseOptions: startupOptions('tiu_engine') },
