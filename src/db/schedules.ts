@@ -153,6 +153,17 @@ export async function forgetFires(db: Rows, days: number): Promise<void> {
   });
 }
 
+/** Delayed runs that are to end need not wait for their time. @returns whether there were any */
+export async function releaseCancelled(db: Rows): Promise<boolean> {
+  const rows = await db.rows({
+    name: 'release_cancelled',
+    text: `update run_state set not_before = null where not_before is not null and started is null and finished is null and intent is not null
+      and not_before > clock_timestamp() returning run`,
+    values: [],
+  });
+  return rows.length > 0;
+}
+
 /** ms until the next delayed run may begin, by the database's clock; null = none is delayed. */
 export async function nextDelayedMs(db: Rows): Promise<number | null> {
   const rows = await db.rows<{ ms: number | null }>({

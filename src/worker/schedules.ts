@@ -11,6 +11,7 @@ import {
   markSynced,
   nextDelayedMs,
   overdueSchedules,
+  releaseCancelled,
   syncedSchedules,
   unsyncedSchedules,
   type SyncedSchedule,
@@ -138,6 +139,7 @@ async function endRun({ command }: SchedulesDeps, { run, workspace, intent, sche
 
 /** Admission looks every second; a delayed run is to begin in its moment. */
 async function waitForDelayed(deps: SchedulesDeps, state: State): Promise<void> {
+  if (await releaseCancelled(deps.db)) deps.kickDispatcher();
   const ms = await nextDelayedMs(deps.db);
   clearTimeout(state.timer);
   if (ms !== null && ms < 2 * PERIOD_MS) state.timer = setTimeout(deps.kickDispatcher, Math.max(0, ms) + 1);

@@ -23,6 +23,7 @@ export type RunRow = {
   open: number;
   failed: number;
   last_seq: number;
+  not_before: string | null;
   deadline: string | null;
   started: string | null;
   finished: string | null;
@@ -30,7 +31,7 @@ export type RunRow = {
 };
 
 const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.created, r.created_by,
-  s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.deadline, s.started, s.finished, s.failure`;
+  s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.not_before, s.deadline, s.started, s.finished, s.failure`;
 
 /** A run of the workspace; undefined for another's. */
 export async function findRun(db: Database, run: { workspace: string; id: string }): Promise<RunRow | undefined> {

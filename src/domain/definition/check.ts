@@ -24,6 +24,7 @@ export function checkDefinition(value: Json, schemas: Schemas): { definition: De
   const ids = new Set(isObject(value) && isObject(value.tasks) ? Object.keys(value.tasks) : []);
   const tasks = checkTasks(read, ids, report);
   checkSchemas(read, schemas, report);
+  checkTriggers(read, report);
   const used = checkTaskExpressions(tasks, ids, report);
   const { priority = 'normal' } = read;
   checkRunExpressions({ priority, ...(read.output?.value === undefined ? {} : { output: { value: read.output.value } }) }, ids, report);
@@ -44,6 +45,14 @@ function checkTasks(read: ReadDocument, ids: ReadonlySet<string>, report: Report
     entries.push([id, normaliseTask(task, kind, read.defaults)]);
   }
   return Object.fromEntries(entries);
+}
+
+/** Their schedules are named after them. */
+function checkTriggers({ triggers = [] }: ReadDocument, report: Report): void {
+  const names = triggers.map(({ name }, i) => name ?? String(i + 1));
+  for (const [i, name] of names.entries())
+    if (names.indexOf(name) < i)
+      report({ pointer: `/triggers/${i}`, code: 'duplicate_name', message: `another trigger is called ${name}` });
 }
 
 function checkSchemas(read: ReadDocument, { faults }: Schemas, report: Report): void {
@@ -76,6 +85,7 @@ function definitionOf(read: ReadDocument, tasks: { [id: string]: DefinitionTask 
     onError,
     tasks,
     ...(output?.value === undefined ? {} : { output: { value: output.value } }),
+    ...(read.triggers === undefined ? {} : { triggers: read.triggers }),
     ...(metadata === undefined ? {} : { metadata }),
   };
 }

@@ -1,6 +1,7 @@
 import type { Json, JsonObject, JsonSchema } from '../json.ts';
 import type { Outcome } from '../plan/outcome.ts';
 import type { MapPlan, Mode, RetryPolicy, Template } from '../plan/plan.ts';
+import type { Trigger } from '../schedule/readSpec.ts';
 
 /** An edge somebody wrote: `when` = outcomes of the dependency that satisfy it, ascending. */
 export type Dependency = { task: string; when: Outcome[] };
@@ -39,5 +40,7 @@ export type Definition = {
   onError: 'finish' | 'failFast';
   tasks: { [id: string]: DefinitionTask };
   output?: { value: Template };
+  /** Schedules that storing it makes. */
+  triggers?: Trigger[];
   metadata?: JsonObject;
 };

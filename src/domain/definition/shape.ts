@@ -3,6 +3,8 @@ import { isFinalStatus, outcomeOf, TASK_STATUSES, type Outcome } from '../plan/o
 import { MODES } from '../plan/plan.ts';
 import type { Dependency } from './definition.ts';
 import { DURATION_SCHEMA, durationMs } from './duration.ts';
+import { trigger } from '../schedule/readSpec.ts';
+import { SCHEDULE_LIMITS } from '../schedule/schedule.ts';
 import { LIMITS } from './limits.ts';
 import { DEFINITION_NAME, isInherited, itemNameFault, TASK_ID, taskIdFault } from './names.ts';
 import { NOT_SUPPORTED } from './notSupported.ts';
@@ -244,6 +246,7 @@ export const document = fields(
     ),
     tasks: required(tasks, 'By id.'),
     output: optional(fields({ value: required(anything, 'Any value; may hold expressions.') }), 'What a run gives.'),
+    triggers: optional(list(trigger, { max: SCHEDULE_LIMITS.triggers }), 'When runs of the stored definition start by themselves.'),
     metadata: optional(freeObject, 'Free.'),
   },
   NOT_SUPPORTED.root,

@@ -1,4 +1,5 @@
-import { CALENDAR_FIELDS, type Calendar, type CalendarField } from './schedule.ts';
+import type { JsonObject } from '../json.ts';
+import { CALENDAR_FIELDS, type Calendar, type CalendarField, type ScheduleSpec } from './schedule.ts';
 
 export type Range = { start: number; end: number; step: number };
 
@@ -34,3 +35,23 @@ export function cronText(calendar: Calendar): string {
 
 const isEvery = (name: CalendarField, values: readonly number[]): boolean =>
   values.length === CALENDAR_FIELDS[name][1] - CALENDAR_FIELDS[name][0] + 1;
+
+const durationText = (ms: number): string => `PT${ms / 1_000}S`;
+
+/** A spec as somebody could have written it. */
+export function writtenSpec(spec: ScheduleSpec): JsonObject {
+  const { calendars, intervals, skip, startAt, endAt, jitterMs } = spec;
+  const calendarOf = (calendar: Calendar): JsonObject =>
+    Object.fromEntries(Object.entries(calendar).flatMap(([field, values]) => (values === null ? [] : [[field, values.join()]])));
+  return {
+    ...(calendars.length > 0 && { cron: calendars.map(cronText) }),
+    ...(intervals.length > 0 && {
+      interval: intervals.map(({ everyMs, offsetMs }) => ({ every: durationText(everyMs), offset: durationText(offsetMs) })),
+    }),
+    ...(skip.length > 0 && { skip: skip.map(calendarOf) }),
+    timeZone: spec.timeZone,
+    ...(startAt !== undefined && { startAt: new Date(startAt).toISOString() }),
+    ...(endAt !== undefined && { endAt: new Date(endAt).toISOString() }),
+    ...(jitterMs > 0 && { jitter: durationText(jitterMs) }),
+  };
+}

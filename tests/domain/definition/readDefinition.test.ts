@@ -85,7 +85,7 @@ test.each<[string, JsonObject, JsonObject]>([
   ['/budget', {}, { budget: {} }],
   ['/use', {}, { use: {} }],
   ['/finally', {}, { finally: {} }],
-  ['/triggers', {}, { triggers: [] }],
+  ['/triggers/0/webhook', {}, { triggers: [{ webhook: 'push', cron: '@daily' }] }],
   ['/strategy', {}, { strategy: 'adaptive' }],
   ['/tasks/t/gate', { gate: {} }, {}],
   ['/tasks/t/compensate', { compensate: {} }, {}],

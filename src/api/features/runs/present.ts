@@ -24,6 +24,7 @@ export function presentRun(config: Links, run: RunRow, counts?: readonly { statu
     createdBy: run.created_by,
     startedAt: maybeIso(run.started),
     finishedAt: maybeIso(run.finished),
+    notBefore: maybeIso(run.not_before),
     deadlineAt: maybeIso(run.deadline),
     lastSeq: run.last_seq,
     counts: {

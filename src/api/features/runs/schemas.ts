@@ -31,6 +31,7 @@ export const Run = z
     createdBy: z.string(),
     startedAt: maybeTime,
     finishedAt: maybeTime,
+    notBefore: maybeTime.meta({ description: 'When a delayed run may begin' }),
     deadlineAt: maybeTime,
     lastSeq: z.int().meta({ description: 'Number of its last event; also its ETag' }),
     counts: countsByStatus.extend({ total: z.int(), open: z.int() }).meta({ description: 'Tasks in all, not finished, and by status' }),
@@ -101,6 +102,11 @@ const shared = {
   priority: z.enum(PRIORITIES).optional(),
   mode: z.enum(MODES).optional().meta({ description: 'Instead of what the definition says' }),
   labels: labels.optional(),
+  delay: z
+    .union([z.string().max(100), z.record(z.string(), z.number())])
+    .optional()
+    .meta({ description: 'Accepted now, begun so much later: `PT10M` or `{ minutes: 10 }`; a year at most' }),
+  startAt: z.iso.datetime({ offset: true }).optional().meta({ description: 'Accepted now, not begun before; a year ahead at most' }),
 };
 
 export const StartRun = z

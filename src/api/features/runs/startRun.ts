@@ -2,10 +2,13 @@ import { hash as digest } from 'node:crypto';
 import type { Actor } from '../../../domain/access/can.ts';
 import { checkSystemKinds } from '../../../domain/access/systemKinds.ts';
 import { canonicalJson } from '../../../domain/definition/canonical.ts';
+import { durationMs } from '../../../domain/definition/duration.ts';
+import type { Json } from '../../../domain/json.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { prepareRun, type RunRequest } from '../../../domain/run/prepareRun.schema.ts';
 import { heldArtifacts } from '../../../db/repositories/artifacts.ts';
 import type { RunView } from '../../../db/repositories/runs.ts';
+import { notifySchedules } from '../../../db/repositories/schedules.ts';
 import type { Submit } from '../../../db/submit.ts';
 import type { Deps } from '../../deps.ts';
 import { resolvePlan, type Source } from './resolvePlan.ts';
@@ -16,6 +19,9 @@ export type StartRunInput = RunRequest & {
   fingerprint: object;
   idempotencyKey: string | undefined;
   runId?: string | undefined;
+  /** As it was written. */
+  delay?: unknown;
+  startAt?: string | undefined;
 };
 
 /** `accepted`: the run as it was accepted; undefined for one that was accepted before. */
@@ -36,6 +42,7 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
   const { plan, hash, body, name, number, canonical } = await resolvePlan(deps, request.source);
   checkSystemKinds(plan, actor);
   const { run, artifacts } = prepareRun(plan, request, { maxInputBytes: deps.config.TIU_MAX_INPUT, mode: deps.config.TIU_MODE });
+  const notBefore = startOf(request, deps.clock());
   const submit: Submit = {
     ...(own !== undefined && { runId: own }),
     ...(key !== undefined && { key }),
@@ -47,12 +54,14 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
     ...(number !== undefined && { definitionNumber: number }),
     plan: { hash, body },
     ...run,
+    ...(notBefore !== undefined && { notBefore }),
     artifacts: await heldArtifacts(deps.db, actor.workspace, artifacts),
   };
   const release = deps.pressure.holdSubmit(actor.principal);
   const submitted = await deps.submitRun(submit).finally(release);
   if (submitted.outcome === 'conflict') throw new Problem('idempotency_mismatch');
   const { runId } = submitted;
+  if (notBefore !== undefined) await notifySchedules(deps.db);
   return submitted.outcome === 'new' ? { runId, accepted: acceptedRun(submit, submitted) } : { runId };
 }
 
@@ -72,8 +81,23 @@ function acceptedRun(submit: Submit, { runId, at }: { runId: string; at: Date })
       intent: null,
     },
     ...{ total: tasks, open: tasks, failed: 0, last_seq: 1, started: null, finished: null, failure: null, counts: null },
+    not_before: submit.notBefore ?? null,
     deadline: deadlineMs === undefined ? null : new Date(at.getTime() + deadlineMs).toISOString(),
   };
+}
+
+const YEAR_MS = 366 * DAY_MS;
+
+/** ISO time before which the run is not to begin; undefined = at once. @throws Problem invalid_request */
+function startOf({ delay, startAt }: Pick<StartRunInput, 'delay' | 'startAt'>, now: number): string | undefined {
+  const refuse = (pointer: string, message: string) =>
+    new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
+  if (delay === undefined && startAt === undefined) return undefined;
+  if (delay !== undefined && startAt !== undefined) throw refuse('/delay', 'stands beside startAt: give one of them');
+  const delayMs = delay === undefined ? Date.parse(startAt ?? '') - now : durationMs(delay as Json);
+  if (delayMs === undefined) throw refuse('/delay', 'must be a duration such as PT10M or { minutes: 10 }');
+  if (delayMs > YEAR_MS) throw refuse(delay === undefined ? '/startAt' : '/delay', 'is more than a year ahead');
+  return delayMs <= 0 ? undefined : new Date(now + delayMs).toISOString();
 }
 
 function isOwnId(id: string | undefined, now: number): id is string {

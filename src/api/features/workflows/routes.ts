@@ -7,6 +7,7 @@ import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { checkDefinition, hashOf } from './checkDefinition.ts';
 import { presentWorkflow } from './present.ts';
+import { checkTriggers, storeTriggers } from './storeTriggers.ts';
 import { Check, DefinitionBody, nameParams, pageQuery, versionQuery, Workflow, WorkflowDetail, WorkflowList } from './schemas.ts';
 
 const tag = 'workflows';
@@ -40,12 +41,13 @@ const store = defineRoute({
     200: { description: 'This content is stored already', schema: Workflow },
     201: { description: 'Stored', schema: Workflow, headers: { location: 'The workflow' } },
   },
-  problems: ['invalid_definition', 'idempotency_mismatch', 'idempotency_in_progress'],
+  problems: ['invalid_definition', 'too_many_schedules', 'idempotency_mismatch', 'idempotency_in_progress'],
   idempotency: 'stored',
   handler: async ({ deps, actor, body: given }) => {
     const source = sourceOf(given);
     const { definition, plan, planHash, planText } = deps.definitions.compile(source);
     checkSystemKinds(plan, actor);
+    checkTriggers(deps, actor, { definition, plan });
     const row = await storeDefinition(deps.db, {
       workspace: actor.workspace,
       name: definition.name,
@@ -57,6 +59,7 @@ const store = defineRoute({
       plan: { hash: planHash, body: planText },
       by: actor.principal,
     });
+    await storeTriggers(deps, actor, { definition, number: row.number });
     const shown = presentWorkflow(row);
     return { status: row.fresh ? 201 : 200, body: shown, headers: { location: shown.links.self } };
   },

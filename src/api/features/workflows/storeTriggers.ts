@@ -1,0 +1,58 @@
+import { can, type Actor } from '../../../domain/access/can.ts';
+import type { Definition } from '../../../domain/definition/definition.ts';
+import type { Plan } from '../../../domain/plan/plan.ts';
+import { Problem, type Issue } from '../../../domain/problem.ts';
+import { prepareRun } from '../../../domain/run/prepareRun.schema.ts';
+import { nextFireTime } from '../../../domain/schedule/fireTimes.ts';
+import { writtenSpec } from '../../../domain/schedule/ranges.ts';
+import { SCHEDULE_LIMITS } from '../../../domain/schedule/schedule.ts';
+import { findDefinition } from '../../../db/repositories/definitions.ts';
+import { replaceTriggers, type ScheduleFields } from '../../../db/repositories/schedules.ts';
+import type { Deps } from '../../deps.ts';
+
+/** Before anything is stored. @throws Problem forbidden | invalid_definition when a trigger's input does not fit */
+export function checkTriggers(
+  deps: Pick<Deps, 'config'>,
+  actor: Actor,
+  { definition, plan }: { definition: Definition; plan: Plan },
+): void {
+  const { triggers = [] } = definition;
+  if (triggers.length === 0) return;
+  if (!can(actor, 'schedule.create', actor))
+    throw new Problem('forbidden', { detail: 'Triggers start runs: the key may not schedule.create' });
+  const issues = triggers.flatMap(({ input }, i) => inputIssues(plan, input, { at: `/triggers/${i}/input`, mode: deps.config.TIU_MODE }));
+  if (issues.length > 0) throw new Problem('invalid_definition', { detail: `${issues.length} faults`, issues });
+}
+
+function inputIssues(plan: Plan, input: unknown, { at, mode }: { at: string; mode: Deps['config']['TIU_MODE'] }): Issue[] {
+  try {
+    prepareRun(plan, { input }, { maxInputBytes: SCHEDULE_LIMITS.inputBytes, mode });
+    return [];
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const found = error.issues ?? [{ pointer: '', code: error.code, message: error.message }];
+    return found.map((issue) => ({ ...issue, pointer: at + issue.pointer }));
+  }
+}
+
+/**
+ * Makes the schedules of the newest version those that its triggers say; an older version that is stored again changes none.
+ * Safe to repeat. @throws Problem too_many_schedules
+ */
+export async function storeTriggers(
+  deps: Pick<Deps, 'db' | 'clock'>,
+  actor: Actor,
+  stored: { definition: Definition; number: number },
+): Promise<void> {
+  const { name, triggers = [] } = stored.definition;
+  const newest = await findDefinition(deps.db, { workspace: actor.workspace, name, version: undefined });
+  if (newest?.number !== stored.number) return;
+  const fields = triggers.map((trigger, i): ScheduleFields => ({
+    ...{ name: `${name}.${trigger.name ?? i + 1}`, definition: name, definitionVersion: undefined },
+    ...{ spec: writtenSpec(trigger.spec), compiled: trigger.spec, input: trigger.input, priority: undefined, labels: undefined },
+    ...{ overlap: trigger.overlap, catchupMs: trigger.catchupMs, remaining: trigger.remainingActions, paused: false, note: undefined },
+    next: nextFireTime(trigger.spec, deps.clock()),
+  }));
+  const outcome = await replaceTriggers(deps.db, { workspace: actor.workspace, name, by: actor.principal }, fields);
+  if (outcome === 'full') throw new Problem('too_many_schedules');
+}
