@@ -7,7 +7,7 @@ import { checkTask, kindOf } from './checkTask.ts';
 import { checkTypes, type Matches } from './checkTypes.ts';
 import type { Definition, DefinitionTask } from './definition.ts';
 import { LIMITS } from './limits.ts';
-import { normaliseTask, type ReadDocument } from './normalise.ts';
+import { normaliseConcurrency, normaliseLimits, normaliseTask, type ReadDocument } from './normalise.ts';
 import { child } from './pointer.ts';
 import { UNREAD, type Report } from './reader.ts';
 import { document } from './shape.ts';
@@ -26,8 +26,17 @@ export function checkDefinition(value: Json, schemas: Schemas): { definition: De
   checkSchemas(read, schemas, report);
   checkTriggers(read, report);
   const used = checkTaskExpressions(tasks, ids, report);
-  const { priority = 'normal' } = read;
-  checkRunExpressions({ priority, ...(read.output?.value === undefined ? {} : { output: { value: read.output.value } }) }, ids, report);
+  const { priority = 'normal', concurrency, limits } = read;
+  checkRunExpressions(
+    {
+      priority,
+      ...(concurrency === undefined ? {} : { concurrency: normaliseConcurrency(concurrency) }),
+      ...(limits === undefined ? {} : { limits: normaliseLimits(limits) }),
+      ...(read.output?.value === undefined ? {} : { output: { value: read.output.value } }),
+    },
+    ids,
+    report,
+  );
   checkGraph({ tasks, ids, used }, report);
   const inputSchema = read.input?.schema;
   checkTypes({ tasks, matches: schemas.matches, ...(inputSchema === undefined ? {} : { inputSchema }) }, report);
@@ -72,6 +81,7 @@ function checkSchemas(read: ReadDocument, { faults }: Schemas, report: Report): 
 /** Called without issues, so name and tasks are there. */
 function definitionOf(read: ReadDocument, tasks: { [id: string]: DefinitionTask }): Definition {
   const { name = '', version, title, input, deadline, priority = 'normal', mode, labels = {}, onError = 'finish', output, metadata } = read;
+  const { concurrency, limits } = read;
   return {
     dsl: 'tiu/1',
     name,
@@ -83,6 +93,8 @@ function definitionOf(read: ReadDocument, tasks: { [id: string]: DefinitionTask 
     ...(mode === undefined ? {} : { mode }),
     labels,
     onError,
+    ...(concurrency === undefined ? {} : { concurrency: normaliseConcurrency(concurrency) }),
+    ...(limits === undefined ? {} : { limits: normaliseLimits(limits) }),
     tasks,
     ...(output?.value === undefined ? {} : { output: { value: output.value } }),
     ...(read.triggers === undefined ? {} : { triggers: read.triggers }),

@@ -2,7 +2,7 @@ import type { CompileResult, Reference } from '../expression/expression.ts';
 import { isObject, type Json } from '../json.ts';
 import { KINDS } from '../kinds/kinds.ts';
 import type { Definition, DefinitionTask } from './definition.ts';
-import { compilePriority, compileRunOutput, expressionsOf } from './expressions.ts';
+import { compileKey, compilePriority, compileRunOutput, expressionsOf } from './expressions.ts';
 import { LIMITS } from './limits.ts';
 import { expressionNotSupported } from './notSupported.ts';
 import { child } from './pointer.ts';
@@ -36,13 +36,15 @@ export function checkTaskExpressions(tasks: Tasks, ids: ReadonlySet<string>, rep
 
 /** The same for what belongs to the run. */
 export function checkRunExpressions(
-  { output, priority }: Pick<Partial<Definition>, 'output' | 'priority'>,
+  { output, priority, concurrency, limits = [] }: Pick<Partial<Definition>, 'output' | 'priority' | 'concurrency' | 'limits'>,
   ids: ReadonlySet<string>,
   report: Report,
 ): Used[] {
   return [
     ...(output === undefined ? [] : used('/output/value', compileRunOutput(output.value, ids), report)),
     ...(typeof priority === 'string' && priority.includes('${') ? used('/priority', compilePriority(priority), report) : []),
+    ...(concurrency === undefined ? [] : used('/concurrency/key', compileKey(concurrency.key), report)),
+    ...limits.flatMap(({ key }, i) => used(`/limits/${i}/key`, compileKey(key), report)),
   ];
 }
 

@@ -31,6 +31,13 @@ export function checkTask(
   checkFields(read.with ?? {}, kind, { at: child(at, 'with'), report });
   checkTimes(read, kind, { at, report, ...(runDeadlineMs === undefined ? {} : { runDeadlineMs }) });
   if (read.map !== undefined) checkMap(read.map, kind, { at: child(at, 'map'), report });
+  if (read.limits !== undefined && kind.class !== 'effect')
+    report({
+      pointer: child(at, 'limits'),
+      code: 'not_applicable',
+      message: `${kind.name} has no attempts to limit`,
+      hint: 'limits bound the attempts of effects, such as http',
+    });
   if (read.retry !== undefined) {
     const pointer = child(at, 'retry');
     if (!isRetryable(kind)) report({ pointer, code: 'not_applicable', message: `${kind.name} has no failure that a retry could cure` });

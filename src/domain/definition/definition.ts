@@ -1,6 +1,6 @@
 import type { Json, JsonObject, JsonSchema } from '../json.ts';
 import type { Outcome } from '../plan/outcome.ts';
-import type { MapPlan, Mode, RetryPolicy, Template } from '../plan/plan.ts';
+import type { Concurrency, MapPlan, Mode, RetryPolicy, TaskLimit, Template } from '../plan/plan.ts';
 import type { Trigger } from '../schedule/readSpec.ts';
 
 /** An edge somebody wrote: `when` = outcomes of the dependency that satisfy it, ascending. */
@@ -18,6 +18,7 @@ export type DefinitionTask = {
   timeoutMs?: number;
   deadlineMs?: number;
   outputSchema?: JsonSchema;
+  limits?: TaskLimit[];
   onError: 'fail' | 'continue';
   labels?: JsonObject;
   metadata?: JsonObject;
@@ -38,6 +39,8 @@ export type Definition = {
   mode?: Mode;
   labels: JsonObject;
   onError: 'finish' | 'failFast';
+  concurrency?: Concurrency;
+  limits?: TaskLimit[];
   tasks: { [id: string]: DefinitionTask };
   output?: { value: Template };
   /** Schedules that storing it makes. */

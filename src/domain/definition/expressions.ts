@@ -20,6 +20,7 @@ export function expressionsOf(task: DefinitionTask, kind: Kind): TaskExpression[
   return [
     ...(task.if === undefined ? [] : [condition('/if', task.if, OUTER)]),
     ...(task.map === undefined ? [] : mapExpressions(task.map, inner)),
+    ...(task.limits ?? []).map(({ key }, i): TaskExpression => ({ at: `/limits/${i}/key`, compile: () => compileKey(key, task.map) })),
     ...Object.entries(task.with).flatMap(([name, value]) => fieldExpressions(kind, name, { value, names: inner })),
   ];
 }
@@ -39,6 +40,10 @@ export const compileRunOutput = (value: Json, tasks: ReadonlySet<string>): Compi
 
 /** The priority of a run is decided when it is accepted, so it sees the input alone. */
 export const compilePriority = (value: Json): CompileResult => compileTemplate(value, { names: ['input'], tasks: new Set() });
+
+/** The key of a limit is evaluated before the task begins, so it sees the input, and the item of a mapped task. */
+export const compileKey = (key: Json, map?: { as: string }): CompileResult =>
+  compileTemplate(key, { names: map === undefined ? ['input'] : ['input', map.as, 'item', 'index'], tasks: new Set() });
 
 /** Ids of the tasks that references name, without repeats. */
 export const tasksNamed = (references: readonly Reference[]): string[] => [

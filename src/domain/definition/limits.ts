@@ -20,6 +20,14 @@ export const LIMITS = {
   taskExpressions: 1_000,
   /** Items of a mapped task that run at once. */
   mapConcurrency: 500,
+  /** Limits of one task, and of the tasks of one run. */
+  limits: 8,
+  /** Runs or attempts that one key may let through at once. */
+  slots: 10_000,
+  /** Attempts that one key may let through in its time. */
+  rate: 1_000_000,
+  /** Characters of a concurrency key or a key of a limit, once evaluated. */
+  keyLength: 256,
   switchCases: 100,
   labels: 64,
   labelLength: 256,

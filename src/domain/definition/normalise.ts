@@ -1,6 +1,6 @@
 import { isObject, type Json } from '../json.ts';
 import type { Kind } from '../kinds/kind.ts';
-import type { MapPlan, RetryPolicy } from '../plan/plan.ts';
+import type { Concurrency, MapPlan, RetryPolicy, TaskLimit } from '../plan/plan.ts';
 import type { DefinitionTask } from './definition.ts';
 import type { document, map, retry, task } from './shape.ts';
 import type { Reader } from './reader.ts';
@@ -34,6 +34,7 @@ export function normaliseTask(read: ReadTask, kind: Kind, defaults: Defaults = {
     ...(timeoutMs !== undefined && kind.class === 'effect' ? { timeoutMs } : {}),
     ...(deadline === undefined ? {} : { deadlineMs: deadline }),
     ...(read.output?.schema === undefined ? {} : { outputSchema: read.output.schema }),
+    ...(read.limits === undefined ? {} : { limits: normaliseLimits(read.limits) }),
     onError: read.onError ?? 'fail',
     ...(labels === undefined ? {} : { labels }),
     ...(metadata === undefined ? {} : { metadata }),
@@ -58,6 +59,23 @@ function normaliseMap({ items, matrix, as = MAP.as, maxConcurrency = MAP.maxConc
     ...(rest.if === undefined ? {} : { if: rest.if }),
   };
 }
+
+export const normaliseConcurrency = ({
+  key = '',
+  limit = 1,
+  onConflict = 'queue',
+}: NonNullable<ReadDocument['concurrency']>): Concurrency => ({
+  key,
+  limit,
+  onConflict,
+});
+
+export const normaliseLimits = (limits: NonNullable<ReadDocument['limits']>): TaskLimit[] =>
+  limits.map(({ key = '', concurrency, rate }) => ({
+    key,
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(rate === undefined ? {} : { rate: { limit: rate.limit ?? 1, perMs: rate.per ?? 1 } }),
+  }));
 
 function normaliseRetry({ limit, delay, backoff, maxDelay, jitter, codes, except }: Read<typeof retry>): RetryPolicy {
   const delayMs = delay ?? Math.min(RETRY.delayMs, maxDelay ?? Infinity);

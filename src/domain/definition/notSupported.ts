@@ -1,7 +1,7 @@
 /** What the language has and this version does not run yet. The one place: remove a word here when it works. */
 export const NOT_SUPPORTED = {
-  root: ['concurrency', 'limits', 'budget', 'use', 'finally', 'finallyTimeout', 'strategy'],
-  task: ['gate', 'compensate', 'loop', 'limits', 'onDeadline', 'priority', 'strategy', 'budget'],
+  root: ['budget', 'use', 'finally', 'finallyTimeout', 'strategy'],
+  task: ['gate', 'compensate', 'loop', 'onDeadline', 'priority', 'strategy', 'budget'],
   map: ['tasks', 'batch'],
   join: ['quorum', 'percent'],
   /** Names in expressions, by the code that the engine refuses them with. */

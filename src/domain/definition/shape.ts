@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
 import { isFinalStatus, outcomeOf, TASK_STATUSES, type Outcome } from '../plan/outcome.ts';
-import { MODES } from '../plan/plan.ts';
+import { CONFLICTS, MODES } from '../plan/plan.ts';
 import type { Dependency } from './definition.ts';
 import { DURATION_SCHEMA, durationMs } from './duration.ts';
 import { trigger } from '../schedule/readSpec.ts';
@@ -168,6 +168,50 @@ export const map = fields(
   NOT_SUPPORTED.map,
 );
 
+/** Text with expressions in it, as it was written. */
+const keyText: Reader<string> = {
+  schema: { type: 'string', minLength: 1 },
+  read: (value, at, report) =>
+    typeof value === 'string' && value !== ''
+      ? value
+      : fail({ pointer: at, code: 'invalid_type', message: 'must be text, which may hold expressions' }, report),
+};
+
+const slots = number({ min: 1, max: LIMITS.slots, integer: true });
+
+const concurrency = fields({
+  key: required(keyText, 'Runs of one workspace with the same key count together; may hold expressions on the input.'),
+  limit: optional(slots, 'How many of them may be open at once; 1 without it.'),
+  onConflict: optional(
+    word(CONFLICTS),
+    'When that many are: `queue` waits (without it), `reject` refuses the new run, `cancelOlder` asks older ones to end.',
+  ),
+});
+
+const limit = changed(
+  fields({
+    key: required(keyText, 'Attempts of one workspace with the same key count together; may hold expressions on the input (and the item).'),
+    rate: optional(
+      changed(
+        fields({
+          limit: required(number({ min: 1, max: LIMITS.rate, integer: true }), 'How many may begin in that time.'),
+          per: required(duration, 'The time.'),
+        }),
+        (rate, at, report) =>
+          rate.per === 0 ? fail({ pointer: `${at}/per`, code: 'invalid_value', message: 'must be longer than nothing' }, report) : rate,
+      ),
+      'A bucket of that many tokens, refilled evenly: a pause is followed by a burst of at most `limit`.',
+    ),
+    concurrency: optional(slots, 'How many may be at work at once.'),
+  }),
+  (read, at, report) =>
+    read.rate === undefined && read.concurrency === undefined
+      ? fail({ pointer: at, code: 'invalid_value', message: 'must have `rate`, `concurrency` or both' }, report)
+      : read,
+);
+
+const limits = list(limit, { min: 1, max: LIMITS.limits });
+
 /** `with` is read by the kind's contract. */
 export const task = fields(
   {
@@ -185,6 +229,7 @@ export const task = fields(
     timeout: optional(duration, 'Of one attempt; effects only.'),
     deadline: optional(duration, 'Of the whole task with its retries and waiting.'),
     output: optional(fields({ schema: required(jsonSchema, 'JSON Schema 2020-12 that the output must match.') }), 'About the output.'),
+    limits: optional(limits, 'What its attempts share with others; effects only, per item of a mapped task.'),
     onError: optional(word(['fail', 'continue']), '`continue`: a failure of this task does not fail the run.'),
     labels: optional(labels, 'Names and values to find it by.'),
     metadata: optional(freeObject, 'Free.'),
@@ -240,6 +285,8 @@ export const document = fields(
       word(['finish', 'failFast']),
       '`failFast` cancels the rest at the first failure; `finish` lets independent branches end.',
     ),
+    concurrency: optional(concurrency, 'How many runs may be open at once, by key.'),
+    limits: optional(limits, 'What the attempts of every effect of the run share with others.'),
     defaults: optional(
       fields({ retry: optional(retryOrName, 'Of every task whose kind retries.'), timeout: optional(duration, 'Of every effect.') }),
       'For tasks that do not say.',

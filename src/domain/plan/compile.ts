@@ -23,7 +23,7 @@ export function compile(definition: Definition): Plan {
   const tasks = Object.entries(definition.tasks)
     .map(([id, task]) => ({ id, task }))
     .sort((a, b) => placeOf(a.id) - placeOf(b.id));
-  const { name, version, title, inputSchema, deadlineMs, priority, mode, labels, output } = definition;
+  const { name, version, title, inputSchema, deadlineMs, priority, mode, labels, concurrency, limits, output } = definition;
   return {
     format: 1,
     expressions: EXPRESSIONS,
@@ -38,6 +38,8 @@ export function compile(definition: Definition): Plan {
     priority,
     ...(mode === undefined ? {} : { mode }),
     labels,
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(limits === undefined ? {} : { limits }),
     ...(output === undefined
       ? {}
       : { output: { value: output.value, reads: read(tasksNamed(referencesOf(compileRunOutput(output.value, ids)))) } }),
@@ -89,7 +91,7 @@ function classOf(task: DefinitionTask): number {
 }
 
 function planTask(id: string, task: DefinitionTask, reads: number[]): PlanTask {
-  const { type, title, map, retry, timeoutMs, deadlineMs, outputSchema } = task;
+  const { type, title, map, retry, timeoutMs, deadlineMs, outputSchema, limits } = task;
   return {
     id,
     kind: type,
@@ -100,6 +102,7 @@ function planTask(id: string, task: DefinitionTask, reads: number[]): PlanTask {
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(outputSchema === undefined ? {} : { outputSchema }),
+    ...(limits === undefined ? {} : { limits }),
     reads,
     ...(title === undefined ? {} : { title }),
   };

@@ -58,6 +58,16 @@ export type MapPlan = {
   if?: string;
 };
 
+export const CONFLICTS = ['queue', 'reject', 'cancelOlder'] as const;
+/** What becomes of a run when as many of its concurrency key are open as may be. */
+export type OnConflict = (typeof CONFLICTS)[number];
+
+/** How many runs of a key, within a workspace, may be open at once. The key is evaluated when a run is accepted. */
+export type Concurrency = { key: Template; limit: number; onConflict: OnConflict };
+
+/** How many attempts of a key, within a workspace, may be at work at once, or begin in a time. */
+export type TaskLimit = { key: Template; concurrency?: number; rate?: { limit: number; perMs: number } };
+
 export type PlanTask = {
   id: string;
   kind: string;
@@ -70,6 +80,8 @@ export type PlanTask = {
   /** The whole task with its retries and waiting. */
   deadlineMs?: number;
   outputSchema?: JsonSchema;
+  /** Of its attempts, effects only. */
+  limits?: TaskLimit[];
   /** Indexes of the tasks its expressions name, ascending: what has to be read before it can run. */
   reads: number[];
   title?: string;
@@ -94,5 +106,8 @@ export type Plan = {
   /** Left out: as the operator has set. */
   mode?: Mode;
   labels: JsonObject;
+  concurrency?: Concurrency;
+  /** Of every effect of the run. */
+  limits?: TaskLimit[];
   output?: { value: Template; reads: number[] };
 };
