@@ -6,6 +6,7 @@ import Koa, { type Context, type Next } from 'koa';
 import { Problem } from '../domain/problem.ts';
 import type { Deps } from './deps.ts';
 import { runRoute } from './http/pipeline.ts';
+import { allowOrigins } from './http/cors.ts';
 import { answerRaw, presentProblem, problemHeaders, toProblem } from './http/problems.ts';
 import { SECURITY_HEADERS } from './http/security.ts';
 import { routes } from './routes.ts';
@@ -16,7 +17,7 @@ const MAX_URL = 8_192;
 export function createApi(deps: Deps, ending: AbortSignal): Server {
   const app = new Koa();
   app.silent = true;
-  app.use(envelope(deps, ending)).use(fixedPaths(deps)).use(routerOf(deps).routes()).use(fallback);
+  app.use(envelope(deps, ending)).use(allowOrigins(deps.config.TIU_CODEC_ORIGINS)).use(fixedPaths(deps)).use(routerOf(deps).routes()).use(fallback);
   const handle = guarded(deps, app.callback());
   const server = createServer(
     {

@@ -6,6 +6,7 @@ import { createFires } from '../db/fires.ts';
 import { createPlans } from '../db/repositories/plans.ts';
 import { createSubmits } from '../db/submit.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
+import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import type { Config } from '../runtime/config.ts';
 import { createAuthenticate } from './auth/authenticate.ts';
 import { createDefinitions } from './definitions.ts';
@@ -49,6 +50,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
       submitRun: submits.submitRun,
       defaults: { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE },
     }),
+    payloadCipher: openPayloadCipher(config),
     submitRun: submits.submitRun,
     pressure,
     command: commands.command,

@@ -4,6 +4,7 @@ import type { Fires } from '../db/fires.ts';
 import type { Plans } from '../db/repositories/plans.ts';
 import type { Submits } from '../db/submit.ts';
 import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
+import type { PayloadCipher } from '../providers/payloadCipher/payloadCipher.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Authenticate } from './auth/authenticate.ts';
 import type { Definitions } from './definitions.ts';
@@ -22,6 +23,8 @@ export type Deps = {
   definitions: Definitions;
   objects: ObjectStore;
   fires: Fires;
+  /** Of what stands in Temporal; undefined without keys. */
+  payloadCipher: PayloadCipher | undefined;
   submitRun: Submits['submitRun'];
   command: Commands['command'];
   pressure: Pressure;

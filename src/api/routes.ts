@@ -1,5 +1,6 @@
 import { apiKeyRoutes } from './features/apiKeys/routes.ts';
 import { artifactRoutes } from './features/artifacts/routes.ts';
+import { payloadRoutes } from './features/codec/routes.ts';
 import { docsRoutes } from './features/docs/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { progressRoutes } from './features/runs/progressRoutes.ts';
@@ -18,6 +19,7 @@ export const routes: readonly Route[] = [
   ...scheduleFireRoutes,
   ...artifactRoutes,
   ...apiKeyRoutes,
+  ...payloadRoutes,
   ...healthRoutes,
   ...docsRoutes,
 ];

@@ -5,14 +5,14 @@ import { firstHour } from './firstHour.ts';
 import { startStack, type Stack } from './stack.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const USAGE = 'usage: npm start -- [--workers N]   N from 1 to 32';
+const USAGE = 'usage: npm start -- [--workers N] [--apis N]   N from 1 to 32';
 
 process.exitCode = await main(process.argv.slice(2));
 
 /** Keeps a stack up until a signal. Resolves to the exit code. */
 async function main(args: string[]): Promise<number> {
-  const workers = readWorkers(args);
-  if (workers === undefined) return print(USAGE, 2);
+  const counts = readCounts(args);
+  if (counts === undefined) return print(USAGE, 2);
   const stopping = new AbortController();
   const asked = new Promise<void>((done) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -27,7 +27,7 @@ async function main(args: string[]): Promise<number> {
     const stack = await startStack({
       root: ROOT,
       ...(state ? { state: path.resolve(state) } : {}),
-      workers,
+      ...counts,
       signal: stopping.signal,
       say: print,
     });
@@ -41,11 +41,12 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-function readWorkers(args: string[]): number | undefined {
+function readCounts(args: string[]): { workers: number; apis: number } | undefined {
   try {
-    const { values } = parseArgs({ args, options: { workers: { type: 'string', default: '1' } } });
-    const workers = Number(values.workers);
-    return Number.isInteger(workers) && workers >= 1 && workers <= 32 ? workers : undefined;
+    const one = { type: 'string', default: '1' } as const;
+    const { values } = parseArgs({ args, options: { workers: one, apis: one } });
+    const counts = { workers: Number(values.workers), apis: Number(values.apis) };
+    return Object.values(counts).every((count) => Number.isInteger(count) && count >= 1 && count <= 32) ? counts : undefined;
   } catch {
     return undefined;
   }
@@ -56,7 +57,7 @@ function greeting(stack: Stack, tookMs: number): string {
   return `
 ready after ${(tookMs / 1000).toFixed(1)} s, Ctrl-C stops everything
 
-  API            ${stack.api}/api/v1
+  API            ${stack.apis.map((api) => `${api}/api/v1`).join('\n                 ')}
   API docs       ${stack.api}/api/docs
   Temporal UI    ${stack.temporalUi}
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { lockOwner, makeCluster, postgresPlace, processStart, temporalBinary, tryLock } from '../../tools/setup.mjs';
 import { ensureDatabase } from '../db/ensureDatabase.ts';
+import { codecSettings, type CodecSettings } from './codec.ts';
 import { freePort } from './freePort.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { keepUp } from './keepUp.ts';
@@ -22,13 +23,15 @@ export type StackOptions = {
   env?: Record<string, string>;
   /** Worker processes, 1 or more. */
   workers?: number;
+  /** Api processes, 1 or more. The first has the port of the settings. */
+  apis?: number;
   /** Stops the start where it is; what runs already is stopped again. */
   signal?: AbortSignal;
   /** Told of crashes and restarts. */
   say?: (line: string) => void;
 };
 /** `key` is the API key of the stack's owner. `stop` ends api, workers, Temporal and PostgreSQL, in this order. */
-export type Stack = { api: string; key: string; keyFile: string; temporalUi: string; stop: () => Promise<void> };
+export type Stack = { api: string; apis: string[]; key: string; keyFile: string; temporalUi: string; stop: () => Promise<void> };
 
 type Stop = { name: string; stop: () => Promise<void> | void };
 type Building = {
@@ -44,6 +47,8 @@ type Building = {
 // Of the worker: 193 MB resident with these, 223 without.
 const WORKER_FLAGS = ['--max-old-space-size=256', '--max-semi-space-size=4'];
 const API_FLAGS = ['--max-old-space-size=512', '--max-semi-space-size=4'];
+/** Of one process of ours at most, with the default settings. */
+const CONNECTIONS = 16;
 const STOP_ORDER = ['api', 'worker', 'temporal', 'postgres', 'guard', 'lock'];
 
 /**
@@ -79,16 +84,20 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 async function build(building: Building): Promise<Stack> {
   const { options, state, record } = building;
-  const [database, temporal] = await both(openPostgres(building), openTemporal(building));
+  const ports = await apiPorts(building);
+  const codec = codecSettings(building.env, { state, port: ports[0] ?? 0 });
+  const [database, temporal] = await both(openPostgres(building), openTemporal(building, codec.endpoint));
   options.signal?.throwIfAborted();
   const keyFile = path.join(state, 'owner.key');
   const key = await prepare({ ...building.env, DATABASE_URL: database }, keyFile);
-  const env = { ...building.env, ...temporal, DATABASE_URL: database };
-  const [api] = await both(startApi(building, env), startWorkers(building, env));
+  const env: Settings = { ...building.env, ...temporal, ...codec.env, DATABASE_URL: database };
+  const publicUrl = env.TIU_PUBLIC_URL ?? `http://127.0.0.1:${ports[0] ?? 0}`;
+  const [apis] = await both(startApis(building, env, ports), startWorkers(building, { ...env, TIU_PUBLIC_URL: publicUrl }));
+  const [api = ''] = apis;
   options.signal?.throwIfAborted();
   Object.assign(record, { api, database, temporal: temporal.TEMPORAL_ADDRESS, temporalUi: temporal.TIU_TEMPORAL_UI });
   writeStackFile(building.file, record);
-  return { api, key, keyFile, temporalUi: temporal.TIU_TEMPORAL_UI, stop: () => stopAll(building) };
+  return { api, apis, key, keyFile, temporalUi: temporal.TIU_TEMPORAL_UI, stop: () => stopAll(building) };
 }
 
 /** The current schema, and the key of the owner. */
@@ -148,12 +157,14 @@ async function openPostgres(building: Building): Promise<string> {
   makeCluster(place, passwordFile);
   const port = await freePort(record.ports.postgres);
   record.ports.postgres = port;
+  const processes = (options.apis ?? 1) + (options.workers ?? 1);
+  const settings = { max_connections: String(Math.max(200, processes * CONNECTIONS)) };
   let url = '';
   await keep(building, {
     name: 'postgres',
     signal: 'SIGINT',
     start: async () => {
-      const postgres = await startPostgres({ place, passwordFile, port, guard });
+      const postgres = await startPostgres({ place, passwordFile, port, guard, settings });
       ({ url } = postgres);
       return postgres;
     },
@@ -161,10 +172,10 @@ async function openPostgres(building: Building): Promise<string> {
   return ensureDatabase(url, 'tiu');
 }
 
-type TemporalSettings = { TEMPORAL_ADDRESS: string; TIU_TEMPORAL_UI: string };
+type TemporalSettings = { TEMPORAL_ADDRESS: string; TIU_TEMPORAL_UI: string; TIU_CODEC_ORIGINS?: string | undefined };
 
 /** @returns the server of TEMPORAL_ADDRESS, else the embedded one */
-async function openTemporal(building: Building): Promise<TemporalSettings> {
+async function openTemporal(building: Building, codecEndpoint: CodecSettings['endpoint']): Promise<TemporalSettings> {
   const { env, state, record, guard } = building;
   if (env.TEMPORAL_ADDRESS) return { TEMPORAL_ADDRESS: env.TEMPORAL_ADDRESS, TIU_TEMPORAL_UI: env.TIU_TEMPORAL_UI ?? '' };
   const binary = temporalBinary();
@@ -174,8 +185,14 @@ async function openTemporal(building: Building): Promise<TemporalSettings> {
   const port = await freePort(record.ports.temporal);
   const uiPort = await freePort(record.ports.temporalUi);
   Object.assign(record.ports, { temporal: port, temporalUi: uiPort });
-  await keep(building, { name: 'temporal', signal: 'SIGINT', start: () => startTemporal({ binary, database, port, uiPort, guard }) });
-  return { TEMPORAL_ADDRESS: `127.0.0.1:${port}`, TIU_TEMPORAL_UI: `http://127.0.0.1:${uiPort}` };
+  const start = () => startTemporal({ ...{ binary, database, port, uiPort, guard }, codecEndpoint });
+  await keep(building, { name: 'temporal', signal: 'SIGINT', start });
+  const origins = [`http://127.0.0.1:${uiPort}`, `http://localhost:${uiPort}`];
+  return {
+    TEMPORAL_ADDRESS: `127.0.0.1:${port}`,
+    TIU_TEMPORAL_UI: `http://127.0.0.1:${uiPort}`,
+    TIU_CODEC_ORIGINS: env.TIU_CODEC_ORIGINS ?? origins.join(','),
+  };
 }
 
 /** The development server never migrates its file. A new file costs nothing: runs are restarted from PostgreSQL. */
@@ -207,18 +224,31 @@ async function startWorker(building: Building, env: Settings, number: number): P
   });
 }
 
-/** @returns the address of the API */
-async function startApi(building: Building, env: Settings): Promise<string> {
-  const { record, guard, state } = building;
-  const port = env.TIU_PORT ? Number(env.TIU_PORT) : await freePort(record.ports.api);
-  record.ports.api = port;
+/** The port of the settings or the one that was used last, and for each further api the next one if it is free. */
+async function apiPorts({ env, record, options }: Building): Promise<number[]> {
+  const before = record.ports.apis ?? [];
+  const ports = [Number(env.TIU_PORT ?? 0) || (await freePort(before[0]))];
+  while (ports.length < (options.apis ?? 1)) ports.push(await freePort(before[ports.length] ?? (ports.at(-1) ?? 0) + 1));
+  record.ports.apis = ports;
+  return ports;
+}
+
+/** @returns the addresses, in the order of the ports */
+async function startApis(building: Building, env: Settings, ports: readonly number[]): Promise<string[]> {
+  const starts = ports.map((port, index) => startApi(building, env, { port, name: index === 0 ? 'api' : `api-${index + 1}` }));
+  await Promise.allSettled(starts);
+  return Promise.all(starts);
+}
+
+async function startApi(building: Building, env: Settings, { port, name }: { port: number; name: string }): Promise<string> {
+  const { guard, state } = building;
   const service = { script: entryOf(building, 'api'), env: settings(building, { ...env, TIU_PORT: String(port) }), flags: API_FLAGS };
   let url = '';
   await keep(building, {
-    name: 'api',
+    name,
     signal: 'SIGTERM',
     start: async () => {
-      const api = await startService({ ...service, guard, logFile: path.join(state, 'logs/api.log') });
+      const api = await startService({ ...service, guard, logFile: path.join(state, `logs/${name}.log`) });
       url = api.line.url ?? '';
       return api;
     },

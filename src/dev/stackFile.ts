@@ -4,7 +4,7 @@ import { processStart } from '../../tools/setup.mjs';
 
 /** A process of the stack; `start` tells it from a later one with the same number, `signal` asks it to end. */
 export type RunningPart = { name: string; pid: number; start: string; signal: NodeJS.Signals };
-type StackPorts = { api?: number; postgres?: number; temporal?: number; temporalUi?: number };
+type StackPorts = { apis?: number[]; postgres?: number; temporal?: number; temporalUi?: number };
 
 /** What a stack remembers about itself. Addresses are there only while it is up; ports are wanted again next time. */
 export type StackRecord = {

@@ -26,6 +26,8 @@ export async function startTemporal(options: {
   database: string;
   port?: number;
   uiPort?: number | false;
+  /** Codec server that the UI asks, as a browser reaches it. */
+  codecEndpoint?: string | undefined;
   dynamicConfig?: Record<string, unknown>;
   guard?: Guard;
 }): Promise<Temporal> {
@@ -37,6 +39,7 @@ export async function startTemporal(options: {
     [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--db-filename', options.database],
       ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort), '--ui-disable-news-fetch']),
+      ...(uiPort === undefined || options.codecEndpoint === undefined ? [] : ['--ui-codec-endpoint', options.codecEndpoint]),
       ...['--log-level', 'error', '--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=full'],
       ...Object.entries(dynamic).flatMap(([name, value]) => ['--dynamic-config-value', `${name}=${JSON.stringify(value)}`]),
     ],

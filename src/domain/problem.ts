@@ -55,6 +55,9 @@ export const PROBLEMS = {
   task_cancelled: { status: 409, title: 'The task was cancelled', retryable: false },
   task_crashed_worker: { status: 500, title: 'The task ended its worker process each time', retryable: false },
   engine_fault: { status: 500, title: 'The engine could not continue the run', retryable: false },
+  // payloads in Temporal
+  payload_key_unknown: { status: 422, title: 'The payload is sealed with a key that is not configured', retryable: true },
+  payload_not_opened: { status: 422, title: 'The payload does not open with its key', retryable: true },
   // kinds
   render_failed: { status: 422, title: 'The template cannot be rendered', retryable: false },
   unsupported_language: { status: 422, title: 'No parser for this language', retryable: false },

@@ -9,6 +9,17 @@ const schema = z.object({
   TEMPORAL_NAMESPACE: z.string().default('default'),
   TIU_TASK_QUEUE: z.string().default('tiu'),
   TIU_TEMPORAL_UI: z.string().default('http://127.0.0.1:8233').describe('Base address of the Temporal UI, for links'),
+  TIU_PAYLOAD_KEYS: z
+    .string()
+    .optional()
+    .describe('Keys for what enters Temporal, id:base64 of 32 bytes each, by commas; the first encrypts, all decrypt; unset = in the open'),
+  TIU_PAYLOAD_KEYS_FILE: z.string().optional().describe('File with these keys, one a line; TIU_PAYLOAD_KEYS goes before it'),
+  TIU_CODEC_ORIGINS: z.string().default('').describe('Origins, by commas, of the Temporal UIs that may ask the codec server'),
+  TIU_CODEC_TOKEN: z
+    .string()
+    .regex(/^[\w-]{22,}$/)
+    .optional()
+    .describe('Also opens the codec server at /api/v1/codec/TOKEN, for a Temporal UI without sign-in; unset = API keys alone'),
   TIU_HOST: z.string().default('127.0.0.1').describe('Address that the API listens on'),
   TIU_PORT: z.coerce.number().int().min(0).max(65_535).default(8080).describe('0 = any free port'),
   TIU_PUBLIC_URL: z.string().optional().describe('Address of the API as clients see it, for links'),

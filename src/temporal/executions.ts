@@ -1,4 +1,5 @@
 import { Client, type ConnectionLike, type WorkflowExecutionStatusName } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/logger.ts';
 import { temporalFailure, TemporalUnreachable, within } from './failures.ts';
@@ -49,6 +50,7 @@ export type ExecutionsDeps = {
   /** The worker's own connection, without which a start cannot be eager; undefined until there was one. */
   connection: () => ConnectionLike | undefined;
   identity: string;
+  dataConverter: DataConverter;
   config: Pick<Config, 'TEMPORAL_NAMESPACE' | 'TIU_TASK_QUEUE' | 'TIU_WORKFLOW_TASK_TIMEOUT' | 'TIU_PUBLIC_URL' | 'TIU_HOST' | 'TIU_PORT'>;
   log: Log;
 };
@@ -115,12 +117,13 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
 export type Call = <T>(ask: (client: Client) => Promise<T>) => Promise<T>;
 
 export function createCaller(deps: ExecutionsDeps): Call {
+  const namespace = deps.config.TEMPORAL_NAMESPACE;
   let known: { connection: ConnectionLike; client: Client } | undefined;
   return async (ask) => {
     const connection = deps.connection();
     if (!connection) throw new TemporalUnreachable();
     if (known?.connection !== connection)
-      known = { connection, client: new Client({ connection, namespace: deps.config.TEMPORAL_NAMESPACE, identity: deps.identity }) };
+      known = { connection, client: new Client({ connection, namespace, identity: deps.identity, dataConverter: deps.dataConverter }) };
     const { client } = known;
     return within(
       CALL_DEADLINE_MS,

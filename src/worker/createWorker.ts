@@ -1,3 +1,4 @@
+import type { DataConverter } from '@temporalio/common';
 import { Worker, type NativeConnection } from '@temporalio/worker';
 import type { Config } from '../runtime/config.ts';
 
@@ -8,6 +9,7 @@ export type CreateWorkerDeps = {
   /** File with the prebuilt workflow bundle: bundling here would cost 130 MB that are never given back. */
   bundle: string;
   activities: object;
+  dataConverter: DataConverter;
 };
 
 /** Polls for workflow tasks and activities of our queue. Slots are sized for a process of 250 MB. */
@@ -20,6 +22,7 @@ export function createWorker(deps: CreateWorkerDeps): Promise<Worker> {
     identity: deps.identity,
     workflowBundle: { codePath: deps.bundle },
     activities: deps.activities,
+    dataConverter: deps.dataConverter,
     maxConcurrentWorkflowTaskExecutions: 40,
     maxConcurrentActivityTaskExecutions: 100,
     maxConcurrentLocalActivityExecutions: 100,

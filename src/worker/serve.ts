@@ -14,13 +14,15 @@ import type { Config } from '../runtime/config.ts';
 import type { Lifecycle } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/logger.ts';
 import { createRegistry, createWorkerMetrics } from '../runtime/metrics.ts';
+import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
+import { createDataConverter } from '../temporal/dataConverter.ts';
 import { serveMetrics } from './metricsServer.ts';
 import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
 import { runAlone } from './runAlone.ts';
 import { startWorker, type ActivityHooks, type EngineOfProcess } from './startWorker.ts';
 import { startSystemRuns } from './systemRuns.ts';
 import { installTemporalRuntime } from './temporalRuntime.ts';
-import { workflowBundle } from './workflowBundle.ts';
+import { ownWorkflows, workflowBundle } from './workflowBundle.ts';
 
 type Parts = { db: Database; journal: Journal; commands: Commands; fires: Fires; opened: OpenedExecutors; log: Log };
 
@@ -85,7 +87,9 @@ export type ServeDeps = { config: Config; log: Log; lifecycle: Lifecycle; sessio
 export async function serve(deps: ServeDeps, worker: { id: string; name: string; version: string }): Promise<void> {
   const { config, log, lifecycle, session } = deps;
   installTemporalRuntime(log);
-  const [bundle, parts] = await Promise.all([workflowBundle(), openParts({ config, log, lifecycle })]);
+  const dataConverter = createDataConverter(openPayloadCipher(config));
+  const source = ownWorkflows(dataConverter.failureConverterPath);
+  const [bundle, parts] = await Promise.all([workflowBundle(source), openParts({ config, log, lifecycle })]);
   const registry = createRegistry({ process: 'worker' });
   const metrics = createWorkerMetrics(registry);
   if (config.TIU_METRICS_PORT !== undefined) {
@@ -94,7 +98,7 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
   }
   await startWorker(
     {
-      ...{ db: parts.db, config, log, metrics, clock: systemClock, lifecycle, session, storageFull: parts.opened.objects.isFull },
+      ...{ db: parts.db, config, log, metrics, clock: systemClock, lifecycle, session, dataConverter, storageFull: parts.opened.objects.isFull },
       ...{ fires: parts.fires, command: parts.commands.command },
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
       engine: (hooks) => openEngine(parts, hooks),

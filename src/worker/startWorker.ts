@@ -1,3 +1,4 @@
+import type { DataConverter } from '@temporalio/common';
 import type { Worker } from '@temporalio/worker';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commands } from '../db/commands.ts';
@@ -53,6 +54,8 @@ export type StartWorkerDeps = Pick<HealthDeps, 'storageFull'> & {
   lifecycle: Lifecycle;
   /** Nothing is begun while others take this worker for dead. */
   session: Pick<Session, 'held'>;
+  /** Of what enters Temporal. */
+  dataConverter: DataConverter;
   /** Cancels a run at once, on behalf of an operator. */
   forceCancel: (runId: string, reason: string) => Promise<void>;
   fires: Fires;
@@ -84,7 +87,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const identity = `${IDENTITY_PREFIX}${place.name}`;
   const waker = createWaker();
   const link = createTemporalLink({ config, log, metrics, onUp: waker.up });
-  const executions = createExecutions({ connection: link.connection, identity, config, log });
+  const executions = createExecutions({ connection: link.connection, identity, config, log, dataConverter: deps.dataConverter });
   const unfinished = createUnfinishedStarts({ clock, onRoom: waker.kick }, { max: config.TIU_MAX_UNFINISHED_STARTS, claimMs: CLAIM_MS });
   const aborts = createAborts({ db });
   const temporal = { temporalUp: () => link.up() && waker.polling() && deps.session.held(), onTemporal: link.report };
@@ -189,7 +192,7 @@ type KeepDeps = StartWorkerDepsOfWorker & {
   activities: object;
   onPolling: () => void;
 };
-type StartWorkerDepsOfWorker = Pick<StartWorkerDeps, 'config' | 'log' | 'lifecycle'>;
+type StartWorkerDepsOfWorker = Pick<StartWorkerDeps, 'config' | 'log' | 'lifecycle' | 'dataConverter'>;
 
 const AGAIN_MS = 1_000;
 

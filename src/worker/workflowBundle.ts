@@ -11,6 +11,8 @@ export type BundleSource = {
   workflowsPath: string;
   /** Folders whose every file goes into the bundle's name. */
   folders: readonly string[];
+  /** A module whose failure converter goes in as well. */
+  failureConverterPath?: string | undefined;
   /** Where bundles are kept. */
   cache: string;
 };
@@ -18,7 +20,9 @@ export type BundleSource = {
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const OLD_MS = 7 * 86_400_000;
 
-const ownWorkflows = (): BundleSource => ({
+/** @param failureConverterPath as the worker's data converter has it */
+export const ownWorkflows = (failureConverterPath?: string): BundleSource => ({
+  failureConverterPath,
   workflowsPath: path.join(ROOT, 'src/workflows/index.ts'),
   folders: [path.join(ROOT, 'src/workflows'), path.join(ROOT, 'src/domain')],
   cache: path.join(ROOT, '.tiu'),
@@ -33,7 +37,8 @@ export async function workflowBundle(source: BundleSource = ownWorkflows()): Pro
   if (fs.existsSync(file)) return file;
   fs.mkdirSync(source.cache, { recursive: true });
   const script = fileURLToPath(new URL('./bundle.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, source.workflowsPath, file], {
+  const more = source.failureConverterPath === undefined ? [] : [source.failureConverterPath];
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, source.workflowsPath, file, ...more], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let words = '';
@@ -49,7 +54,7 @@ export async function workflowBundle(source: BundleSource = ownWorkflows()): Pro
 function hashOf(source: BundleSource): string {
   const hash = createHash('sha256');
   const sdk = createRequire(import.meta.url)('@temporalio/worker/package.json') as { version: string };
-  hash.update(`${sdk.version}\n${source.workflowsPath}\n`);
+  hash.update(`${sdk.version}\n${source.workflowsPath}\n${source.failureConverterPath ?? ''}\n`);
   for (const folder of source.folders)
     for (const name of fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
       const file = path.join(folder, name);

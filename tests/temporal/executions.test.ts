@@ -23,7 +23,7 @@ beforeAll(async () => {
   installOnce();
   connection = await NativeConnection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = new Client({ connection });
-  executions = createExecutions({ connection: () => connection, identity: 'tiu-test', config, log: silent });
+  executions = createExecutions({ connection: () => connection, identity: 'tiu-test', config, log: silent, dataConverter: {} });
   await executions.prepare();
 });
 afterAll(() => connection.close());
@@ -93,7 +93,7 @@ test('a slice is an execution of its own', async () => {
 test('an execution that does not exist is told from a server that does not answer', async () => {
   expect(await executions.describe('run/none')).toBeUndefined();
   expect(temporalFailure(await executions.cancel(randomUUIDv7()).catch((error: unknown) => error))).toBe('gone');
-  const unreachable = createExecutions({ connection: () => undefined, identity: 'tiu-test', config, log: silent });
+  const unreachable = createExecutions({ connection: () => undefined, identity: 'tiu-test', config, log: silent, dataConverter: {} });
   const failure = await unreachable.cancel(randomUUIDv7()).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(TemporalUnreachable);
   expect(temporalFailure(failure)).toBe('down');
@@ -102,6 +102,7 @@ test('an execution that does not exist is told from a server that does not answe
     identity: 'tiu-test',
     config: { ...config, TEMPORAL_NAMESPACE: 'nowhere' },
     log: silent,
+    dataConverter: {},
   });
   expect(temporalFailure(await elsewhere.start(aHead()).catch((error: unknown) => error))).toBe('down');
 });

@@ -8,6 +8,8 @@ export const SCOPES = [
   'artifacts:write',
   'keys:manage',
   'system:read',
+  'payloads:read',
+  'payloads:write',
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 
@@ -31,6 +33,8 @@ export const ACTIONS = {
   'key.create': 'keys:manage',
   'key.revoke': 'keys:manage',
   'system.read': 'system:read',
+  'payload.decode': 'payloads:read',
+  'payload.encode': 'payloads:write',
 } as const satisfies Record<string, Scope>;
 export type Action = keyof typeof ACTIONS;
 

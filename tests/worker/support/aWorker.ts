@@ -70,6 +70,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
       metrics,
       clock: systemClock,
       lifecycle,
+      dataConverter: {},
       engine: (hooks) => ({ activities: activities(hooks), carry: () => Promise.resolve(null), isInline: () => Promise.resolve(false) }),
       session: { held: () => true },
       fires: {
