@@ -23,8 +23,8 @@ export type Deps = {
   definitions: Definitions;
   objects: ObjectStore;
   fires: Fires;
-  /** Of what stands in Temporal; undefined without keys. */
-  payloadCipher: PayloadCipher | undefined;
+  /** Of what stands in Temporal. */
+  payloadCipher: PayloadCipher;
   submitRun: Submits['submitRun'];
   command: Commands['command'];
   pressure: Pressure;

@@ -4,18 +4,16 @@ import { Problem } from '../domain/problem.ts';
 import type { PayloadCipher } from '../providers/payloadCipher/payloadCipher.ts';
 
 /** Exports the failure converter that puts message and stack of a failure into a payload, for the cipher to seal. */
-export const SEALED_FAILURES = fileURLToPath(new URL('./sealedFailures.ts', import.meta.url));
+const SEALED_FAILURES = fileURLToPath(new URL('./sealedFailures.ts', import.meta.url));
 
 /**
  * What every client and worker of ours is given, so that all that enters Temporal is sealed: arguments, results, failures,
  * heartbeats, signals, memo, summaries and details. Temporal's own index needs search attributes in the open.
- * @param cipher undefined = everything in the open
  */
-export function createDataConverter(cipher: PayloadCipher | undefined): DataConverter {
-  if (!cipher) return {};
-  const { seal, open } = cipher;
+export function createDataConverter(cipher: PayloadCipher): DataConverter {
+  const { seal, open, keyId } = cipher;
   return {
-    failureConverterPath: SEALED_FAILURES,
+    ...(keyId === null ? {} : { failureConverterPath: SEALED_FAILURES }),
     payloadCodecs: [
       {
         encode: (payloads) => Promise.resolve(payloads.map(seal)),

@@ -25,6 +25,8 @@ export type Execution = {
   temporalRunId: string;
   /** Tries of the pending workflow task; 0 without one. */
   taskAttempt: number;
+  /** Type of the last failure of an activity that fails again and again, for a reason that is not the user's; '' if none does. */
+  activityFailure: string;
 };
 
 /** All that the worker asks of Temporal. Every call has a deadline; none is repeated here, because the rows are looked at again. */
@@ -40,6 +42,8 @@ export type Executions = {
   /** undefined = Temporal knows no such execution. */
   describe: (workflowId: string) => Promise<Execution | undefined>;
   terminate: (execution: { workflowId: string; temporalRunId: string }, reason: string) => Promise<void>;
+  /** Type of the failure of the last workflow task that failed; '' if none of late. */
+  taskFailure: (execution: { workflowId: string; temporalRunId: string }) => Promise<string>;
   /** Identity of whoever terminated it; the server's own is `history-service`. */
   terminatedBy: (execution: { workflowId: string; temporalRunId: string }) => Promise<string>;
   /** Registers what starts need. Never throws: a run without search attributes is better than none. */
@@ -60,6 +64,8 @@ const CALL_DEADLINE_MS = 5_000;
 const PATIENT_MS = 10_000;
 /** Plans beyond this need the patient timeout from the start. */
 const LARGE_PLAN = 500;
+/** Of an activity, which Temporal repeats only for our own faults: what fails for the user is a result. */
+const MANY_ATTEMPTS = 5;
 
 export function createExecutions(deps: ExecutionsDeps): Executions {
   const { config } = deps;
@@ -156,12 +162,27 @@ function createAttributes(deps: ExecutionsDeps, call: Call) {
   };
 }
 
-function createInspection(config: ExecutionsDeps['config'], call: Call): Pick<Executions, 'describe' | 'terminate' | 'terminatedBy'> {
+function createInspection(
+  config: ExecutionsDeps['config'],
+  call: Call,
+): Pick<Executions, 'describe' | 'terminate' | 'terminatedBy' | 'taskFailure'> {
+  /** The newest first. */
+  const lastEvents = async ({ workflowId, temporalRunId }: { workflowId: string; temporalRunId: string }, maximumPageSize: number) => {
+    const request = { namespace: config.TEMPORAL_NAMESPACE, execution: { workflowId, runId: temporalRunId }, maximumPageSize };
+    return (await call((client) => client.workflowService.getWorkflowExecutionHistoryReverse(request))).history?.events ?? [];
+  };
   return {
     describe: async (workflowId) => {
       try {
         const found = await call((client) => client.workflow.getHandle(workflowId).describe());
-        return { status: found.status.name, temporalRunId: found.runId, taskAttempt: found.raw.pendingWorkflowTask?.attempt ?? 0 };
+        const { pendingWorkflowTask, pendingActivities } = found.raw;
+        const failing = pendingActivities?.find(({ attempt, lastFailure }) => (attempt ?? 0) > MANY_ATTEMPTS && lastFailure);
+        return {
+          status: found.status.name,
+          temporalRunId: found.runId,
+          taskAttempt: pendingWorkflowTask?.attempt ?? 0,
+          activityFailure: failing?.lastFailure?.applicationFailureInfo?.type ?? '',
+        };
       } catch (error) {
         if (temporalFailure(error) === 'gone') return undefined;
         throw error;
@@ -170,11 +191,11 @@ function createInspection(config: ExecutionsDeps['config'], call: Call): Pick<Ex
     terminate: async ({ workflowId, temporalRunId }, reason) => {
       await call((client) => client.workflow.getHandle(workflowId, temporalRunId).terminate(reason));
     },
-    terminatedBy: async ({ workflowId, temporalRunId }) => {
-      const request = { namespace: config.TEMPORAL_NAMESPACE, execution: { workflowId, runId: temporalRunId }, maximumPageSize: 1 };
-      const found = await call((client) => client.workflowService.getWorkflowExecutionHistoryReverse(request));
-      return found.history?.events?.[0]?.workflowExecutionTerminatedEventAttributes?.identity ?? '';
+    taskFailure: async (execution) => {
+      const failed = (await lastEvents(execution, 20)).find((event) => event.workflowTaskFailedEventAttributes);
+      return failed?.workflowTaskFailedEventAttributes?.failure?.applicationFailureInfo?.type ?? '';
     },
+    terminatedBy: async (execution) => (await lastEvents(execution, 1))[0]?.workflowExecutionTerminatedEventAttributes?.identity ?? '',
   };
 }
 

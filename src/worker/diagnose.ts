@@ -1,17 +1,21 @@
 import type { OpenRun } from '../db/reconcile.ts';
+import type { ProblemCode } from '../domain/problem.ts';
 import type { Execution } from '../temporal/executions.ts';
 import { IDENTITY_PREFIX } from '../temporal/names.ts';
 
 /**
  * fine · lost, dead, killed: start again (no execution; one that ended by itself; one that the server or we terminated) ·
  * operator: somebody terminated it in Temporal, so the run is cancelled · wedged: terminate and start again ·
+ * sealed: this worker or another has not the key of its payloads; start again, with payloads under a key of today ·
  * fault: restarts did not help
  */
-export type Diagnosis = 'fine' | 'lost' | 'dead' | 'killed' | 'operator' | 'wedged' | 'fault';
+export type Diagnosis = 'fine' | 'lost' | 'dead' | 'killed' | 'operator' | 'wedged' | 'sealed' | 'fault';
 
 /** Beyond this a workflow task fails for a reason that time does not heal: too large, or not deterministic after a deploy. */
 const WEDGED_AFTER = 5;
 const MAX_RESTARTS = 3;
+/** Never a reason to give a run up: what it has done is in the database, readable without the key. */
+const SEALED: ReadonlySet<string> = new Set<ProblemCode>(['payload_key_unknown', 'payload_not_opened']);
 /** Terminations by the server itself, for instance at the history limit. */
 const SERVER = 'history-service';
 const ENDED: ReadonlySet<Execution['status']> = new Set<Execution['status']>([
@@ -22,17 +26,22 @@ const ENDED: ReadonlySet<Execution['status']> = new Set<Execution['status']>([
   'TIMED_OUT',
 ]);
 
+/** Its workflow task fails again and again. */
+export const isWedged = (execution: Execution): boolean => execution.status === 'RUNNING' && execution.taskAttempt > WEDGED_AFTER;
+
 /**
  * What is wrong with an open run, by what Temporal says of it.
- * @param terminatedBy identity, for an execution that is TERMINATED
+ * @param because who terminated it, for an execution that is TERMINATED; type of the failure of its workflow task, for one that RUNS
  */
-export function diagnose(run: Pick<OpenRun, 'restarts'>, execution: Execution | undefined, terminatedBy: string): Diagnosis {
+export function diagnose(run: Pick<OpenRun, 'restarts'>, execution: Execution | undefined, because: string): Diagnosis {
   if (!execution) return 'lost';
   if (execution.status === 'RUNNING') {
-    if (execution.taskAttempt <= WEDGED_AFTER) return 'fine';
+    if (SEALED.has(execution.activityFailure)) return 'sealed';
+    if (!isWedged(execution)) return 'fine';
+    if (SEALED.has(because)) return 'sealed';
     return run.restarts < MAX_RESTARTS ? 'wedged' : 'fault';
   }
   if (!ENDED.has(execution.status)) return 'fine';
   if (execution.status !== 'TERMINATED') return run.restarts < MAX_RESTARTS ? 'dead' : 'fault';
-  return terminatedBy === SERVER || terminatedBy.startsWith(IDENTITY_PREFIX) ? 'killed' : 'operator';
+  return because === SERVER || because.startsWith(IDENTITY_PREFIX) ? 'killed' : 'operator';
 }

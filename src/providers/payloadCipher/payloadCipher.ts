@@ -4,8 +4,10 @@ import { payloadFromBytes, payloadToBytes, type Payload } from './payloadBytes.t
 import type { PayloadKey } from './payloadKeys.ts';
 
 export type PayloadCipher = {
+  /** Key that encrypts; null without keys: then payloads stay in the open. */
+  keyId: string | null;
   /** Encrypts with the first key. */
-  seal: (payload: Payload) => Required<Payload>;
+  seal: (payload: Payload) => Payload;
   /** Decrypts with whichever key it names; what was never sealed passes. @throws Problem payload_key_unknown | payload_not_opened */
   open: (payload: Payload) => Payload;
 };
@@ -22,21 +24,13 @@ const TAG = 16;
  * AES-256-GCM. A sealed payload is nonce (96 bit, random), tag (128 bit) and the encrypted Protobuf form of the whole payload, so
  * that its own encoding is hidden too. Encoding and key id stand beside it in the open and are authenticated.
  * Random nonces allow 2^32 payloads under one key (NIST SP 800-38D): some 10^8 runs.
- * @param keys at least one
  */
-export function createPayloadCipher(keys: readonly [PayloadKey, ...PayloadKey[]]): PayloadCipher {
+export function createPayloadCipher(keys: readonly PayloadKey[]): PayloadCipher {
   const known = new Map(keys.map((key) => [key.id, { ...key, bound: boundTo(key.id) }]));
   const [first] = keys;
-  const metadata = { [ENCODING_FIELD]: Buffer.from(ENCODING), [KEY_FIELD]: Buffer.from(first.id) };
-  const bound = boundTo(first.id);
   return {
-    seal: (payload) => {
-      const nonce = randomBytes(NONCE);
-      const cipher = createCipheriv(ALGORITHM, first.secret, nonce).setAAD(bound);
-      const encrypted = cipher.update(payloadToBytes(payload));
-      cipher.final();
-      return { metadata, data: Buffer.concat([nonce, cipher.getAuthTag(), encrypted]) };
-    },
+    keyId: first?.id ?? null,
+    seal: first ? createSeal(first) : (payload) => payload,
     open: (payload) => {
       if (!isSealed(payload)) return payload;
       const id = text(payload.metadata?.[KEY_FIELD]);
@@ -47,7 +41,19 @@ export function createPayloadCipher(keys: readonly [PayloadKey, ...PayloadKey[]]
   };
 }
 
-export const isSealed = (payload: Payload): boolean => text(payload.metadata?.[ENCODING_FIELD]) === ENCODING;
+function createSeal({ id, secret }: PayloadKey): PayloadCipher['seal'] {
+  const metadata = { [ENCODING_FIELD]: Buffer.from(ENCODING), [KEY_FIELD]: Buffer.from(id) };
+  const bound = boundTo(id);
+  return (payload) => {
+    const nonce = randomBytes(NONCE);
+    const cipher = createCipheriv(ALGORITHM, secret, nonce).setAAD(bound);
+    const encrypted = cipher.update(payloadToBytes(payload));
+    cipher.final();
+    return { metadata, data: Buffer.concat([nonce, cipher.getAuthTag(), encrypted]) };
+  };
+}
+
+const isSealed = (payload: Payload): boolean => text(payload.metadata?.[ENCODING_FIELD]) === ENCODING;
 
 function decrypt(key: PayloadKey & { bound: Buffer }, data: Buffer): Buffer {
   try {

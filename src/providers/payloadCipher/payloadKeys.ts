@@ -10,7 +10,7 @@ const ENTRY = /^([\w.-]{1,64}):([A-Za-z0-9+/]{43}=)$/;
  * Reads `id:base64` entries between commas or line breaks; the first one encrypts.
  * @throws Error that says which entry is wrong, without any of what it holds
  */
-export function readPayloadKeys(text: string): PayloadKey[] {
+function readPayloadKeys(text: string): PayloadKey[] {
   const keys = text
     .split(/[\s,]+/)
     .filter((entry) => entry !== '')
@@ -25,17 +25,16 @@ export function readPayloadKeys(text: string): PayloadKey[] {
 }
 
 /**
- * The cipher of this process, by its settings; undefined when there are no keys, so that payloads stay plain.
+ * The cipher of this process, by its settings; without keys payloads stay in the open.
  * @throws Error of a key that is wrong, or of a file that cannot be read or holds none
  */
 export function openPayloadCipher(config: {
   TIU_PAYLOAD_KEYS?: string | undefined;
   TIU_PAYLOAD_KEYS_FILE?: string | undefined;
-}): PayloadCipher | undefined {
+}): PayloadCipher {
   const file = config.TIU_PAYLOAD_KEYS_FILE;
-  const [first, ...rest] = readPayloadKeys(config.TIU_PAYLOAD_KEYS ?? (file === undefined ? '' : fs.readFileSync(file, 'utf8')));
-  if (first) return createPayloadCipher([first, ...rest]);
+  const keys = readPayloadKeys(config.TIU_PAYLOAD_KEYS ?? (file === undefined ? '' : fs.readFileSync(file, 'utf8')));
   // Else an emptied file would go unnoticed, with everything in the open from then on.
-  if (file !== undefined) throw new Error(`payload keys: ${file} holds none`);
-  return undefined;
+  if (keys.length === 0 && file !== undefined) throw new Error(`payload keys: ${file} holds none`);
+  return createPayloadCipher(keys);
 }

@@ -36,6 +36,8 @@ export type Cluster = {
   folder: string;
   key: string;
   receiver: Receiver;
+  /** Settings of the processes that are started from now on. */
+  env: Record<string, string | undefined>;
   apis: Service[];
   workers: Service[];
   /** Rows of the database; asked again for some seconds while it is away. */
@@ -110,7 +112,7 @@ async function build(building: Building): Promise<Cluster> {
   pool.on('error', () => undefined); // it was killed: the next query says so
   stops.push(() => pool.end());
   const cluster: Cluster = {
-    ...{ folder, key, receiver, apis: [], workers: [] },
+    ...{ folder, key, receiver, env: building.env, apis: [], workers: [] },
     rows: (text, values = []) => until(text, async () => (await pool.query<never>(text, values)).rows),
     connect: async () => {
       const client = new pg.Client(url);
