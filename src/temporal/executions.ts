@@ -42,8 +42,8 @@ export type Executions = {
   /** undefined = Temporal knows no such execution. */
   describe: (workflowId: string) => Promise<Execution | undefined>;
   terminate: (execution: { workflowId: string; temporalRunId: string }, reason: string) => Promise<void>;
-  /** Type of the failure of the last workflow task that failed; '' if none of late. */
-  taskFailure: (execution: { workflowId: string; temporalRunId: string }) => Promise<string>;
+  /** Types of the failures of its latest workflow tasks, the newest first. */
+  taskFailures: (execution: { workflowId: string; temporalRunId: string }) => Promise<string[]>;
   /** Identity of whoever terminated it; the server's own is `history-service`. */
   terminatedBy: (execution: { workflowId: string; temporalRunId: string }) => Promise<string>;
   /** Registers what starts need. Never throws: a run without search attributes is better than none. */
@@ -165,7 +165,7 @@ function createAttributes(deps: ExecutionsDeps, call: Call) {
 function createInspection(
   config: ExecutionsDeps['config'],
   call: Call,
-): Pick<Executions, 'describe' | 'terminate' | 'terminatedBy' | 'taskFailure'> {
+): Pick<Executions, 'describe' | 'terminate' | 'terminatedBy' | 'taskFailures'> {
   /** The newest first. */
   const lastEvents = async ({ workflowId, temporalRunId }: { workflowId: string; temporalRunId: string }, maximumPageSize: number) => {
     const request = { namespace: config.TEMPORAL_NAMESPACE, execution: { workflowId, runId: temporalRunId }, maximumPageSize };
@@ -191,9 +191,9 @@ function createInspection(
     terminate: async ({ workflowId, temporalRunId }, reason) => {
       await call((client) => client.workflow.getHandle(workflowId, temporalRunId).terminate(reason));
     },
-    taskFailure: async (execution) => {
-      const failed = (await lastEvents(execution, 20)).find((event) => event.workflowTaskFailedEventAttributes);
-      return failed?.workflowTaskFailedEventAttributes?.failure?.applicationFailureInfo?.type ?? '';
+    taskFailures: async (execution) => {
+      const failures = (await lastEvents(execution, 30)).map((event) => event.workflowTaskFailedEventAttributes?.failure);
+      return failures.filter((failure) => failure).map((failure) => failure?.applicationFailureInfo?.type ?? '');
     },
     terminatedBy: async (execution) => (await lastEvents(execution, 1))[0]?.workflowExecutionTerminatedEventAttributes?.identity ?? '',
   };

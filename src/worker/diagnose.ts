@@ -14,6 +14,7 @@ export type Diagnosis = 'fine' | 'lost' | 'dead' | 'killed' | 'operator' | 'wedg
 /** Beyond this a workflow task fails for a reason that time does not heal: too large, or not deterministic after a deploy. */
 const WEDGED_AFTER = 5;
 const MAX_RESTARTS = 3;
+const REPEATED = 3;
 /** Never a reason to give a run up: what it has done is in the database, readable without the key. */
 const SEALED: ReadonlySet<string> = new Set<ProblemCode>(['payload_key_unknown', 'payload_not_opened']);
 /** Terminations by the server itself, for instance at the history limit. */
@@ -26,19 +27,26 @@ const ENDED: ReadonlySet<Execution['status']> = new Set<Execution['status']>([
   'TIMED_OUT',
 ]);
 
-/** Its workflow task fails again and again. */
-export const isWedged = (execution: Execution): boolean => execution.status === 'RUNNING' && execution.taskAttempt > WEDGED_AFTER;
+/**
+ * The failure that an execution's workflow task has again and again; '' if it has none. By its tries, or by the history:
+ * each signal that arrives makes a new workflow task, whose tries count from 1.
+ * @param failures of its latest workflow tasks, the newest first; of one task the first try alone is there
+ */
+export function repeatedFailure(failures: readonly string[], taskAttempt: number): string {
+  const [last = ''] = failures;
+  return taskAttempt > WEDGED_AFTER || failures.filter((type) => type === last).length >= REPEATED ? last : '';
+}
 
 /**
  * What is wrong with an open run, by what Temporal says of it.
- * @param because who terminated it, for an execution that is TERMINATED; type of the failure of its workflow task, for one that RUNS
+ * @param because who terminated it, for an execution that is TERMINATED; the repeated failure of its workflow task, for one that RUNS
  */
 export function diagnose(run: Pick<OpenRun, 'restarts'>, execution: Execution | undefined, because: string): Diagnosis {
   if (!execution) return 'lost';
   if (execution.status === 'RUNNING') {
     if (SEALED.has(execution.activityFailure)) return 'sealed';
-    if (!isWedged(execution)) return 'fine';
     if (SEALED.has(because)) return 'sealed';
+    if (execution.taskAttempt <= WEDGED_AFTER) return 'fine';
     return run.restarts < MAX_RESTARTS ? 'wedged' : 'fault';
   }
   if (!ENDED.has(execution.status)) return 'fine';

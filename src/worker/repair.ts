@@ -7,11 +7,11 @@ import type { WorkerMetrics } from '../runtime/metrics.ts';
 import type { Execution, Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
 import { runWorkflowId, sliceWorkflowId } from '../temporal/names.ts';
-import { diagnose, isWedged, type Diagnosis } from './diagnose.ts';
+import { diagnose, repeatedFailure, type Diagnosis } from './diagnose.ts';
 
 export type RepairDeps = {
   db: Pick<Database, 'rows'>;
-  executions: Pick<Executions, 'describe' | 'terminate' | 'terminatedBy' | 'taskFailure' | 'poke'>;
+  executions: Pick<Executions, 'describe' | 'terminate' | 'terminatedBy' | 'taskFailures' | 'poke'>;
   /** Writes the command that cancels a run at once (forced), as if somebody had asked for it. */
   forceCancel: (runId: string, reason: string) => Promise<void>;
   metrics: WorkerMetrics;
@@ -63,7 +63,8 @@ async function look(deps: RepairDeps, workflowId: string): Promise<{ execution: 
   if (!execution) return { execution, because: '' };
   const ask = { workflowId, temporalRunId: execution.temporalRunId };
   if (execution.status === 'TERMINATED') return { execution, because: await deps.executions.terminatedBy(ask) };
-  return { execution, because: isWedged(execution) ? await deps.executions.taskFailure(ask) : '' };
+  if (execution.status !== 'RUNNING' || execution.taskAttempt === 0) return { execution, because: '' };
+  return { execution, because: repeatedFailure(await deps.executions.taskFailures(ask), execution.taskAttempt) };
 }
 
 async function end(deps: RepairDeps, execution: { workflowId: string; temporalRunId: string }, reason: string): Promise<void> {

@@ -1,19 +1,13 @@
 import { expect, test } from '@jest/globals';
 import type { Execution } from '../../src/temporal/executions.ts';
-import { diagnose, type Diagnosis } from '../../src/worker/diagnose.ts';
+import { diagnose, repeatedFailure, type Diagnosis } from '../../src/worker/diagnose.ts';
 
 const is = (status: Execution['status'], taskAttempt = 0, activityFailure = ''): Execution => ({
   ...{ status, taskAttempt, activityFailure },
   temporalRunId: 't',
 });
 
-type Case = [
-  name: string,
-  execution: Execution | undefined,
-  because: string,
-  run: { restarts?: number; started?: boolean },
-  expected: Diagnosis,
-];
+type Case = [name: string, execution: Execution | undefined, because: string, run: { restarts?: number }, expected: Diagnosis];
 
 test.each<Case>([
   ['one that runs', is('RUNNING', 1), '', {}, 'fine'],
@@ -22,7 +16,7 @@ test.each<Case>([
   ['one that is wedged after three restarts', is('RUNNING', 6), '', { restarts: 3 }, 'fault'],
   ['one whose workflow task cannot be read, for want of a key', is('RUNNING', 6), 'payload_key_unknown', {}, 'sealed'],
   ['one that cannot be read however often it was restarted', is('RUNNING', 6), 'payload_not_opened', { restarts: 3 }, 'sealed'],
-  ['one whose workflow task could not be read, twice', is('RUNNING', 2), 'payload_key_unknown', {}, 'fine'],
+  ['one that cannot be read while signals keep arriving', is('RUNNING', 1), 'payload_key_unknown', {}, 'sealed'],
   ['one of which an activity cannot be read', is('RUNNING', 0, 'payload_key_unknown'), '', {}, 'sealed'],
   ['one of which an activity fails otherwise', is('RUNNING', 0, 'Error'), '', {}, 'fine'],
   ['one that Temporal does not know', undefined, '', {}, 'lost'],
@@ -36,4 +30,11 @@ test.each<Case>([
   ['one that an operator paused in Temporal', is('PAUSED'), '', {}, 'fine'],
 ])('%s', (...[, execution, because, run, expected]) => {
   expect(diagnose({ restarts: 0, ...run }, execution, because)).toBe(expected);
+});
+
+test('a failure counts once it is there three times, or its task was tried six times', () => {
+  expect(repeatedFailure([], 9)).toBe('');
+  expect(repeatedFailure(['a', 'b', 'a'], 1)).toBe('');
+  expect(repeatedFailure(['a', 'b', 'a', 'a'], 1)).toBe('a');
+  expect(repeatedFailure(['a'], 6)).toBe('a');
 });

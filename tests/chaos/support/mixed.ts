@@ -73,13 +73,13 @@ function samples(cluster: Pick<Cluster, 'receiver'>, pace: number): Record<strin
   };
 }
 
-/** Submits `count` runs, of all shapes in turn. */
+/** Submits `count` runs, of all shapes in turn, to every api in turn. */
 export async function mixed(cluster: Cluster, count: number, pace = 150): Promise<AcceptedRun[]> {
   const all = Object.values(samples(cluster, pace));
   return Promise.all(
     Array.from({ length: count }, (_, i) => {
       const { definition, ...more } = all[i % all.length] ?? { definition: null };
-      return submit(cluster, definition, more);
+      return submit(cluster, definition, { ...more, api: i % cluster.apis.length });
     }),
   );
 }
