@@ -11,6 +11,7 @@ import { createGuard } from '../src/dev/guard.ts';
 import { startPostgres } from '../src/dev/postgres.ts';
 import { startService, type Service } from '../src/dev/service.ts';
 import { startTemporal } from '../src/dev/temporal.ts';
+import { startTemporalOnPostgres } from './temporalServer.ts';
 import type { Roles } from './processes.ts';
 
 /** What is measured: a stack of our own, or one that runs already (then nothing is known of its processes). */
@@ -146,14 +147,18 @@ async function startStores(options: StackOptions, { folder, stops }: Place, guar
   const place = { ...postgresPlace(), data: path.join(folder, 'postgres') };
   const passwordFile = path.join(folder, 'password');
   makeCluster(place, passwordFile);
+  const starting = startPostgres({
+    place,
+    passwordFile,
+    guard,
+    ...(options.statements && { settings: { shared_preload_libraries: 'pg_stat_statements' } }),
+  });
+  const onPostgres = process.env.TIU_BENCH_STORE === 'postgres'; // else the development server, with a file
   const [postgres, temporal] = await Promise.all([
-    startPostgres({
-      place,
-      passwordFile,
-      guard,
-      ...(options.statements && { settings: { shared_preload_libraries: 'pg_stat_statements' } }),
-    }),
-    startTemporal({ binary, database: path.join(folder, 'temporal.db'), uiPort: false, guard }),
+    starting,
+    onPostgres
+      ? starting.then(({ url }) => startTemporalOnPostgres({ postgres: url, folder, guard }))
+      : startTemporal({ binary, database: path.join(folder, 'temporal.db'), uiPort: false, guard }),
   ]);
   stops.push(postgres.stop, temporal.stop);
   const version = (command: string, args: string[]) => execFileSync(command, args).toString().trim();

@@ -34,21 +34,37 @@ export async function startTemporal(options: {
   const port = options.port ?? (await freePort());
   const uiPort = options.uiPort === false ? undefined : (options.uiPort ?? (await freePort()));
   const dynamic = { ...DYNAMIC_CONFIG, ...options.dynamicConfig };
-  const child = spawn(
-    options.binary,
-    [
+  const ui = [
+    ...['--ui-port', String(uiPort), '--ui-disable-news-fetch'],
+    ...(options.codecEndpoint === undefined ? [] : ['--ui-codec-endpoint', options.codecEndpoint]),
+  ];
+  const served = await serveTemporal({
+    ...options,
+    port,
+    args: [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--db-filename', options.database],
-      ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort), '--ui-disable-news-fetch']),
-      ...(uiPort === undefined || options.codecEndpoint === undefined ? [] : ['--ui-codec-endpoint', options.codecEndpoint]),
+      ...(uiPort === undefined ? ['--headless'] : ui),
       ...['--log-level', 'error', '--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=full'],
       ...Object.entries(dynamic).flatMap(([name, value]) => ['--dynamic-config-value', `${name}=${JSON.stringify(value)}`]),
     ],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, TEMPORAL_CLI_CHECK_UPDATES: 'false' },
-      detached: options.guard !== undefined,
-    },
-  );
+    env: { TEMPORAL_CLI_CHECK_UPDATES: 'false' },
+  });
+  return { ...served, ui: uiPort === undefined ? '' : `http://127.0.0.1:${uiPort}` };
+}
+
+/** Starts a Temporal server that will listen on `port` of loopback, and waits until it serves. @throws Error with the end of its log */
+export async function serveTemporal(options: {
+  binary: string;
+  args: readonly string[];
+  env: Record<string, string>;
+  port: number;
+  guard?: Guard;
+}): Promise<Stoppable & { address: string }> {
+  const child = spawn(options.binary, options.args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+    detached: options.guard !== undefined,
+  });
   options.guard?.adopt(child, 'SIGINT');
   let log = '';
   const ended = new AbortController();
@@ -60,7 +76,7 @@ export async function startTemporal(options: {
     ended.abort();
   };
   const exited = once(child, 'exit').then(end, end);
-  const address = `127.0.0.1:${port}`;
+  const address = `127.0.0.1:${options.port}`;
   const until = Date.now() + START_MS;
   while (!(await isServing(address))) {
     if (ended.signal.aborted || Date.now() > until) {
@@ -69,13 +85,7 @@ export async function startTemporal(options: {
     }
     await sleep(25);
   }
-  return {
-    address,
-    ui: uiPort === undefined ? '' : `http://127.0.0.1:${uiPort}`,
-    pid: child.pid ?? 0,
-    exited,
-    stop: () => stopProcess(child, 'SIGINT'),
-  };
+  return { address, pid: child.pid ?? 0, exited, stop: () => stopProcess(child, 'SIGINT') };
 }
 
 /** gRPC health check (grpc.health.v1) with nothing but node:http2. */

@@ -27,7 +27,11 @@ export type ClusterOptions = {
   dynamicConfig?: Record<string, unknown>;
   /** Called with the folder in which `postgres`, `temporal` and `objects` will lie, before anything is there. What it answers is called at the end. */
   prepare?: (folder: string) => () => void;
+  /** Another server than the development one; it has its data in our PostgreSQL, and cannot be wiped. */
+  temporal?: (place: StartOfTemporal) => Promise<Temporal>;
 };
+
+type StartOfTemporal = { postgres: string; folder: string; port: number; guard: Guard; dynamicConfig: Record<string, unknown> };
 
 /** A server that can be killed and started again in its place. */
 type Server = { readonly pid: number; kill: () => Promise<void>; start: () => Promise<void> };
@@ -92,7 +96,8 @@ export async function aCluster(options: ClusterOptions = {}): Promise<Cluster> {
 async function build(building: Building): Promise<Cluster> {
   const { options, folder, receiver, stops } = building;
   stops.push(() => receiver.close());
-  const [postgres, temporal] = await Promise.all([openPostgres(building), openTemporal(building)]);
+  const opening = openPostgres(building);
+  const [postgres, temporal] = await Promise.all([opening, openTemporal(building, opening)]);
   const url = await ensureDatabase(postgres.url, 'tiu');
   await migrate(url);
   const key = await ownerKey(url);
@@ -177,12 +182,15 @@ async function openPostgres(building: Building): Promise<Server & { url: string 
   };
 }
 
-async function openTemporal(building: Building): Promise<Cluster['temporal']> {
+async function openTemporal(building: Building, postgres: Promise<{ url: string }>): Promise<Cluster['temporal']> {
   const { folder, guard, options } = building;
   const database = path.join(folder, 'temporal/temporal.db');
   const port = await freePort();
   const dynamicConfig = options.dynamicConfig ?? {};
-  const run = () => startTemporal({ binary: temporalBinary() ?? '', database, port, uiPort: false, guard, dynamicConfig });
+  const { temporal: other } = options;
+  const run = other
+    ? async () => other({ ...{ folder, port, guard, dynamicConfig }, postgres: (await postgres).url })
+    : () => startTemporal({ binary: temporalBinary() ?? '', database, port, uiPort: false, guard, dynamicConfig });
   let current: Temporal = await run();
   building.stops.push(() => current.stop());
   const kill = async () => {
@@ -199,6 +207,7 @@ async function openTemporal(building: Building): Promise<Cluster['temporal']> {
       current = await run();
     },
     wipe: async () => {
+      if (other) throw new Error('this server cannot be wiped');
       await kill();
       for (const suffix of ['', '-wal', '-shm']) fs.rmSync(database + suffix, { force: true });
       current = await run();
