@@ -17,7 +17,12 @@ const MAX_URL = 8_192;
 export function createApi(deps: Deps, ending: AbortSignal): Server {
   const app = new Koa();
   app.silent = true;
-  app.use(envelope(deps, ending)).use(allowOrigins(deps.config.TIU_CODEC_ORIGINS)).use(fixedPaths(deps)).use(routerOf(deps).routes()).use(fallback);
+  app
+    .use(envelope(deps, ending))
+    .use(allowOrigins(deps.config.TIU_CODEC_ORIGINS))
+    .use(fixedPaths(deps))
+    .use(routerOf(deps).routes())
+    .use(fallback);
   const handle = guarded(deps, app.callback());
   const server = createServer(
     {

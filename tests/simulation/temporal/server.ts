@@ -103,15 +103,15 @@ export function createExecutions(server: Server, options: { owner: number; ident
     describe: (id) =>
       call(() => {
         const found = server.executions.get(id);
-        return (
-          found && { status: found.status, temporalRunId: found.runId, taskAttempt: found.task || found.dispatching ? found.attempt : 0 }
-        );
+        const taskAttempt = found?.task || found?.dispatching ? found.attempt : 0;
+        return found && { status: found.status, temporalRunId: found.runId, taskAttempt, activityFailure: '' };
       }),
     terminate: ({ workflowId, temporalRunId }) =>
       call(() => {
         const found = running(server, workflowId);
         if (found.runId === temporalRunId) terminate(server, found, options.identity);
       }),
+    taskFailures: () => Promise.resolve([]),
     terminatedBy: ({ workflowId }) => call(() => server.executions.get(workflowId)?.terminatedBy ?? ''),
     prepare: () => Promise.resolve(),
   };
