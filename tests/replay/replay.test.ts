@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { DataConverter } from '@temporalio/common';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Json } from '../../src/domain/json.ts';
-import { workflowBundle } from '../../src/worker/workflowBundle.ts';
+import { createPayloadCipher } from '../../src/providers/payloadCipher/payloadCipher.ts';
+import { createDataConverter } from '../../src/temporal/dataConverter.ts';
+import { ownWorkflows, workflowBundle } from '../../src/worker/workflowBundle.ts';
 import { CANARY } from './shapes.ts';
 
 type Stored = { workflowId: string; events: { eventType: string }[] };
@@ -27,12 +30,15 @@ beforeAll(async () => {
 afterAll(() => Runtime.instance().shutdown());
 
 /** @throws Error of a workflow that does not do what the history says, or that goes on for ever */
-async function replay(codePath: string, { workflowId, events }: Stored): Promise<void> {
+async function replay(codePath: string, { workflowId, events }: Stored, dataConverter: DataConverter = {}): Promise<void> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     late.reject(new Error('the replay does not end'));
   }, LIMIT_MS / 2);
-  await Promise.race([Worker.runReplayHistory({ workflowBundle: { codePath } }, { events }, workflowId), late.promise]).finally(() => {
+  await Promise.race([
+    Worker.runReplayHistory({ workflowBundle: { codePath }, dataConverter }, { events }, workflowId),
+    late.promise,
+  ]).finally(() => {
     clearTimeout(timer);
   });
 }
@@ -72,6 +78,40 @@ function collect(value: Json | Stored, texts: string[]): void {
   if (typeof value === 'string') texts.push(value, Buffer.from(value, 'base64').toString('utf8'));
   else if (typeof value === 'object' && value !== null) for (const entry of Object.values(value)) collect(entry, texts);
 }
+
+/** The history with every payload sealed that the SDK would have sealed. */
+function sealedAs(value: Json, seal: (payload: { metadata: Record<string, string>; data?: string }) => Json, at = ''): Json {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((entry) => sealedAs(entry, seal, at));
+  const own = at.includes('searchAttributes') || at.endsWith('details.data.payloads');
+  if ('metadata' in value && 'data' in value && !own) return seal(value as { metadata: Record<string, string>; data?: string });
+  return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, sealedAs(entry, seal, `${at}.${name}`)]));
+}
+
+test(
+  'a worker with payload keys follows histories from before them, and its own',
+  async () => {
+    const cipher = createPayloadCipher([{ id: 'k1', secret: Buffer.alloc(32, 1) }]);
+    const { payloadCodecs = [], failureConverterPath } = createDataConverter(cipher);
+    const code = await workflowBundle(ownWorkflows(failureConverterPath));
+    const base64 = (text: Uint8Array | null | undefined) => Buffer.from(text ?? []).toString('base64');
+    const bytes = (text = '') => Buffer.from(text, 'base64');
+    const seal = (payload: { metadata: Record<string, string>; data?: string }): Json => {
+      const metadata = Object.fromEntries(Object.entries(payload.metadata).map(([name, text]) => [name, bytes(text)]));
+      const sealed = cipher.seal({ metadata, data: bytes(payload.data) });
+      const fields = Object.entries(sealed.metadata ?? {}).map(([name, text]) => [name, base64(text)] as const);
+      return { metadata: Object.fromEntries(fields), data: base64(sealed.data) };
+    };
+    for (const name of ['chain', 'failed', 'cancel', 'continued', 'wideMap']) {
+      await replay(code, stored(name), { payloadCodecs });
+      await replay(code, sealedAs(stored(name), seal) as Stored, { payloadCodecs });
+    }
+    const other = createDataConverter(createPayloadCipher([]));
+    const unreadable = replay(code, sealedAs(stored('chain'), seal) as Stored, other);
+    await expect(unreadable).rejects.toThrow('sealed with the key k1');
+  },
+  LIMIT_MS * 2,
+);
 
 /** The workflow code with one line of it written otherwise, bundled. */
 async function mutated(file: string, from: string, to: string): Promise<{ code: string; remove: () => void }> {

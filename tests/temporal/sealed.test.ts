@@ -112,14 +112,15 @@ test(
     const { definition, kinds } = everyKind(await upload());
     expect([...kinds].sort()).toEqual(Object.keys(KINDS).sort());
     const one = await submit(cluster, definition, { input: { secret: CANARY }, status: 'completed' });
+    const failed = await submit(cluster, define({ [`${NAMED}_fails`]: { type: 'assert', with: { that: 'false', message: CANARY } } }));
     const stopped = await submit(cluster, define({ long: wait('PT1H') }), { input: { secret: CANARY } });
     await happened(cluster, stopped, 'task.waiting');
     await cancel(cluster, stopped, CANARY);
     const played = await Promise.all(Object.values(shapes(cluster)).map((shape) => play(cluster, shape)));
-    await closed(cluster, [one, stopped]);
+    await closed(cluster, [one, failed, stopped]);
     await executionsOf(
       cluster,
-      [one, stopped, ...played].map(({ id }) => id),
+      [one, failed, stopped, ...played].map(({ id }) => id),
     );
     expect((await statesOf(cluster, [one.id]))[0]?.status).toBe('completed');
 

@@ -1,7 +1,9 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { Problem } from '../../domain/problem.ts';
 import { payloadFromBytes, payloadToBytes, type Payload } from './payloadBytes.ts';
-import type { PayloadKey } from './payloadKeys.ts';
+
+/** `secret` has 32 bytes. */
+export type PayloadKey = { id: string; secret: Buffer };
 
 export type PayloadCipher = {
   /** Key that encrypts; null without keys: then payloads stay in the open. */

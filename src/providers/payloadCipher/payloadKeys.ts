@@ -1,8 +1,5 @@
 import fs from 'node:fs';
-import { createPayloadCipher, type PayloadCipher } from './payloadCipher.ts';
-
-/** `secret` has 32 bytes. */
-export type PayloadKey = { id: string; secret: Buffer };
+import { createPayloadCipher, type PayloadCipher, type PayloadKey } from './payloadCipher.ts';
 
 const ENTRY = /^([\w.-]{1,64}):([A-Za-z0-9+/]{43}=)$/;
 
