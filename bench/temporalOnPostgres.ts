@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { aCluster } from '../tests/chaos/support/cluster.ts';
 import { playMany } from '../tests/chaos/support/many.ts';
-import { startTemporalOnPostgres } from './temporalServer.ts';
+import { lowPort, startTemporalOnPostgres } from './temporalServer.ts';
 
 /**
  * `node bench/temporalOnPostgres.ts [RUNS]`: the check of many processes, and the scenario of one-task runs with the
@@ -11,7 +11,7 @@ import { startTemporalOnPostgres } from './temporalServer.ts';
  */
 const RUNS = Number(process.argv[2] ?? 60);
 
-const cluster = await aCluster({ apis: 2, workers: 3, temporal: startTemporalOnPostgres });
+const cluster = await aCluster({ apis: 2, workers: 3, temporal: { port: lowPort, start: startTemporalOnPostgres } });
 try {
   const played = await playMany(cluster, RUNS);
   print({ ...played, carriedBy: Object.fromEntries(played.carriedBy) });

@@ -30,7 +30,7 @@ export async function startTemporalOnPostgres(place: PlaceOfTemporal): Promise<T
   const { hostname, port: sqlPort, username, password } = new URL(place.postgres);
   const secret = decodeURIComponent(password);
   await makeSchema({ SQL_HOST: hostname, SQL_PORT: sqlPort, SQL_USER: username, SQL_PASSWORD: secret, SQL_PLUGIN: 'postgres12' });
-  const port = place.port ?? (await freePort());
+  const port = place.port ?? (await lowPort());
   const dynamic = path.join(place.folder, 'temporal.dynamic.yaml');
   const values = Object.entries({ ...DYNAMIC_CONFIG, ...place.dynamicConfig });
   fs.writeFileSync(dynamic, values.map(([name, value]) => `${name}:\n  - value: ${JSON.stringify(value)}\n`).join(''));
@@ -56,8 +56,17 @@ const SERVICES = ['FRONTEND', 'HISTORY', 'MATCHING', 'WORKER', 'INTERNAL_FRONTEN
 async function otherPorts(): Promise<Record<string, string>> {
   const names = SERVICES.flatMap((service) => [`${service}_GRPC_PORT`, `${service}_MEMBERSHIP_PORT`, `${service}_HTTP_PORT`]);
   const ports: Record<string, string> = {};
-  for (const name of names) ports[name] = String(await freePort());
+  for (const name of names) ports[name] = String(await lowPort());
   return ports;
+}
+
+let candidate = 10_000 + ((process.pid * 37) % 20_000);
+
+/** A free port that the server can write down: the column that it has for it in PostgreSQL ends at 32,767. */
+export async function lowPort(): Promise<number> {
+  do candidate = candidate >= 32_000 ? 10_000 : candidate + 1;
+  while ((await freePort(candidate)) !== candidate);
+  return candidate;
 }
 
 async function makeSchema(env: Record<string, string>): Promise<void> {

@@ -151,7 +151,7 @@ test('neither does it stand in what is beside the histories: lists, queues, work
     ),
   );
   for (const text of [...listed, ...described]) for (const word of [CANARY, NAMED]) expect(text).not.toContain(word);
-  const files = ['temporal.db', 'temporal.db-wal'].map((name) => fs.readFileSync(path.join(cluster.folder, name)));
+  const files = ['temporal/temporal.db', 'temporal/temporal.db-wal'].map((name) => fs.readFileSync(path.join(cluster.folder, name)));
   expect(files.some((content) => content.includes('tiu-sealed-1'))).toBe(true);
   expect(files.some((content) => content.includes(CANARY) || content.includes(NAMED))).toBe(false);
 });

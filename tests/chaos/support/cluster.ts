@@ -28,7 +28,7 @@ export type ClusterOptions = {
   /** Called with the folder in which `postgres`, `temporal` and `objects` will lie, before anything is there. What it answers is called at the end. */
   prepare?: (folder: string) => () => void;
   /** Another server than the development one; it has its data in our PostgreSQL, and cannot be wiped. */
-  temporal?: (place: StartOfTemporal) => Promise<Temporal>;
+  temporal?: { port: () => Promise<number>; start: (place: StartOfTemporal) => Promise<Temporal> };
 };
 
 type StartOfTemporal = { postgres: string; folder: string; port: number; guard: Guard; dynamicConfig: Record<string, unknown> };
@@ -185,11 +185,11 @@ async function openPostgres(building: Building): Promise<Server & { url: string 
 async function openTemporal(building: Building, postgres: Promise<{ url: string }>): Promise<Cluster['temporal']> {
   const { folder, guard, options } = building;
   const database = path.join(folder, 'temporal/temporal.db');
-  const port = await freePort();
   const dynamicConfig = options.dynamicConfig ?? {};
   const { temporal: other } = options;
+  const port = await (other ? other.port() : freePort());
   const run = other
-    ? async () => other({ ...{ folder, port, guard, dynamicConfig }, postgres: (await postgres).url })
+    ? async () => other.start({ ...{ folder, port, guard, dynamicConfig }, postgres: (await postgres).url })
     : () => startTemporal({ binary: temporalBinary() ?? '', database, port, uiPort: false, guard, dynamicConfig });
   let current: Temporal = await run();
   building.stops.push(() => current.stop());
