@@ -93,7 +93,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const temporal = { temporalUp: () => link.up() && waker.polling() && deps.session.held(), onTemporal: link.report };
   const shared = { db, executions, metrics, log, clock, worker: place.id, ...temporal };
   lifecycle.onStop('temporal connection', () => link.close());
-  const schedules = createTemporalSchedules({ connection: link.connection, identity, config, log });
+  const schedules = createTemporalSchedules({ connection: link.connection, identity, config, log, dataConverter: deps.dataConverter });
   const { activities, ...carrying } = deps.engine({
     ...createHooks({ db, executions, schedules, fires: deps.fires, aborts, unfinished, kick: waker.kick }),
     ...{ worker: place.id, maxEffects: config.TIU_MAX_EFFECTS },

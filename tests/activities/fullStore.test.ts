@@ -10,6 +10,7 @@ beforeAll(async () => {
     {
       objects: {
         get: () => Promise.reject(new Problem('unavailable')),
+        open: () => Promise.reject(new Problem('unavailable')),
         put: (_workspace, bytes) =>
           full
             ? Promise.reject(new Problem('unavailable'))

@@ -93,7 +93,11 @@ export function createProcess(deps: ProcessDeps): Process {
   );
   const engine = createEngine({
     ...{ worker, db, journal, aborts, log, executors: deps.executors, random: deps.random, maxEffects: deps.maxEffects },
-    objects: { put: () => Promise.reject(new Error('no object is that large')), get: () => Promise.reject(new Error('no such object')) },
+    objects: {
+      put: () => Promise.reject(new Error('no object is that large')),
+      get: () => Promise.reject(new Error('no such object')),
+      open: () => Promise.reject(new Error('no such object')),
+    },
     poke: createPoke({ db, executions }),
     requestCancel: executions.cancel,
     noteCancel: (runId, reason) => cancelFor(runId, reason, false),
@@ -113,7 +117,7 @@ export function createProcess(deps: ProcessDeps): Process {
     },
   });
   const room = (): number => (takeover.pending() ? 0 : unfinished.room());
-  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, carry: engine.carry });
+  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, carry: engine.carry, isInline: engine.isInline });
   kick = () => {
     takeover.kick();
     dispatcher.kick();
