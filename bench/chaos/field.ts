@@ -5,7 +5,7 @@ import { aCluster, kill, type Cluster, type ClusterOptions } from '../../tests/c
 import { openProxy, type Proxy } from './proxy.ts';
 
 /** A place for a process that dies and is replaced. */
-export type Place = {
+type Place = {
   pid: () => number | undefined;
   /** kill -9, if there is somebody. */
   kill: () => Promise<void>;
@@ -14,7 +14,7 @@ export type Place = {
   /** Resolves when its process is ready. */
   fill: () => Promise<void>;
 };
-export type ApiPlace = Place & { url: string };
+type ApiPlace = Place & { url: string };
 export type WorkerPlace = Place & { wire: Proxy };
 
 /** The stack under attack: two apis at addresses that stay, three workers, each with a wire of its own to Temporal. */

@@ -30,7 +30,7 @@ export type ChaosOptions = {
   signal?: AbortSignal;
 };
 
-export type KindFigures = { faults: number; kills: number; skipped?: string; firstSuccessMs: { p50: number; max: number } | null };
+type KindFigures = { faults: number; kills: number; skipped?: string; firstSuccessMs: { p50: number; max: number } | null };
 
 export type ChaosResult = {
   at: string;
