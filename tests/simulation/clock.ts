@@ -26,14 +26,9 @@ export type Clock = {
 /** Runs promise callbacks until none is left. Undocumented, and the only way to do so without turning the event loop. */
 const drain = (process as unknown as { _tickCallback: () => void })._tickCallback.bind(process);
 
-export function createClock(): Clock {
+/** The earliest first: a binary heap. */
+function createQueue(): { put: (happening: Happening) => void; take: () => Happening | undefined } {
   const heap: Happening[] = [];
-  const held = new Map<number, Happening[]>();
-  const standings = new Map<number, Standing>();
-  let now = 0;
-  let order = 0;
-  let current = 0;
-  let steps = 0;
   const before = (a: Happening, b: Happening): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
   const put = (happening: Happening): void => {
     let i = heap.push(happening) - 1;
@@ -66,6 +61,17 @@ export function createClock(): Clock {
     if (first !== undefined && last !== undefined && heap.length > 0) sink(last);
     return first;
   };
+  return { put, take };
+}
+
+export function createClock(): Clock {
+  const { put, take } = createQueue();
+  const held = new Map<number, Happening[]>();
+  const standings = new Map<number, Standing>();
+  let now = 0;
+  let order = 0;
+  let current = 0;
+  let steps = 0;
   const as = (owner: number, work: () => void): void => {
     const outer = current;
     current = owner;

@@ -1,9 +1,10 @@
 import { registerHooks } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
+import { MUTATIONS } from './mutations.ts';
 import { installTime } from './substitutes/time.ts';
 
-const here = (file: string): string => new URL(`./substitutes/${file}`, import.meta.url).href;
-const SOURCE = new URL('../../src/', import.meta.url).href;
+const ROOT = new URL('../../', import.meta.url).href;
+const SOURCE = `${ROOT}src/`;
 
 /** What the product's code gets in place of what it asks for. */
 const SUBSTITUTES: readonly (readonly [asked: RegExp, file: string])[] = [
@@ -15,16 +16,26 @@ const SUBSTITUTES: readonly (readonly [asked: RegExp, file: string])[] = [
   [/\/breathe\.ts$/, 'breathe.ts'],
 ];
 
+const name = process.env.MUTATION;
+const mutation = name === undefined ? undefined : MUTATIONS[name];
+if (name !== undefined && mutation === undefined) throw new Error(`no mutation ${name}: ${Object.keys(MUTATIONS).join(', ')}`);
+
 registerHooks({
   resolve: (specifier, context, next) => {
     const substitute = context.parentURL?.startsWith(SOURCE) ? SUBSTITUTES.find(([asked]) => asked.test(specifier)) : undefined;
-    return substitute ? { url: here(substitute[1]), format: 'module-typescript', shortCircuit: true } : next(specifier, context);
+    if (!substitute) return next(specifier, context);
+    return { url: new URL(`./substitutes/${substitute[1]}`, import.meta.url).href, format: 'module-typescript', shortCircuit: true };
+  },
+  load: (url, context, next) => {
+    const loaded = next(url, context);
+    if (url !== `${ROOT}${mutation?.file ?? ''}` || !mutation) return loaded;
+    const source = typeof loaded.source === 'string' ? loaded.source : Buffer.from(loaded.source as Uint8Array).toString();
+    if (!source.includes(mutation.from)) throw new Error(`${fileURLToPath(url)} has no place for the mutation`);
+    return { ...loaded, source: source.replace(mutation.from, () => mutation.to) };
   },
 });
 const turn = installTime();
 const { runSeeds } = await import('./seeds.ts');
-void fileURLToPath;
-void pathToFileURL;
 // Out of the module's own promise job, because promise callbacks are run by hand.
 turn(() => {
   runSeeds(process.argv.slice(2), process.env.SEED);

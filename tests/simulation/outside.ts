@@ -14,7 +14,7 @@ export function createOutside({ random, clock }: { random: () => number; clock: 
     new Promise((resolve, reject) => {
       const tries = (calls.get(key) ?? 0) + 1;
       calls.set(key, tries);
-      const what = String(input.url).split('/').at(-1);
+      const what = JSON.stringify(input.url).split('/').at(-1)?.replace('"', '');
       const end = (): void => {
         if (what === 'bad' || (what === 'shy' && tries < SHY_UNTIL)) reject(new Problem('http_status', { data: { status: 500 } }));
         else resolve({ status: 200, headers: {}, body: null });

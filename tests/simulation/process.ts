@@ -17,7 +17,7 @@ import { createReconciler } from '../../src/worker/reconciler.ts';
 import { createTakeover } from '../../src/worker/takeover.ts';
 import { createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
 import { randomUUIDv7 } from './substitutes/chance.ts';
-import type { Activities, Host } from './temporal/execution.ts';
+import type { Host } from './temporal/execution.ts';
 
 export type ProcessDeps = {
   owner: number;
@@ -26,6 +26,8 @@ export type ProcessDeps = {
   executors: Executors;
   /** Effects at once. */
   maxEffects: number;
+  /** False in most worlds: it looks ten times a second. */
+  takesOver: boolean;
   /** Whether its session lives. */
   held: () => boolean;
   random: () => number;
@@ -58,22 +60,10 @@ const metricsOf = (corrected: (reason: string) => void): WorkerMetrics =>
 const MAX_STARTS = 16;
 const LOOK_MS = 1_000;
 
-/** A worker process of the product: its own code, as `startWorker` and `main` put it together, on a simulated world. */
-export function createProcess(deps: ProcessDeps): Process {
-  const { executions, trace } = deps;
-  const worker = randomUUIDv7();
-  const say = (fields: object, what: string): void => {
-    const { err, error, ...rest } = fields as { err?: unknown; error?: unknown };
-    trace(`${what} ${JSON.stringify(rest)} ${(err ?? error) instanceof Error ? String(err ?? error) : ''}`);
-  };
-  const log = { warn: say, error: say, info: say, debug: say } as unknown as Log;
-  const db = { rows: deps.send } as unknown as Database;
-  const journal = createJournal({ url: '' });
+/** As `serve` does: on behalf of somebody who acted in Temporal. */
+function createCancel(db: Database): (runId: string, reason: string, force: boolean) => Promise<void> {
   const commands = createCommands({ url: '' });
-  const aborts = createAborts({ db });
-  const clock = { now: () => Date.now() };
-  let kick = (): void => undefined;
-  const cancelFor = async (runId: string, reason: string, force: boolean): Promise<void> => {
+  return async (runId, reason, force) => {
     const run = await openRunHead(db, runId);
     if (!run) return;
     try {
@@ -82,17 +72,33 @@ export function createProcess(deps: ProcessDeps): Process {
       if (!(error instanceof Problem && error.code === 'run_already_closed')) throw error;
     }
   };
-  const unfinished = createUnfinishedStarts(
-    {
-      clock,
-      onRoom: () => {
-        kick();
-      },
-    },
-    { max: MAX_STARTS, claimMs: CLAIM_MS },
-  );
+}
+
+function createLog(trace: (what: string) => void): Log {
+  const say = (fields: object, what: string): void => {
+    const { err, error, ...rest } = fields as { err?: unknown; error?: unknown };
+    trace(`${what} ${JSON.stringify(rest)} ${(err ?? error) instanceof Error ? String(err ?? error) : ''}`);
+  };
+  return { warn: say, error: say, info: say, debug: say } as unknown as Log;
+}
+
+/** A worker process of the product: its own code, as `startWorker` and `main` put it together, on a simulated world. */
+export function createProcess(deps: ProcessDeps): Process {
+  const { executions, trace } = deps;
+  const worker = randomUUIDv7();
+  const log = createLog(trace);
+  const db = { rows: deps.send } as unknown as Database;
+  const journal = createJournal({ url: '' });
+  const aborts = createAborts({ db });
+  const clock = { now: () => Date.now() };
+  let kick = (): void => undefined;
+  const cancelFor = createCancel(db);
+  const onRoom = (): void => {
+    kick();
+  };
+  const unfinished = createUnfinishedStarts({ clock, onRoom }, { max: MAX_STARTS, claimMs: CLAIM_MS });
   const engine = createEngine({
-    ...{ worker, db, journal, aborts, log, executors: deps.executors, random: deps.random, maxEffects: deps.maxEffects },
+    ...{ worker, db, journal, aborts, log, executors: deps.executors, random: deps.random, maxEffects: deps.maxEffects, maxOutput: 65_536 },
     objects: {
       put: () => Promise.reject(new Error('no object is that large')),
       get: () => Promise.reject(new Error('no such object')),
@@ -100,26 +106,20 @@ export function createProcess(deps: ProcessDeps): Process {
     },
     poke: createPoke({ db, executions }),
     requestCancel: executions.cancel,
+    fireSchedule: () => Promise.resolve(),
     noteCancel: (runId, reason) => cancelFor(runId, reason, false),
-    kick: () => {
-      kick();
-    },
+    kick: onRoom,
     started: unfinished.done,
     solo: (kind, input, execution) =>
       deps.executors[kind]?.(input, { ...execution, signal: new AbortController().signal }) ?? Promise.reject(new Problem('engine_fault')),
   });
   const temporal = { temporalUp: deps.held, onTemporal: () => undefined };
   const shared = { db, executions, metrics: metricsOf(deps.corrected), log, clock, worker, ...temporal };
-  const takeover = createTakeover({
-    ...{ ...shared, unfinished, held: deps.held },
-    onDone: () => {
-      kick();
-    },
-  });
-  const room = (): number => (takeover.pending() ? 0 : unfinished.room());
+  const takeover = deps.takesOver ? createTakeover({ ...shared, unfinished, held: deps.held, onDone: onRoom }) : undefined;
+  const room = (): number => (takeover?.pending() ? 0 : unfinished.room());
   const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, carry: engine.carry, isInline: engine.isInline });
   kick = () => {
-    takeover.kick();
+    takeover?.kick();
     dispatcher.kick();
   };
   const reconciler = createReconciler({ ...shared, forceCancel: (runId, reason) => cancelFor(runId, reason, true), kick });
@@ -131,7 +131,7 @@ export function createProcess(deps: ProcessDeps): Process {
     owner: deps.owner,
     worker,
     identity: `${IDENTITY_PREFIX}${deps.owner}`,
-    activities: engine.activities as unknown as Activities,
+    activities: engine.activities,
     cache: new Map(),
     notice: (channel, payload) => {
       if (channel === 'kick') kick();

@@ -33,7 +33,7 @@ export function runSeeds(args: string[], seed: string | undefined): void {
 }
 
 /** With TRACE=1 every line at once, for a world that does not end. */
-const live: (line: string) => void = process.env.TRACE ? (line) => process.stdout.write(`${line}\n`) : () => undefined;
+const live = process.env.TRACE ? (line: string): void => void process.stdout.write(`${line}\n`) : undefined;
 
 type Total = Outcome & { failed: number };
 

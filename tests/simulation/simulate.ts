@@ -20,7 +20,7 @@ type Client = { submits: Submits; commands: Commands };
 type Accepted = { run: string; sample: Sample; cancelled: boolean };
 
 /** Lives through one world. @throws Violation, or whatever the product threw where nothing may be thrown */
-export function simulate(seed: number, trace: (line: string) => void): Outcome {
+export function simulate(seed: number, trace?: (line: string) => void): Outcome {
   const world = createWorld(seed, trace);
   const { clock, random } = world;
   const workers = 1 + Math.floor(random() * 3);

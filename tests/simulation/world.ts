@@ -38,6 +38,8 @@ export type World = {
   databaseDown: boolean;
   watch: Watch;
   trace: (what: string) => void;
+  isTraced: boolean;
+  takesOver: boolean;
   /** Called before a statement is carried out: a client may be quicker. */
   interject: (statement: Statement) => void;
   boot: () => void;
@@ -53,14 +55,14 @@ const AWAY_MS = 120;
 const SESSION_MS = 300;
 
 /** Seeds a world: the same seed gives the same one, step by step. */
-export function createWorld(seed: number, trace: (line: string) => void): World {
+export function createWorld(seed: number, trace: ((line: string) => void) | undefined): World {
   const random = aRandom(seed * 7_919 + 1);
   const clock = createClock();
   restart();
   useClock(clock);
   const tables = createTables(clock.now);
   const say = (what: string): void => {
-    trace(`${clock.now().toFixed(2).padStart(9)} [${clock.owner()}] ${what}`);
+    trace?.(`${clock.now().toFixed(2).padStart(9)} [${clock.owner()}] ${what}`);
   };
   const pace = 0.1 + random() * 2;
   const odds: Odds = { lostAnswer: 0, refusal: 0, lock: 0, lostNotice: 0, lostCompletion: 0, lostCall: 0, slow: 0 };
@@ -72,7 +74,7 @@ export function createWorld(seed: number, trace: (line: string) => void): World 
   const temporal: Server = {
     ...{ clock, random, latency, trace: say, executions: new Map(), hosts: new Set(), down: false, made: 0, tokens: 0 },
     weight: random() < 0.2 ? 40 + random() * 200 : 1,
-    workflows: { default: taskGraph, 'tiu.mapSlice': mapSlice } as Server['workflows'],
+    workflows: { default: taskGraph, 'tiu.mapSlice': mapSlice },
     loss: () => random() < odds.lostCompletion,
     onClosed: (execution, end) => {
       checkEnd(world, execution.args, end.how === 'FAILED' ? `FAILED ${end.code}` : end.how);
@@ -80,7 +82,15 @@ export function createWorld(seed: number, trace: (line: string) => void): World 
   };
   const world: World = {
     ...{ seed, random, clock, tables, temporal, odds, latency, processes: new Set(), databaseDown: false, made: OUTSIDE },
-    ...{ outside: createOutside({ random, clock }), watch: createWatch(tables), trace: say, interject: () => undefined, corrections: {} },
+    ...{
+      outside: createOutside({ random, clock }),
+      watch: createWatch(tables),
+      trace: say,
+      interject: () => undefined,
+      corrections: {},
+      isTraced: trace !== undefined,
+      takesOver: random() < 0.35,
+    },
     boot: () => {
       boot(world);
     },
@@ -109,11 +119,11 @@ function connect(world: World): (statement: Statement, isPatient: boolean) => Pr
         );
       const arrive = (): void => {
         if (world.databaseDown && isPatient) return void clock.after(AWAY_MS, arrive, OUTSIDE);
-        if (world.databaseDown) return fail('57P01');
+        if (world.databaseDown) { fail('57P01'); return; }
         const refusal = refusalOf(world);
-        if (refusal !== undefined) return fail(refusal);
+        if (refusal !== undefined) { fail(refusal); return; }
         const rows = carryOut(world, statement, owner);
-        if (world.databaseDown || world.random() < world.odds.lostAnswer) return fail('08006');
+        if (world.random() < world.odds.lostAnswer) { fail('08006'); return; }
         clock.after(
           latency(),
           () => {
@@ -143,13 +153,15 @@ function carryOut(world: World, statement: Statement, owner: number): object[] {
   if (name === 'notify_run') spread(world, 'run', String(values[0]));
   world.interject(statement);
   const rows = execute(world.tables, statement, () => world.random() < world.odds.lock);
-  if (rows.length > 0 ? !/duty|plan|facts|sweep_leases|sweep_workers|partitions/.test(name) : !QUIET.has(name) && name !== 'hold_duty')
-    world.trace(`${owner} ${name} ${brief(values)} → ${brief(rows)}`);
+  if (world.isTraced && isTelling(name, rows)) world.trace(`${owner} ${name} ${brief(values)} → ${brief(rows)}`);
   world.watch.after(statement, rows);
   return rows;
 }
 
 const QUIET = new Set([
+  'hold_duty',
+  'make_partitions',
+  'sweep_workers',
   'claim_cancels',
   'gone_workers',
   'report_worker',
@@ -166,6 +178,8 @@ const QUIET = new Set([
   'carried_elsewhere',
   'intents_of',
 ]);
+const BORING = /duty|plan|facts|sweep_leases|sweep_workers|partitions/;
+const isTelling = (name: string, rows: object[]): boolean => (rows.length > 0 ? !BORING.test(name) : !QUIET.has(name));
 const brief = (value: unknown): string => JSON.stringify(value).slice(0, 2000);
 
 function spread(world: World, channel: string, payload: string): void {
@@ -194,6 +208,7 @@ function boot(world: World): void {
       executions: createExecutions(temporal, { owner, identity: `tiu-${owner}`, lost: () => world.random() < world.odds.lostCall }),
       executors: world.outside.executors,
       maxEffects: world.random() < 0.3 ? 1 : 50,
+      takesOver: world.takesOver,
       held: () => process !== undefined && tables.locks.has(process.worker),
       random: world.random,
       trace: world.trace,

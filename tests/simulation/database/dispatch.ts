@@ -113,12 +113,13 @@ export function claimSlices(tables: Tables): object[] {
   const found: object[] = [];
   for (const rows of sorted(tables)) {
     if (!isOpen(rows) || rows.state.intent !== null) continue;
-    for (const wait of rows.waits.values()) {
-      if (wait.closed || wait.kind !== 'map' || wait.dispatched || wait.decision !== null) continue;
+    const maps = [...rows.waits.values()].filter(
+      (wait) => !wait.closed && wait.kind === 'map' && !wait.dispatched && wait.decision === null,
+    );
+    for (const wait of maps) {
       wait.dispatched = true;
-      for (const slice of rows.slices)
-        if (slice.task === wait.task && slice.generation === wait.generation && !slice.done)
-          found.push({ runId: rows.state.run, task: slice.task, generation: slice.generation, k: slice.k });
+      const left = rows.slices.filter(({ task, generation, done }) => task === wait.task && generation === wait.generation && !done);
+      found.push(...left.map(({ task, generation, k }) => ({ runId: rows.state.run, task, generation, k })));
     }
   }
   return found;

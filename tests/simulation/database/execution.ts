@@ -49,7 +49,7 @@ const RETRY_SLACK_MS = 20;
 
 export function claim(tables: Tables, [run, epoch, task, item, generation, token, deadlineMs]: ClaimArgs): object {
   const rows = tables.runs.get(run);
-  if (!rows || rows.state.finished !== null || (item < 0 && rows.state.epoch !== epoch)) return STALE;
+  if (rows?.state.finished !== null || (item < 0 && rows.state.epoch !== epoch)) return STALE;
   const { state } = rows;
   if (item >= 0 && (rows.waits.get(`${taskKey(task, -1, generation)}/map`)?.closed ?? true)) return STALE;
   const key = taskKey(task, item, generation);

@@ -70,13 +70,13 @@ function claims(tables: Tables, values: Values): object[] {
   }));
 }
 
-const one = <V extends Values>(name: string, ask: (tables: Tables, values: V) => unknown): [string, Work] => [
+const one = (name: string, ask: (tables: Tables, values: never) => unknown): [string, Work] => [
   name,
-  (tables, values) => [{ answer: ask(tables, values as V) }],
+  (tables, values) => [{ answer: ask(tables, values as never) }],
 ];
-const many = <V extends Values>(name: string, ask: (tables: Tables, values: V) => object[]): [string, Work] => [
+const many = (name: string, ask: (tables: Tables, values: never) => object[]): [string, Work] => [
   name,
-  (tables, values) => ask(tables, values as V),
+  (tables, values) => ask(tables, values as never),
 ];
 const nothing = (name: string): [string, Work] => [name, () => []];
 
@@ -89,14 +89,14 @@ const WORK = new Map<string, Work>([
   one('mark_waiting_v1', execution.markWaiting),
   one('load_slice_v1', execution.loadSlice),
   one('finish_slice_v1', execution.finishSlice),
-  one<[string, null]>('task_rows_v1', (tables, [run]) => newest(tables.runs.get(run) ?? NO_RUN, null).map(toRow)),
+  one('task_rows_v1', (tables, [run]: [string, null]) => newest(tables.runs.get(run) ?? NO_RUN, null).map(toRow)),
   many('claims', claims),
   many('submit_v2', (tables, values) => [...submit(tables, values), { i: null, at: new Date(0).toISOString() }]),
   many('command_v1', (tables, values) => [{ seq: command(tables, values) }]),
   many('run_facts', facts),
-  many<[string]>('plan_body', (tables, [hash]) => [{ body: JSON.parse(tables.plans.get(hash) ?? 'null') as unknown }]),
-  many<[string, number[]]>('outputs', (tables, values) => outputs(tables, values, false)),
-  many<[string, number[]]>('outputs_items', (tables, values) => outputs(tables, values, true)),
+  many('plan_body', (tables, [hash]: [string]) => [{ body: JSON.parse(tables.plans.get(hash) ?? 'null') as unknown }]),
+  many('outputs', (tables, values: [string, number[]]) => outputs(tables, values, false)),
+  many('outputs_items', (tables, values: [string, number[]]) => outputs(tables, values, true)),
   many('map_items', mapItems),
   many('holds_task', holds),
   many('run_standing', standing),
@@ -114,8 +114,8 @@ const WORK = new Map<string, Work>([
   many('open_slices', dispatch.openSlices),
   many('claim_correction', dispatch.claimCorrection),
   many('close_waits_of_closed', dispatch.closeWaitsOfClosed),
-  many<[string, string]>('close_by_hand', (tables, values) => [{ seq: dispatch.closeByHand(tables, values) }]),
-  many<[string]>('open_run_head', (tables, [run]) => {
+  many('close_by_hand', (tables, values: [string, string]) => [{ seq: dispatch.closeByHand(tables, values) }]),
+  many('open_run_head', (tables, [run]: [string]) => {
     const rows = tables.runs.get(run);
     return rows?.state.finished === null ? [dispatch.headOf(rows)] : [];
   }),

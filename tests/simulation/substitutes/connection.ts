@@ -27,12 +27,12 @@ export const useDatabase = (connect: () => Send): void => {
 };
 
 /** One statement after the other, as over one socket. */
-export function openConnection(_options: ConnectionOptions): Connection {
+export function openConnection({ name }: ConnectionOptions): Connection {
   const send = open();
   let last: Promise<unknown> = Promise.resolve();
   let ended = false;
   const query = async (statement: Statement): Promise<object[]> => {
-    if (ended) throw new Unknown('the connection was closed');
+    if (ended) throw new Unknown(`the connection ${name} was closed`);
     try {
       return await send(statement, true);
     } catch (error) {

@@ -38,7 +38,11 @@ type State = {
   commands: Command[];
   info: Info;
   cancelled: boolean;
+  /** Waits of this activation that did not wait. */
+  turns: number;
 };
+
+const MAX_TURNS = 1_000;
 
 let current: State | undefined;
 const drain = (process as unknown as { _tickCallback: () => void })._tickCallback.bind(process);
@@ -102,7 +106,10 @@ export function sleep(ms: number): Promise<unknown> {
 }
 
 export function condition(holds: () => boolean, timeout?: string): Promise<boolean> {
-  if (holds()) return Promise.resolve(true);
+  if (holds()) {
+    if (++state().turns > MAX_TURNS) throw new TypeError('the workflow turns without waiting for anything');
+    return Promise.resolve(true);
+  }
   return new Promise((resolve) => {
     const entry: Condition = { holds, resolve };
     state().conditions.add(entry);
@@ -183,7 +190,7 @@ export function createInstance(workflow: Workflow, args: unknown): Instance {
   const root = new CancellationScope();
   const own: State = {
     ...{ seq: 0, pending: new Map<number, Pending>(), conditions: new Set<Condition>(), handlers: new Map<string, () => void>() },
-    ...{ root, scope: root, commands: [], info: { now: 0, historyLength: 0, continueAsNewSuggested: false }, cancelled: false },
+    ...{ root, scope: root, commands: [], info: { now: 0, historyLength: 0, continueAsNewSuggested: false }, cancelled: false, turns: 0 },
   };
   let begun = false;
   let failure: unknown;
@@ -206,6 +213,7 @@ export function createInstance(workflow: Workflow, args: unknown): Instance {
       stopTime(info.now);
       own.info = info;
       own.commands = [];
+      own.turns = 0;
       if (!begun) begin();
       for (const job of jobs) apply(own, job);
       drain();

@@ -16,7 +16,7 @@ function retryAfter(error: unknown, attempt: number): number | undefined {
   const own = error instanceof ApplicationFailure ? error : undefined;
   if (own?.nonRetryable) return undefined;
   const delay: unknown = own?.nextRetryDelay;
-  if (delay !== undefined && delay !== null) return typeof delay === 'number' ? delay : Number.parseInt(String(delay as string), 10);
+  if (delay !== undefined && delay !== null) return typeof delay === 'number' ? delay : Number.parseInt(delay as string, 10);
   return Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempt - 1));
 }
 
@@ -80,7 +80,7 @@ function dispatch(server: Server, execution: Execution, task: ActivityTask, dela
     () => {
       if (!isRunning(execution) || execution.activities.get(task.seq) !== task) return;
       const host = server.down ? undefined : aHostOf(server);
-      if (!host) return dispatch(server, execution, task, NOBODY_MS);
+      if (!host) { dispatch(server, execution, task, NOBODY_MS); return; }
       task.attempt++;
       task.token = ++server.tokens;
       task.beat = server.clock.now();
@@ -105,7 +105,7 @@ function guard(server: Server, execution: Execution, task: ActivityTask): void {
     task.beat + HEARTBEAT_MS - server.clock.now(),
     () => {
       if (!isRunning(execution) || execution.activities.get(task.seq) !== task || task.token !== token) return;
-      if (server.clock.now() < task.beat + HEARTBEAT_MS) return guard(server, execution, task);
+      if (server.clock.now() < task.beat + HEARTBEAT_MS) { guard(server, execution, task); return; }
       server.trace(`${execution.id} ${task.name} lost its worker`);
       task.token = 0;
       dispatch(server, execution, task, FIRST_RETRY_MS);
@@ -146,7 +146,7 @@ function run(server: Server, execution: Execution, { task, host, token }: Runnin
     },
     (error: unknown) => {
       const delay = retryAfter(error, task.attempt);
-      if (delay === undefined) return settle({ type: 'reject', seq: task.seq });
+      if (delay === undefined) { settle({ type: 'reject', seq: task.seq }); return; }
       tell(() => {
         task.token = 0;
         dispatch(server, execution, task, delay);

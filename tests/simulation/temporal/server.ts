@@ -17,7 +17,7 @@ function begin(server: Server, start: Start): Execution {
   return known && isRunning(known) ? known : launch(server, start);
 }
 
-export function signal(server: Server, execution: Execution, name: string): void {
+function signal(server: Server, execution: Execution, name: string): void {
   add(server, execution, { type: 'signal', name });
   wake(server, execution);
 }
@@ -49,9 +49,11 @@ export function terminate(server: Server, execution: Execution, by: string): voi
   execution.task = null;
 }
 
-/** What a worker's client does: every call may fail, before or after it took effect. */
-export function createExecutions(server: Server, options: { owner: number; identity: string; lost: () => boolean }): Executions {
-  const call = <T>(work: () => T): Promise<T> =>
+type Caller = { owner: number; lost: () => boolean };
+
+/** A call to the server and its answer, either of which may get lost. */
+function createCall(server: Server, options: Caller): <T>(work: () => T) => Promise<T> {
+  return <T>(work: () => T): Promise<T> =>
     new Promise((resolve, reject) => {
       const answer = (settle: () => void, ms = server.latency()): void => void server.clock.after(ms, settle, options.owner);
       const unreachable = (): void => {
@@ -62,7 +64,7 @@ export function createExecutions(server: Server, options: { owner: number; ident
       server.clock.after(
         server.latency(),
         () => {
-          if (server.down || options.lost()) return unreachable();
+          if (server.down || options.lost()) { unreachable(); return; }
           try {
             const value = work();
             if (options.lost()) unreachable();
@@ -79,6 +81,11 @@ export function createExecutions(server: Server, options: { owner: number; ident
         0,
       );
     });
+}
+
+/** What a worker's client does: every call may fail, before or after it took effect. */
+export function createExecutions(server: Server, options: { owner: number; identity: string; lost: () => boolean }): Executions {
+  const call = createCall(server, options);
   const startOf = (run: RunHead, taskTimeoutMs: number): Start => ({
     ...{ id: runWorkflowId(run.runId), type: run.definition, args: { runId: run.runId }, taskTimeoutMs },
   });

@@ -31,14 +31,14 @@ function dispatch(server: Server, execution: Execution): void {
       0,
     );
   if (!isRunning(execution)) return;
-  if (server.down) return again(NOBODY_MS);
+  if (server.down) { again(NOBODY_MS); return; }
   const { sticky } = execution;
   if (sticky && (clock.standing(sticky.owner) !== 'alive' || !server.hosts.has(sticky))) {
     execution.sticky = null;
-    return again(STICKY_MS);
+    again(STICKY_MS); return;
   }
   const host = sticky ?? aHostOf(server);
-  if (!host) return again(NOBODY_MS);
+  if (!host) { again(NOBODY_MS); return; }
   execution.dispatching = false;
   server.trace(`${execution.id} workflow task to worker ${host.owner}`);
   begin(server, execution, host);
@@ -187,13 +187,13 @@ function respond(server: Server, execution: Execution, cached: Cached): void {
     () => {
       if (server.down || execution.task !== task || !isRunning(execution)) {
         server.trace(`${execution.id} came too late`);
-        return evict();
+        evict(); return;
       }
       const end = task.commands.find((command) => command.type === 'end');
       if (end && execution.buffered.length > 0) {
         server.trace(`${execution.id} may not close: it has news`);
         evict();
-        return fail(server, execution, task);
+        fail(server, execution, task); return;
       }
       complete(server, execution, { task, cached });
       if (!end) proceed(server, execution, cached);
@@ -220,7 +220,7 @@ function proceed(server: Server, execution: Execution, cached: Cached): void {
     cached.task = null;
     cached.ahead = false;
     cached.sending = false;
-    return wake(server, execution);
+    wake(server, execution); return;
   }
   begin(server, execution, host);
   const { task } = execution;
@@ -238,7 +238,7 @@ function proceed(server: Server, execution: Execution, cached: Cached): void {
 }
 
 function carryOut(server: Server, execution: Execution, command: Command): void {
-  if (command.type === 'activity') return scheduleActivity(server, execution, command);
+  if (command.type === 'activity') { scheduleActivity(server, execution, command); return; }
   if (command.type === 'cancelTimer') return void execution.timers.delete(command.seq);
   if (command.type === 'timer') {
     execution.timers.add(command.seq);
