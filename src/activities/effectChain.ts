@@ -49,7 +49,7 @@ async function runLink(deps: ChainDeps, context: RunContext, { request, beat, ta
   });
   if ('stale' in end) return end;
   const { releases, plan } = context.compiled;
-  if (!releases.has(request.task)) return { rows: namedRows(plan.graph, end.rows), intent: end.intent, due: null, closed: null };
+  if (!releases.has(request.task)) return { rows: namedRows(plan.graph, end.rows), intent: end.intent, due: end.due ?? null, closed: null };
   return deps.own(context, { run: request.run, epoch: request.epoch, roots: [request.task], sliceMs: INLINE_SLICE_MS });
 }
 

@@ -6,7 +6,7 @@ import type { Compiled, Scope } from '../domain/expression/expression.ts';
 import { isObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { Field, Kind } from '../domain/kinds/kind.ts';
 import { KINDS } from '../domain/kinds/kinds.ts';
-import { EFFECT, type Plan, type PlanTask } from '../domain/plan/plan.ts';
+import { EFFECT, type Plan, type PlanTask, type TaskLimit } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
 
@@ -22,6 +22,8 @@ export type CompiledTask = PlanTask & {
   cases?: CompiledCase[];
   items?: { [name: string]: Compiled };
   itemCondition?: Compiled;
+  /** Limits of its attempts: its own and the run's. */
+  limited: (Omit<TaskLimit, 'key'> & { key: Compiled })[];
   /** Tasks whose outputs its expressions compute with, beyond passing them on whole. */
   computed: number[];
   /** Of the outputs that it passes on, the places it names. */
@@ -98,6 +100,16 @@ const passesOn = (compiled: Compiled | undefined): boolean =>
 
 const tasksOf = (places: readonly Passed[]): number[] => [...new Set(places.map(({ task }) => task))];
 
+/** Inline tasks have no attempts to limit. */
+function compileLimits(plan: Plan, task: PlanTask, contract: Kind): CompiledTask['limited'] {
+  if (contract.class !== 'effect') return [];
+  const names = task.map ? ['input', task.map.as, 'item', 'index'] : ['input'];
+  return [...(plan.limits ?? []), ...(task.limits ?? [])].map(({ key, ...rest }) => ({
+    ...rest,
+    key: must(compileTemplate(key, { names })),
+  }));
+}
+
 function compileTask(plan: Plan, position: number, index: Map<string, number>): CompiledTask {
   const task = plan.tasks[position];
   const contract = task && KINDS[task.kind];
@@ -124,6 +136,7 @@ function compileTask(plan: Plan, position: number, index: Map<string, number>): 
     ...task,
     index: position,
     contract,
+    limited: compileLimits(plan, task, contract),
     fields: fields.map((f) =>
       f.compiled && isConstant(f.compiled) && f.field.form === 'template' ? { ...f, value: f.compiled.evaluate({}) } : f,
     ),

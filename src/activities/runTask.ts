@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import type { Claims } from '../db/claims.ts';
 import { holdsTask, type Claim, type TaskKey, type TaskRow } from '../db/execution.ts';
+import type { LimitRequest } from '../db/limits.ts';
 import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
 import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
@@ -11,6 +12,7 @@ import { attempt, effectKey, isInfrastructure, storeAttempted, type Attempted } 
 import type { ActivityDeps } from './deps.ts';
 import type { Gate } from './gate.ts';
 import { bindingsOf, itemsOf, withItem } from './evaluate.ts';
+import { holdLimits, limitRequests } from './limits.ts';
 import { createOutputs } from './outputs.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
 import { displaced } from './segment.ts';
@@ -21,7 +23,7 @@ export type EffectDeps = ActivityDeps & { claim: Claims; gate: Gate };
 type Claimed = Extract<Claim, { attempt: number }>;
 export type EffectRequest = TaskKey & { epoch: number };
 /** How an effect stands after a try: settled (whoever did it), or not ours to touch. */
-export type EffectEnd = { rows: TaskRow[]; intent: Intent | null } | { stale: true };
+export type EffectEnd = { rows: TaskRow[]; intent: Intent | null; due?: number | null } | { stale: true };
 
 /** An effect that takes longer is told to have begun; the news of a shorter one come with its end. */
 const TELL_MS = 50;
@@ -59,13 +61,44 @@ async function claimAndRun(deps: EffectDeps, context: RunContext, given: { reque
   const task = context.compiled.task(request.task);
   const token = randomUUID();
   const deadline = request.item < 0 && task.deadlineMs !== undefined ? { deadlineMs: task.deadlineMs } : {};
-  const claim = await deps.claim({ ...request, token, ...deadline });
+  const { limits, failed } = await limitsOf(deps, context, { task, item: request.item });
+  const claim = await deps.claim({ ...request, token, ...deadline, ...(limits && { limits }) });
   if ('stale' in claim) return claim;
   if ('final' in claim) return { rows: [claim.final], intent: claim.intent };
+  if ('waiting' in claim) return waitsFor(deps, request.run, claim);
   if ('retryInMs' in claim) throw later('task_retry', claim.retryInMs);
   if (!('attempt' in claim)) return { rows: [], intent: claim.intent };
-  const result = await execute(deps, { context, task, claim, token, request });
-  return finish(deps, { context, task, claim, token, request, result });
+  const work = { context, task, claim, token, request };
+  if (!limits) return finish(deps, { ...work, result: failed ?? (await execute(deps, work)) });
+  const free = holdLimits(deps, token);
+  try {
+    return await finish(deps, { ...work, result: await execute(deps, work) });
+  } finally {
+    await free();
+  }
+}
+
+/** It stands in the line of a limit, and holds nothing meanwhile: whoever makes room wakes it. */
+function waitsFor(deps: ActivityDeps, run: string, claim: Extract<Claim, { waiting: TaskRow }>): EffectEnd {
+  deps.journal.notify(run);
+  return { rows: [claim.waiting], intent: null, due: claim.due };
+}
+
+/** What limits the attempt; or, if a key cannot be told, how it fails. */
+async function limitsOf(
+  deps: ActivityDeps,
+  context: RunContext,
+  which: { task: CompiledTask; item: number },
+): Promise<{ limits?: LimitRequest[]; failed?: Attempted }> {
+  const { task, item } = which;
+  if (task.limited.length === 0) return {};
+  try {
+    const bindings = item < 0 ? { input: context.facts.input } : await bindingsFor(deps, context, which);
+    return { limits: limitRequests(task, bindings) };
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code === 'unavailable') throw error;
+    return { failed: { status: 'failed', failure: error.toFailure(), retryable: false } };
+  }
 }
 
 type Work = { context: RunContext; task: CompiledTask; claim: Claimed; token: string; request: EffectRequest };

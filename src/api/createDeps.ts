@@ -29,7 +29,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
   const report = (event: string, fields: Record<string, unknown>) => {
     log.warn(fields, event);
   };
-  const submits = createSubmits({ url, log: report });
+  const submits = createSubmits({ url, log: report, priorityAgeMs: config.TIU_PRIORITY_AGE });
   const commands = createCommands({ url, log: report });
   const feed = createFeed({ url, log });
   const plans = createPlans(db);

@@ -4,6 +4,7 @@ import { payloadRoutes } from './features/codec/routes.ts';
 import { docsRoutes } from './features/docs/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { progressRoutes } from './features/runs/progressRoutes.ts';
+import { queueRoutes } from './features/queue/routes.ts';
 import { runRoutes } from './features/runs/routes.ts';
 import { scheduleFireRoutes } from './features/schedules/fireRoutes.ts';
 import { scheduleRoutes } from './features/schedules/routes.ts';
@@ -17,6 +18,7 @@ export const routes: readonly Route[] = [
   ...progressRoutes,
   ...scheduleRoutes,
   ...scheduleFireRoutes,
+  ...queueRoutes,
   ...artifactRoutes,
   ...apiKeyRoutes,
   ...payloadRoutes,

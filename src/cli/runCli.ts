@@ -6,6 +6,8 @@ import { cancelCommand } from './commands/cancel.ts';
 import { checkCommand } from './commands/check.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eventsCommand } from './commands/events.ts';
+import { explainCommand } from './commands/explain.ts';
+import { queueCommand } from './commands/queue.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
 import { upCommand } from './commands/up.ts';
@@ -14,7 +16,18 @@ import { findConnection, HOW_TO_START } from './connection.ts';
 import { CliError, EXIT } from './exit.ts';
 import { issueLines } from './issueLines.ts';
 
-const COMMANDS = [upCommand, runCommand, runsCommand, watchCommand, cancelCommand, eventsCommand, checkCommand, doctorCommand];
+const COMMANDS = [
+  upCommand,
+  runCommand,
+  runsCommand,
+  watchCommand,
+  cancelCommand,
+  eventsCommand,
+  explainCommand,
+  queueCommand,
+  checkCommand,
+  doctorCommand,
+];
 
 const EXIT_CODES = `
 Exit codes:

@@ -1,6 +1,7 @@
 import type { RunEvent } from '../domain/run/events.ts';
 import { createArtifacts, type Artifacts } from './artifacts.ts';
 import { createHttp, type Http, type HttpOptions } from './http.ts';
+import { createQueue, type QueueClient } from './queue.ts';
 import { answeredAtLast } from './request.ts';
 import { createRuns, type Runs } from './runs.ts';
 import { watchRun, type WatchOptions } from './watchRun.ts';
@@ -10,6 +11,7 @@ export type Client = {
   baseUrl: string;
   workflows: Workflows;
   runs: Runs;
+  queue: QueueClient;
   artifacts: Artifacts;
   /** The events of a run after `options.after`, gapless across broken connections, up to the one that closes it. */
   watch: (runId: string, options?: WatchOptions) => AsyncGenerator<RunEvent>;
@@ -29,6 +31,7 @@ export function createClient(options: HttpOptions): Client {
     baseUrl: http.baseUrl,
     workflows: createWorkflows(http),
     runs,
+    queue: createQueue(http),
     artifacts: createArtifacts(http),
     watch: (runId, watchOptions) => watchRun(http, { id: runId, isOver: runs.isOver(runId) }, watchOptions),
     health: () => readHealth(http),

@@ -7,6 +7,7 @@ type Schemas = components['schemas'];
 
 export type StartRun = Schemas['StartRun'];
 export type Run = Schemas['Run'];
+export type Explanation = Schemas['Explanation'];
 export type RunQuery = NonNullable<paths['/api/v1/runs']['get']['parameters']['query']>;
 export type ItemQuery = NonNullable<paths['/api/v1/runs/{id}/tasks/{task}/items']['get']['parameters']['query']>;
 export type Runs = ReturnType<typeof createRuns>;
@@ -35,6 +36,8 @@ export function createRuns(http: Http) {
     /** One page of the items of a mapped task. */
     items: (id: string, task: string, query: ItemQuery = {}) =>
       answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/tasks/{task}/items', { params: { path: { id, task }, query } })),
+    /** What an open run waits for. */
+    explain: (id: string) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/explain', { params: { path: { id } } })),
     output: (id: string) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/output', { params: { path: { id } } })),
     /** One page of the log. To follow it, use `watch`. */
     events,

@@ -1,7 +1,8 @@
 import type { Database } from './database.ts';
 import type { Claim, TaskKey } from './execution.ts';
+import { LEASE_MS, type LimitRequest } from './limits.ts';
 
-type ClaimRequest = TaskKey & { epoch: number; token: string; deadlineMs?: number };
+type ClaimRequest = TaskKey & { epoch: number; token: string; deadlineMs?: number; limits?: readonly LimitRequest[] };
 export type Claims = (request: ClaimRequest) => Promise<Claim>;
 
 type Entry = { request: ClaimRequest; resolve: (claim: Claim) => void; reject: (error: unknown) => void };
@@ -43,7 +44,32 @@ export function createClaims(deps: { db: Pick<Database, 'rows'> }): Claims {
     });
 }
 
+/** Limits are locked by key within one claim: two of them in a statement could wait for each other across runs. */
 async function send(db: Pick<Database, 'rows'>, run: string, batch: readonly Entry[]): Promise<void> {
+  const free = batch.filter((entry) => !entry.request.limits);
+  if (free.length > 0) await sendTogether(db, run, free);
+  for (const entry of batch) if (entry.request.limits) await sendLimited(db, entry, entry.request.limits);
+}
+
+async function sendLimited(
+  db: Pick<Database, 'rows'>,
+  { request: r, resolve, reject }: Entry,
+  limits: readonly LimitRequest[],
+): Promise<void> {
+  try {
+    const [row] = await db.rows<{ claim: Claim }>({
+      name: 'claim_limited',
+      text: 'select claim_v2($1, $2, $3, $4, $5, $6, $7, $8, $9) as claim',
+      values: [r.run, r.epoch, r.task, r.item, r.generation, r.token, r.deadlineMs ?? null, JSON.stringify(limits), LEASE_MS],
+    });
+    if (!row) throw new Error('claim_v2 gave no row');
+    resolve(row.claim);
+  } catch (error) {
+    reject(error);
+  }
+}
+
+async function sendTogether(db: Pick<Database, 'rows'>, run: string, batch: readonly Entry[]): Promise<void> {
   const requests = batch.map((entry) => entry.request);
   try {
     const rows = await db.rows<{ i: string; claim: Claim }>({

@@ -70,6 +70,24 @@ export async function carriedElsewhere(db: Rows, claim: { worker: string; runs: 
   return rows.map((row) => row.run);
 }
 
+/** Closes runs that were asked to end, or whose deadline passed, while they were queued. @returns them */
+export async function endQueued(db: Rows, limit: number): Promise<string[]> {
+  const rows = await db.rows<{ run: string }>({ name: 'end_queued', text: 'select run from end_queued_v1($1)', values: [limit] });
+  const runs = rows.map((row) => row.run);
+  if (runs.length > 0) await db.rows({ name: 'notify_run', text: `select pg_notify('run', $1)`, values: [runs.join()] });
+  return runs;
+}
+
+/** Run slots that this worker uses: runs that it has begun or loaded and that do more than wait. Counted up to `max`. */
+export async function usedSlots(db: Rows, slots: { worker: string; max: number }): Promise<number> {
+  const rows = await db.rows<{ n: number }>({
+    name: 'used_slots',
+    text: `select count(*)::int as n from (select from run_state where owner = $1 and started is not null and finished is null and status <> 'waiting' limit $2) x`,
+    values: [slots.worker, slots.max],
+  });
+  return rows[0]?.n ?? 0;
+}
+
 /** Runs to be cancelled in Temporal, each reported once; `forgetCancel` takes the mark back. */
 export async function claimCancels(db: Rows): Promise<string[]> {
   const rows = await db.rows<{ run: string }>({

@@ -19,6 +19,7 @@ export type Claim =
   | Stale
   | { final: TaskRow; intent: Intent | null; due: number | null }
   | { retryInMs: number }
+  | { waiting: TaskRow; due: number | null }
   | { intent: Intent }
   | { attempt: number; losses: number; remainingMs: number | null; seq: number };
 export type Changes = (News & { cursor: number; rows: TaskRow[] }) | Stale;

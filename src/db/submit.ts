@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
-import type { Mode } from '../domain/plan/plan.ts';
+import type { Mode, OnConflict } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
 import { isRefusal, openConnection, type Connection, type Log } from './connection.ts';
 import type { Statement } from './database.ts';
@@ -38,6 +38,7 @@ export type Submit = {
   createdBy: string;
   /** `standard` when left out. */
   mode?: Mode;
+  concurrency?: { key: string; limit: number; onConflict: OnConflict };
   /** ISO time before which it stays in the queue. */
   notBefore?: string;
   /** JSON text: what run.accepted says besides. */
@@ -49,7 +50,7 @@ export type Submit = {
 type Submitted = { outcome: 'new'; runId: string; at: Date } | { outcome: 'known' | 'conflict'; runId: string };
 
 export type Submits = {
-  /** Accepted means durable. @throws Problem unavailable (it may have been accepted: repeat under the same key), invalid_request */
+  /** Accepted means durable. @throws Problem unavailable (it may have been accepted: repeat under the same key), invalid_request, concurrency_limit */
   submitRun: (submit: Submit) => Promise<Submitted>;
   /** How many wait for the database. */
   waiting: () => number;
@@ -58,10 +59,17 @@ export type Submits = {
 
 type Entry = { submit: Submit; runId: string; resolve: (submitted: Submitted) => void; reject: (error: Error) => void };
 
+export type SubmitsDeps = {
+  url: string;
+  log?: Log;
+  /** How long a run waits until it counts as one of the next higher priority, ms. */
+  priorityAgeMs?: number;
+};
+
 /** Group commit of submits: whatever arrives during a commit goes into the next. */
-export function createSubmits(deps: { url: string; log?: Log }): Submits {
+export function createSubmits(deps: SubmitsDeps): Submits {
   const notices = createNotices(deps);
-  const connection = openConnection({ url: deps.url, name: 'submits', log: deps.log });
+  const connection = openConnection({ url: deps.url, name: 'submits', log: deps.log, ...warmed(deps) });
   const plans = new Set<string>();
   let queue: Entry[] = [];
   let committing = 0;
@@ -81,7 +89,7 @@ export function createSubmits(deps: { url: string; log?: Log }): Submits {
       const { batch, left } = takeSubmits(queue);
       queue = left;
       committing = batch.length;
-      await commitSubmits({ connection, plans, accepted }, batch);
+      await commitSubmits({ connection, plans, accepted }, batch.sort(inLockOrder));
       committing = 0;
     }
     working = undefined;
@@ -98,6 +106,17 @@ export function createSubmits(deps: { url: string; log?: Log }): Submits {
       await Promise.all([connection.end(), notices.close()]);
     },
   };
+}
+
+const warmed = ({ priorityAgeMs }: SubmitsDeps) =>
+  priorityAgeMs === undefined
+    ? {}
+    : { warm: { name: 'priority_age', text: `select set_config('tiu.priority_age', $1, false)`, values: [String(priorityAgeMs)] } };
+
+/** Concurrency keys are locked in the order of a batch: every process must take them in the same order. */
+function inLockOrder(a: Entry, b: Entry): number {
+  const [x, y] = [a, b].map(({ submit }) => (submit.concurrency ? `${submit.workspace} ${submit.concurrency.key}` : ''));
+  return x === y ? 0 : (x ?? '') < (y ?? '') ? -1 : 1;
 }
 
 /** A client's own run id is a key too: one for everybody in the workspace. */
@@ -142,6 +161,8 @@ async function commitSubmits(deps: SubmitDeps, batch: readonly Entry[]): Promise
       deps.accepted(entry, row ? { outcome: row.outcome, runId: row.run ?? entry.runId } : { outcome: 'new', runId: entry.runId, at });
     }
   } catch (error) {
+    const refused = refusedBy(error);
+    if (refused !== undefined) return refuse(deps, batch, refused);
     const faulty = statement === undefined || (isRefusal(error) && /^(21|22|23)/.test(error.code));
     if (faulty && batch.length > 1) for (const entry of batch) await commitSubmits(deps, [entry]);
     else {
@@ -151,6 +172,21 @@ async function commitSubmits(deps: SubmitDeps, batch: readonly Entry[]): Promise
       for (const entry of batch) entry.reject(problem);
     }
   }
+}
+
+type ConcurrencyRefusal = { run: string; key: string; limit: number };
+
+const refusedBy = (error: unknown): ConcurrencyRefusal | undefined =>
+  isRefusal(error) && error.code === 'TU409' ? (JSON.parse(error.detail ?? '{}') as ConcurrencyRefusal) : undefined;
+
+/** The statement went with the run that was refused: the others go again, those that may be refused too one by one. */
+async function refuse(deps: SubmitDeps, batch: readonly Entry[], { run, key, limit }: ConcurrencyRefusal): Promise<void> {
+  const rest = batch.filter((entry) => entry.runId !== run);
+  const detail = `${limit} ${limit === 1 ? 'run' : 'runs'} with the concurrency key ${key} may be open at once`;
+  for (const entry of batch) if (entry.runId === run) entry.reject(new Problem('concurrency_limit', { detail, data: { key, limit } }));
+  const rejecting = rest.filter(({ submit }) => submit.concurrency?.onConflict === 'reject');
+  const others = rest.filter((entry) => !rejecting.includes(entry));
+  for (const part of [...(others.length > 0 ? [others] : []), ...rejecting.map((entry) => [entry])]) await commitSubmits(deps, part);
 }
 
 const PARAMETERS = 30;
@@ -183,15 +219,14 @@ function submitStatement(plans: ReadonlySet<string>, batch: readonly Entry[]): S
       int4(artifacts.map((a) => a.s)),
       bytea(artifacts.map((a) => a.sha256)),
       text(submits.map((s) => s.mode)),
-      ...NO_CONCURRENCY_KEY,
+      text(submits.map((s) => s.concurrency?.key)),
+      int4(submits.map((s) => s.concurrency?.limit)),
+      text(submits.map((s) => s.concurrency?.onConflict)),
       text(submits.map((s) => s.notBefore)),
       json(submits.map((s) => s.data)),
     ],
   };
 }
-
-/** Key, limit, what to do on a conflict. */
-const NO_CONCURRENCY_KEY = [text([]), int4([]), text([])];
 
 const runColumns = (submits: readonly Submit[]): Buffer[] => [
   uuid(submits.map((s) => s.workspace)),

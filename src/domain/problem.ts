@@ -22,6 +22,7 @@ export const PROBLEMS = {
   schedule_of_definition: { status: 409, title: 'The schedule belongs to its definition', retryable: false },
   too_many_schedules: { status: 409, title: 'The workspace has as many schedules as it may', retryable: false },
   run_already_closed: { status: 409, title: 'The run is closed', retryable: false },
+  concurrency_limit: { status: 409, title: 'As many runs with this concurrency key are open as may be', retryable: true },
   run_not_finished: { status: 409, title: 'The run has not finished', retryable: true },
   precondition_failed: { status: 412, title: 'The resource has changed', retryable: false },
   payload_too_large: { status: 413, title: 'The request body is too large', retryable: false },

@@ -47,6 +47,14 @@ const schema = z.object({
   TIU_MAX_OUTPUT: size(100 * 2 ** 20).describe('Output of one task or run, as JSON'),
   TIU_MAX_UNFINISHED_STARTS: size(16).describe('Runs a worker has started whose first workflow task has not ended'),
   TIU_MAX_EFFECTS: size(200).describe('Effects at work at once in a worker; more wait for a place'),
+  TIU_MAX_RUNS: size(1_000).describe('Run slots of a worker process: begun runs that it carries and that do more than wait'),
+  TIU_PRIORITY_AGE: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_200_000)
+    .default(60_000)
+    .describe('How long a queued run waits until it counts as one of the next higher priority'),
   TIU_WORKFLOW_TASK_TIMEOUT: size(2_000).describe('Of first starts: how soon a killed worker is noticed'),
   TIU_MAX_CACHED_WORKFLOWS: size(500),
   TIU_RETENTION_DAYS: z.coerce

@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { admit, carriedElsewhere, holdClaims, type BegunRow } from '../db/dispatch.ts';
+import { admit, carriedElsewhere, holdClaims, usedSlots, type BegunRow } from '../db/dispatch.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
@@ -15,6 +15,8 @@ export type AdmissionDeps = {
   /** Whether a run may well end in its first segment. */
   isInline: (run: BegunRow) => Promise<boolean>;
   unfinished: UnfinishedStarts;
+  /** Run slots of this process. */
+  maxRuns: number;
   metrics: WorkerMetrics;
   log: Log;
   /** Id of this worker: the owner of what it begins. */
@@ -37,8 +39,10 @@ export async function admitRuns(deps: AdmissionDeps): Promise<boolean> {
   const { db, unfinished, metrics } = deps;
   if (unfinished.room() === 0)
     for (const runId of await carriedElsewhere(db, { worker: deps.worker, runs: unfinished.runs() })) unfinished.done(runId);
-  const n = unfinished.room();
-  if (n === 0) return false;
+  const room = unfinished.room();
+  if (room === 0) return false;
+  const n = Math.min(room, deps.maxRuns - (await usedSlots(db, { worker: deps.worker, max: deps.maxRuns })));
+  if (n <= 0) return false;
   const end = metrics.admission.startTimer();
   const begun = await admit(db, { worker: deps.worker, n, claimMs: CLAIM_MS });
   end();

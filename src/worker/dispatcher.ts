@@ -4,6 +4,7 @@ import {
   claimOverdue,
   claimSlices,
   claimUnseen,
+  endQueued,
   forgetCancel,
   forgetMap,
   openRunHead,
@@ -33,6 +34,8 @@ export type Dispatcher = {
 };
 
 const POLL_MS = 1_000;
+/** Fits a notice. */
+const ENDED_AT_ONCE = 100;
 
 /**
  * Starts what is queued, cancels what is to be cancelled, pokes who has something to read, starts slices of maps.
@@ -52,6 +55,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     guarded(() => sendCommands(tell)),
     guarded(() => pokeOverdue(tell)),
     guarded(() => startSlices(tell)),
+    createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError), // needs no Temporal
   ];
   const kick = () => {
     for (const duty of duties) duty.kick();

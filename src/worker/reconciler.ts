@@ -1,4 +1,5 @@
 import { holdDuty, releaseDuty, sweepLeases } from '../db/lease.ts';
+import { sweepLimits } from '../db/limits.ts';
 import { closeWaitsOfClosed, makePartitions, openRuns, openSlices } from '../db/reconcile.ts';
 import { sweepWorkers } from '../db/workers.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -82,6 +83,7 @@ async function repairSlices(deps: ReconcilerDeps): Promise<number> {
 }
 
 async function sweep(deps: ReconcilerDeps, daily: boolean): Promise<void> {
+  if ((await sweepLimits(deps.db)).length > 0) deps.kick();
   await sweepLeases(deps.db);
   await closeWaitsOfClosed(deps.db);
   if (!daily) return;

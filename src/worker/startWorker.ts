@@ -121,7 +121,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const takeover = createTakeover({ ...shared, unfinished, held: deps.session.held, onDone: waker.kick });
   lifecycle.onStop('takeover', () => takeover.stop());
   const room = () => (takeover.pending() ? 0 : unfinished.room());
-  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, ...carrying });
+  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, ...carrying, maxRuns: config.TIU_MAX_RUNS });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
   waker.connect({ dispatcher, takeover, executions });
   const keeper = createSchedules({ ...deps, ...shared, schedules, kickDispatcher: dispatcher.kick });

@@ -91,10 +91,11 @@ function some({ state }: Run, tasks: readonly number[]): string {
 /** One activity each; many at once share some. */
 function startEffects(run: Run, effects: readonly number[]): void {
   const { state, id: runId, epoch } = run;
-  const many = effects.filter((task) => !run.single.has(task));
+  const alone = (task: number) => run.single.has(task) || state.graph.limited?.[task] === 1; // who waits in a line waits by itself
+  const many = effects.filter((task) => !alone(task));
   const shared = many.length >= MANY && patched('effects share an activity');
   const one = (task: number) => ({ task, generation: state.generation[task] ?? 0 });
-  for (const task of shared ? effects.filter((effect) => run.single.has(effect)) : effects) {
+  for (const task of shared ? effects.filter(alone) : effects) {
     const summary = `${state.graph.kinds[task] ?? ''} ${some(run, [task])}`;
     fly(run, [task], remote.runTask.executeWithOptions({ summary }, [{ runId, epoch, ...one(task) }]));
   }

@@ -24,7 +24,7 @@ beforeEach(async () => {
   await db.pool.query('delete from run_state');
 });
 
-function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () => Promise.resolve()) {
+function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () => Promise.resolve(), maxRuns = 1_000) {
   let now = 0;
   const unfinished = createUnfinishedStarts({ clock: { now: () => now }, onRoom: () => undefined }, { max, claimMs: CLAIM_MS });
   const worker = aWorkerId();
@@ -33,6 +33,7 @@ function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () =>
     ...{ db, executions: { start }, unfinished, metrics: createWorkerMetrics(createRegistry()), log: silent, worker },
     carry: () => Promise.resolve(null),
     isInline: () => Promise.resolve(false),
+    maxRuns,
     onError: failed.resolve,
   };
   return {
@@ -66,6 +67,18 @@ test('four claimers at once never exceed their bounds and never claim a run twic
   expect(started.length).toBeGreaterThanOrEqual(20);
   const { rows } = await db.pool.query<{ n: string }>('select count(*) as n from run_state where owner_until > clock_timestamp()');
   expect(Number(rows[0]?.n)).toBe(started.length);
+});
+
+test('a worker begins no run beyond its slots; one that only waits takes none', async () => {
+  const runs = [await aRun(db), await aRun(db), await aRun(db), await aRun(db)];
+  const one = anAdmission(16, undefined, 2);
+  const begun = async () => (await Promise.all(runs.map((run) => stateOf(db, run)))).filter(({ started }) => started !== null).length;
+  await one.tick();
+  await one.tick();
+  expect(await begun()).toBe(2);
+  await db.pool.query(`update run_state set status = 'waiting' where started is not null`);
+  await one.tick();
+  expect(await begun()).toBe(4);
 });
 
 test('the oldest queued runs are claimed first, with what Temporal is told about them', async () => {

@@ -27,6 +27,8 @@ export const ACTIONS = {
   'schedule.pause': 'runs:write',
   'schedule.trigger': 'runs:write',
   'schedule.delete': 'runs:write',
+  'queue.read': 'runs:read',
+  'limit.read': 'runs:read',
   'artifact.read': 'artifacts:read',
   'artifact.upload': 'artifacts:write',
   'key.read': 'keys:manage',

@@ -30,7 +30,7 @@ export function compile(definition: Definition): Plan {
     name,
     ...(version === undefined ? {} : { version }),
     ...(title === undefined ? {} : { title }),
-    graph: graphOf(tasks, { edges, index, failFast: definition.onError === 'failFast' }),
+    graph: graphOf(tasks, { edges, index, failFast: definition.onError === 'failFast', limited: limits !== undefined }),
     tasks: tasks.map(({ id, task }) => planTask(id, task, read(named.get(id) ?? []))),
     ...(inputSchema === undefined ? {} : { inputSchema }),
     artifactInputs: artifactInputs(inputSchema),
@@ -64,9 +64,9 @@ function orderOf(edges: ReadonlyMap<string, readonly NamedEdge[]>): string[] {
 }
 
 type Named = readonly { id: string; task: DefinitionTask }[];
-type Wiring = { edges: ReadonlyMap<string, readonly NamedEdge[]>; index: ReadonlyMap<string, number>; failFast: boolean };
+type Wiring = { edges: ReadonlyMap<string, readonly NamedEdge[]>; index: ReadonlyMap<string, number>; failFast: boolean; limited: boolean };
 
-function graphOf(tasks: Named, { edges, index, failFast }: Wiring): Graph {
+function graphOf(tasks: Named, { edges, index, failFast, limited }: Wiring): Graph {
   const edge = ({ task, when, branches }: NamedEdge): Edge => {
     const mask = when.reduce((bits, outcome) => bits | (1 << outcome), 0);
     const from = index.get(task) ?? 0;
@@ -80,6 +80,7 @@ function graphOf(tasks: Named, { edges, index, failFast }: Wiring): Graph {
     need: tasks.map(({ task }) => (task.join === 'any' ? 1 : 0)),
     tolerant: tasks.map(({ task }) => (task.onError === 'continue' ? 1 : 0)),
     failFast: failFast ? 1 : 0,
+    ...(limited || tasks.some(({ task }) => task.limits) ? { limited: tasks.map(({ task }) => (limited || task.limits ? 1 : 0)) } : {}),
   };
 }
 

@@ -27,6 +27,8 @@ export type Graph = {
   /** 1 = `onError: continue`. */
   tolerant: (0 | 1)[];
   failFast: 0 | 1;
+  /** 1 = its attempts may have to wait in a line; missing: none. */
+  limited?: (0 | 1)[];
 };
 
 /** standard: every run is a Temporal workflow · express: only one that needs more than its first segment */

@@ -11,6 +11,8 @@ export type RunEventType =
   | 'run.waiting'
   | `run.${ClosedStatus}`
   | 'task.started'
+  /** Its turn at a limit has come. */
+  | 'task.pending'
   | `task.${Exclude<TaskStatus, 'pending' | 'running'>}`
   | 'command.cancel';
 
@@ -23,6 +25,6 @@ export type RunEvent = {
   task?: string;
   item?: number;
   attempt?: number;
-  /** `{ code, message }` of a failure, `{ until }` of a wait, `{ items }` of a mapped task that begins, `{ reason, by }` of a command … */
+  /** `{ code, message }` of a failure, `{ until }` of a wait, `{ limit, until? }` of a wait for a limit, `{ items }` of a mapped task that begins, `{ reason, by }` of a command … */
   data?: Json;
 };

@@ -45,7 +45,8 @@ function close(view: RunView, event: RunEvent, status: ClosedStatus): void {
 
 function applyTask(draft: Draft, event: RunEvent, status: TaskStatus): void {
   const { view } = draft;
-  if (!isClosed(view.status)) {
+  const begins = view.status !== 'queued' || status !== 'cancelled'; // a queued run that is cancelled never begins
+  if (!isClosed(view.status) && begins) {
     view.status = 'running';
     view.startedAt ??= event.at;
   }
@@ -55,7 +56,7 @@ function applyTask(draft: Draft, event: RunEvent, status: TaskStatus): void {
     return;
   }
   if (task.status !== 'pending') count(view, task.status, -1);
-  count(view, status, 1);
+  if (status !== 'pending') count(view, status, 1);
   move(task, event, status);
 }
 

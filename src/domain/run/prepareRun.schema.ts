@@ -1,7 +1,8 @@
+import { LIMITS } from '../definition/limits.ts';
 import { checkInput } from '../definition/jsonSchema.schema.ts';
 import { compileTemplate } from '../expression/compileTemplate.ts';
 import { isObject, type Json } from '../json.ts';
-import type { Mode, Plan } from '../plan/plan.ts';
+import type { Mode, OnConflict, Plan } from '../plan/plan.ts';
 import { Problem } from '../problem.ts';
 import { isPriority, priorityNumber, type Priority } from './priority.ts';
 
@@ -29,6 +30,7 @@ export type PreparedRun = {
     mode: Mode;
     /** From acceptance, ms. */
     deadlineMs?: number;
+    concurrency?: { key: string; limit: number; onConflict: OnConflict };
   };
   artifacts: NamedArtifact[];
 };
@@ -47,6 +49,7 @@ export function prepareRun(plan: Plan, request: RunRequest, defaults: RunDefault
       tasks: plan.tasks.length,
       mode: request.mode ?? plan.mode ?? defaults.mode,
       ...(plan.deadlineMs !== undefined && { deadlineMs: plan.deadlineMs }),
+      ...concurrencyOf(plan, input.value),
     },
     artifacts: artifactsIn(plan, input.value),
   };
@@ -84,4 +87,17 @@ function priorityOf(plan: Plan, input: Json): Priority {
     { pointer: '', code: 'invalid_priority', message: 'the priority of the definition gives no known priority for this input' },
   ];
   throw new Problem('invalid_run_input', { detail: issues[0]?.message ?? '', issues });
+}
+
+/** The concurrency key of a run is decided when it is accepted. @throws Problem invalid_run_input */
+function concurrencyOf(plan: Plan, input: Json): { concurrency?: { key: string; limit: number; onConflict: OnConflict } } {
+  if (!plan.concurrency) return {};
+  const { key: template, limit, onConflict } = plan.concurrency;
+  const compiled = compileTemplate(template, { names: ['input'] });
+  const value = 'compiled' in compiled ? compiled.compiled.evaluate({ input }) : undefined;
+  const key = typeof value === 'number' ? String(value) : value;
+  if (typeof key === 'string' && key !== '' && key.length <= LIMITS.keyLength && !key.includes('\0'))
+    return { concurrency: { key, limit, onConflict } };
+  const message = `the concurrency key of the definition must give text of 1 to ${LIMITS.keyLength} characters for this input`;
+  throw new Problem('invalid_run_input', { detail: message, issues: [{ pointer: '', code: 'invalid_concurrency_key', message }] });
 }

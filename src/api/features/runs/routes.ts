@@ -25,6 +25,7 @@ const accepted = {
   },
 };
 const startProblems: ProblemCode[] = [
+  'concurrency_limit',
   'not_found',
   'idempotency_key_required',
   'idempotency_mismatch',

@@ -32,7 +32,8 @@ const DAY_MS = 86_400_000;
 
 /**
  * Accepts a run: checked, then durable, all in one group-committed transaction.
- * @throws Problem idempotency_key_required | invalid_definition | invalid_run_input | payload_too_large | idempotency_mismatch | rate_limited
+ * @throws Problem concurrency_limit | idempotency_key_required | invalid_definition | invalid_run_input | payload_too_large | idempotency_mismatch
+ *   | rate_limited
  */
 export async function startRun(deps: Deps, actor: Actor, request: StartRunInput): Promise<Started> {
   const own = isOwnId(request.runId, deps.clock()) ? request.runId : undefined;
