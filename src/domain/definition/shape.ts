@@ -192,22 +192,19 @@ const limit = changed(
   fields({
     key: required(keyText, 'Attempts of one workspace with the same key count together; may hold expressions on the input (and the item).'),
     rate: optional(
-      changed(
-        fields({
-          limit: required(number({ min: 1, max: LIMITS.rate, integer: true }), 'How many may begin in that time.'),
-          per: required(duration, 'The time.'),
-        }),
-        (rate, at, report) =>
-          rate.per === 0 ? fail({ pointer: `${at}/per`, code: 'invalid_value', message: 'must be longer than nothing' }, report) : rate,
-      ),
+      fields({
+        limit: required(number({ min: 1, max: LIMITS.rate, integer: true }), 'How many may begin in that time.'),
+        per: required(duration, 'The time.'),
+      }),
       'A bucket of that many tokens, refilled evenly: a pause is followed by a burst of at most `limit`.',
     ),
     concurrency: optional(slots, 'How many may be at work at once.'),
   }),
-  (read, at, report) =>
-    read.rate === undefined && read.concurrency === undefined
-      ? fail({ pointer: at, code: 'invalid_value', message: 'must have `rate`, `concurrency` or both' }, report)
-      : read,
+  (read, at, report) => {
+    if (read.rate?.per === 0) report({ pointer: `${at}/rate/per`, code: 'invalid_value', message: 'must be longer than nothing' });
+    if (read.rate !== undefined || read.concurrency !== undefined) return read;
+    return fail({ pointer: at, code: 'invalid_value', message: 'must have `rate`, `concurrency` or both' }, report);
+  },
 );
 
 const limits = list(limit, { min: 1, max: LIMITS.limits });

@@ -80,8 +80,6 @@ test('x- keys are allowed on every level', () => {
 });
 
 test.each<[string, JsonObject, JsonObject]>([
-  ['/concurrency', {}, { concurrency: { key: 'x' } }],
-  ['/limits', {}, { limits: [] }],
   ['/budget', {}, { budget: {} }],
   ['/use', {}, { use: {} }],
   ['/finally', {}, { finally: {} }],
