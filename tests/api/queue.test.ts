@@ -20,7 +20,10 @@ const definition = (more: object = {}) => ({
   tasks: { call: { type: 'http', with: { url: 'https://example.org/' } } },
 });
 async function start(more: object = {}, input: object = {}): Promise<string> {
-  const answer = await api.call('POST', '/api/v1/runs', { body: { definition: definition(more), input }, headers: { 'idempotency-key': randomUUID() } });
+  const answer = await api.call('POST', '/api/v1/runs', {
+    body: { definition: definition(more), input },
+    headers: { 'idempotency-key': randomUUID() },
+  });
   expect(answer.status).toBe(202);
   return (answer.body as Run).id;
 }
@@ -52,9 +55,17 @@ test('the queue says of each run what it waits for, in the order in which they s
     ],
   });
   const { nextCursor } = body as { nextCursor: string };
-  expect((await api.call('GET', `/api/v1/queue?limit=2&cursor=${nextCursor}`)).body).toMatchObject({ items: [{ id: second, position: 3 }], nextCursor: null });
-  expect(await explain(second)).toMatchObject({ waitsFor: [{ kind: 'concurrency', key: 'a/b', limit: 1, position: 3, holders: [holder] }] });
-  expect((await api.call('GET', `/api/v1/limits/${encodeURIComponent('a/b')}`)).body).toMatchObject({ runs: { holders: [holder], queued: 2 }, holders: [] });
+  expect((await api.call('GET', `/api/v1/queue?limit=2&cursor=${nextCursor}`)).body).toMatchObject({
+    items: [{ id: second, position: 3 }],
+    nextCursor: null,
+  });
+  expect(await explain(second)).toMatchObject({
+    waitsFor: [{ kind: 'concurrency', key: 'a/b', limit: 1, position: 3, holders: [holder] }],
+  });
+  expect((await api.call('GET', `/api/v1/limits/${encodeURIComponent('a/b')}`)).body).toMatchObject({
+    runs: { holders: [holder], queued: 2 },
+    holders: [],
+  });
   expect((await tiu('queue')).out).toMatch(new RegExp(`1 {2}${free} {2}high.*turn.*keyed\n.*${first}.*concurrency.*a/b\n`));
   expect((await tiu('explain', second)).out).toMatch(/^queued\n {2}concurrency .*1 of the concurrency key a\/b may be open.*held by/);
   expect((await api.call('GET', '/api/v1/queue', { key: api.stranger.key })).body).toMatchObject({ items: [] });
@@ -95,14 +106,23 @@ test('of open runs it says at what they are at work, in which line they stand an
 test('a run that its key refuses is answered with 409 and a code', async () => {
   const concurrency = { key: 'only-one', onConflict: 'reject' };
   await start({ concurrency });
-  const answer = await api.call('POST', '/api/v1/runs', { body: { definition: definition({ concurrency }) }, headers: { 'idempotency-key': randomUUID() } });
-  expect(answer).toMatchObject({ status: 409, body: { code: 'concurrency_limit', detail: '1 run with the concurrency key only-one may be open at once' } });
+  const answer = await api.call('POST', '/api/v1/runs', {
+    body: { definition: definition({ concurrency }) },
+    headers: { 'idempotency-key': randomUUID() },
+  });
+  expect(answer).toMatchObject({
+    status: 409,
+    body: { code: 'concurrency_limit', detail: '1 run with the concurrency key only-one may be open at once' },
+  });
 });
 
-test.each([['a number', 7, 202], ['256 characters', 'x'.repeat(256), 202], ['257 characters', 'x'.repeat(257), 422], ['nothing', '', 422], ['an object', {}, 422]])(
-  'a key that is %s',
-  async (_, tenant, status) => {
-    const body = { definition: definition({ concurrency: { key: '${input.tenant}' } }), input: { tenant } };
-    expect((await api.call('POST', '/api/v1/runs', { body, headers: { 'idempotency-key': randomUUID() } })).status).toBe(status);
-  },
-);
+test.each([
+  ['a number', 7, 202],
+  ['256 characters', 'x'.repeat(256), 202],
+  ['257 characters', 'x'.repeat(257), 422],
+  ['nothing', '', 422],
+  ['an object', {}, 422],
+])('a key that is %s', async (_, tenant, status) => {
+  const body = { definition: definition({ concurrency: { key: '${input.tenant}' } }), input: { tenant } };
+  expect((await api.call('POST', '/api/v1/runs', { body, headers: { 'idempotency-key': randomUUID() } })).status).toBe(status);
+});

@@ -20,24 +20,32 @@ afterAll(async () => {
   await base.drop();
 });
 
-const submit = (concurrency: { key: string; limit: number; onConflict: OnConflict }, by = 0) => submitters[by]?.submitRun(aSubmit({ concurrency }));
+const submit = (concurrency: { key: string; limit: number; onConflict: OnConflict }, by = 0) =>
+  submitters[by]?.submitRun(aSubmit({ concurrency }));
 const statesOf = async (key: string) =>
-  (await db.pool.query<{ status: string; intent: string | null }>('select status, intent from run_state where ckey = $1 order by run', [key])).rows;
+  (
+    await db.pool.query<{ status: string; intent: string | null }>('select status, intent from run_state where ckey = $1 order by run', [
+      key,
+    ])
+  ).rows;
 const begin = () => db.pool.query('select run from admit_v2($1, 16, 5000)', [randomUUID()]);
 
 test('of runs submitted at once by three processes, as many are accepted as may be open; the others leave nothing', async () => {
   const concurrency = { key: randomUUID(), limit: 3, onConflict: 'reject' as const };
   const outcomes = await Promise.allSettled(Array.from({ length: 30 }, (_, i) => submit(concurrency, i % 3)));
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
-  for (const outcome of outcomes) if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'concurrency_limit', status: 409 });
+  for (const outcome of outcomes)
+    if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'concurrency_limit', status: 409 });
   expect(await statesOf(concurrency.key)).toHaveLength(3);
-  const { rows } = await db.pool.query(`select (select count(*) from run where ckey = $1)::int as runs, (select count(*) from idempotency)::int as keys`, [
-    concurrency.key,
-  ]);
+  const { rows } = await db.pool.query(
+    `select (select count(*) from run where ckey = $1)::int as runs, (select count(*) from idempotency)::int as keys`,
+    [concurrency.key],
+  );
   expect(rows).toEqual([{ runs: 3, keys: 3 }]);
-  await db.pool.query(`update run_state set finished = now(), status = 'completed' where run = (select min(run::text)::uuid from run_state where ckey = $1)`, [
-    concurrency.key,
-  ]);
+  await db.pool.query(
+    `update run_state set finished = now(), status = 'completed' where run = (select min(run::text)::uuid from run_state where ckey = $1)`,
+    [concurrency.key],
+  );
   expect(await submit(concurrency)).toMatchObject({ outcome: 'new' });
   await expect(submit(concurrency)).rejects.toMatchObject({ code: 'concurrency_limit' });
 });

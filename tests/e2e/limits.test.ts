@@ -31,7 +31,10 @@ afterAll(async () => {
 
 async function call(path: string, body?: object): Promise<JsonObject> {
   const headers = { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json', 'idempotency-key': randomUUID() };
-  const response = await fetch(stack.url + path, body === undefined ? { headers } : { method: 'POST', headers, body: JSON.stringify(body) });
+  const response = await fetch(
+    stack.url + path,
+    body === undefined ? { headers } : { method: 'POST', headers, body: JSON.stringify(body) },
+  );
   return (await response.json()) as JsonObject;
 }
 

@@ -5,7 +5,8 @@ import type { JsonObject } from '../../../src/domain/json.ts';
 import { compile } from '../../../src/domain/plan/compile.ts';
 
 const call = (more: JsonObject = {}): JsonObject => ({ type: 'http', with: { url: 'https://example.org/' }, ...more });
-const read = (root: JsonObject, tasks: JsonObject = { a: call() }) => readDefinitionValue({ dsl: 'tiu/1', name: 'bounded', tasks, ...root });
+const read = (root: JsonObject, tasks: JsonObject = { a: call() }) =>
+  readDefinitionValue({ dsl: 'tiu/1', name: 'bounded', tasks, ...root });
 const issuesOf = (...given: Parameters<typeof read>) => read(...given).issues.map(({ code, pointer }) => `${code} ${pointer}`);
 function planOf(...given: Parameters<typeof read>) {
   const result = read(...given);
@@ -14,7 +15,10 @@ function planOf(...given: Parameters<typeof read>) {
 }
 
 test('concurrency and limits arrive in the plan in their one form', () => {
-  const limits = [{ key: 'host', rate: { limit: 10, per: 'PT1S' } }, { key: '${input.owner}', concurrency: 4 }];
+  const limits = [
+    { key: 'host', rate: { limit: 10, per: 'PT1S' } },
+    { key: '${input.owner}', concurrency: 4 },
+  ];
   const plan = planOf({ concurrency: { key: '${input.source}' }, limits }, { a: call(), b: { type: 'transform', with: { value: 1 } } });
   expect(plan.concurrency).toEqual({ key: '${input.source}', limit: 1, onConflict: 'queue' });
   expect(plan.limits).toEqual([
@@ -37,7 +41,12 @@ test.each<[string, JsonObject, JsonObject | undefined, string[]]>([
   ['an unknown way out', { concurrency: { key: 'k', onConflict: 'drop' } }, undefined, ['invalid_value /concurrency/onConflict']],
   ['a key that names a task', { concurrency: { key: '${tasks.a.output}' } }, undefined, ['unknown_name /concurrency/key']],
   ['eight limits', { limits: Array.from({ length: 8 }, (_, i) => ({ key: `k${i}`, concurrency: 1 })) }, undefined, []],
-  ['nine limits', { limits: Array.from({ length: 9 }, (_, i) => ({ key: `k${i}`, concurrency: 1 })) }, undefined, ['invalid_value /limits']],
+  [
+    'nine limits',
+    { limits: Array.from({ length: 9 }, (_, i) => ({ key: `k${i}`, concurrency: 1 })) },
+    undefined,
+    ['invalid_value /limits'],
+  ],
   ['a limit of nothing', { limits: [{ key: 'k' }] }, undefined, ['invalid_value /limits/0']],
   ['a rate in no time', { limits: [{ key: 'k', rate: { limit: 1, per: 'PT0S' } }] }, undefined, ['invalid_value /limits/0/rate/per']],
   ['the fastest', { limits: [{ key: 'k', rate: { limit: 1_000_000, per: 'PT1S' } }] }, undefined, []],
@@ -48,7 +57,12 @@ test.each<[string, JsonObject, JsonObject | undefined, string[]]>([
     { a: { type: 'transform', with: { value: 1 }, limits: [{ key: 'k', concurrency: 1 }] } },
     ['not_applicable /tasks/a/limits'],
   ],
-  ['an item where there is none', {}, { a: call({ limits: [{ key: '${item}', concurrency: 1 }] }) }, ['unknown_name /tasks/a/limits/0/key']],
+  [
+    'an item where there is none',
+    {},
+    { a: call({ limits: [{ key: '${item}', concurrency: 1 }] }) },
+    ['unknown_name /tasks/a/limits/0/key'],
+  ],
 ])('%s', (_, root, tasks, issues) => {
   expect(issuesOf(root, tasks)).toEqual(issues);
 });
