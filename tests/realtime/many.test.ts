@@ -145,7 +145,7 @@ test(`${SOCKETS} sockets of ${RUNS} runs, cut at random between two processes, a
   expect(cuts).toBeGreaterThan(CUTS / 2);
   const truth = new Map(await Promise.all(runs.map(async (run) => [run, await stored(run)] as const)));
   for (const [i, { run }] of [...early, ...late].entries()) expect(sequences[i]?.map(bare)).toEqual(truth.get(run));
-}, 180_000);
+}, 300_000);
 
 test('a socket that does not read is told that it is behind, and nobody waits for it', async () => {
   const run = await start();
@@ -172,4 +172,4 @@ test('a socket that does not read is told that it is behind, and nobody waits fo
   const { seq } = await behind;
   expect(seq).toBeLessThan(truth.length);
   slow.disconnect();
-}, 120_000);
+}, 300_000);
