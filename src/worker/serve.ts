@@ -98,7 +98,17 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
   }
   await startWorker(
     {
-      ...{ db: parts.db, config, log, metrics, clock: systemClock, lifecycle, session, dataConverter, storageFull: parts.opened.objects.isFull },
+      ...{
+        db: parts.db,
+        config,
+        log,
+        metrics,
+        clock: systemClock,
+        lifecycle,
+        session,
+        dataConverter,
+        storageFull: parts.opened.objects.isFull,
+      },
       ...{ fires: parts.fires, command: parts.commands.command },
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
       engine: (hooks) => openEngine(parts, hooks),

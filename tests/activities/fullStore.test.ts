@@ -13,7 +13,7 @@ beforeAll(async () => {
         open: () => Promise.reject(new Problem('unavailable')),
         put: (_workspace, bytes) =>
           full
-            ? Promise.reject(new Problem('unavailable'))
+            ? Promise.reject(new Problem('storage_full'))
             : Promise.resolve({ sha256: 'a'.repeat(64), size: Buffer.isBuffer(bytes) ? bytes.length : 0 }),
       },
     },

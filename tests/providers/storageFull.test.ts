@@ -13,14 +13,14 @@ let mounted = false;
 beforeAll(() => {
   root = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-full-'));
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', root], { stdio: 'ignore' });
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', root], { stdio: 'ignore' });
     mounted = true;
   } catch {
     mounted = false;
   }
 });
 afterAll(() => {
-  if (mounted) execFileSync('umount', [root]);
+  if (mounted) execFileSync('/bin/umount', [root]);
   fs.rmSync(root, { recursive: true, force: true });
 });
 

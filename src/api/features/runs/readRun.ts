@@ -1,14 +1,6 @@
 import type { Json } from '../../../domain/json.ts';
 import { asJson, filled, revive, StoredValue } from '../../../domain/run/storedValue.ts';
-import {
-  findOutput,
-  findRun,
-  findRunView,
-  listItems,
-  type RunRow,
-  type RunView,
-  type StoredOutput,
-} from '../../../db/repositories/runs.ts';
+import { findRun, findRunView, listItems, type RunRow, type RunView, type StoredOutput } from '../../../db/repositories/runs.ts';
 import type { Deps } from '../../deps.ts';
 import { UUID } from '../../cursor.ts';
 import { presentRun } from './present.ts';
@@ -34,12 +26,6 @@ export const presentView = (deps: Deps, run: RunView) => presentRun(deps.config,
 
 /** Larger outputs are not shown inside of other answers, bytes. */
 const MAX_SHOWN = 8 * 2 ** 20;
-
-/** What a run gave; null if it gave nothing, or more than 8 MB. */
-export async function readOutput(deps: Deps, run: Pick<RunRow, 'id' | 'workspace'>): Promise<Json> {
-  const row = await findOutput(deps.db, run.id);
-  return row ? readStored(deps, run.workspace, row) : null;
-}
 
 /** An output as its row has it: what lies in the object store is only named. */
 export function outputOf(row: StoredOutput): Json {
