@@ -64,9 +64,9 @@ async function sweep(db: Database, share: number): Promise<void> {
 async function submitting(db: Database, until: Promise<unknown>): Promise<string> {
   const submits = createSubmits({ url: db.url });
   const times: number[] = [];
-  let over = false;
-  void until.then(() => (over = true));
-  while (!over) {
+  const state = { over: false };
+  void until.then(() => (state.over = true));
+  while (!state.over) {
     const from = performance.now();
     await submits.submitRun(aSubmit());
     times.push(performance.now() - from);

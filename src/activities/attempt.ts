@@ -103,7 +103,7 @@ export async function storeAttempted(
   deps: Pick<ActivityDeps, 'objects' | 'maxOutput'>,
   workspace: string,
   result: Attempted,
-): Promise<{ result: Attempted; stored: StoredOutput | Record<never, never> }> {
+): Promise<{ result: Attempted; stored: Partial<StoredOutput> }> {
   if (result.status !== 'completed') return { result, stored: {} };
   try {
     return { result, stored: await storeOutput(deps, workspace, result.output) };

@@ -57,7 +57,7 @@ afterAll(async () => {
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
-const ask = (at: string, more: RequestInit & { headers?: Record<string, string> } = {}) =>
+const ask = (at: string, more: { method?: string; headers?: Record<string, string>; body?: string } = {}) =>
   fetch(`${stack.url}/api/v1${at}`, { ...more, headers: { authorization: `Bearer ${stack.key}`, ...more.headers } });
 
 const definition = (url: string) => ({

@@ -175,7 +175,7 @@ test('records past their time go, others stay', async () => {
   expect(await createRecords(deps())({ share: 1 }, anExecutionOf())).toEqual({ idempotency: 1500, worker: 0, audit: 1 });
 });
 
-test('nobody else may: a run of another workspace is refused by the executor too', async () => {
+test('nobody else may: a run of another workspace is refused by the executor too', () => {
   const executor = createSweep(deps());
   expect(() => executor({}, anExecution())).toThrow(aProblem('forbidden'));
 });
