@@ -33,3 +33,9 @@ function opened(open: PayloadCipher['open'], payload: Parameters<PayloadCipher['
     throw ApplicationFailure.retryable(error.message, error.code);
   }
 }
+
+/** What a call throws when the answer holds a payload that does not open. */
+export const isUnreadable = (error: unknown): boolean =>
+  error instanceof Error &&
+  ((error instanceof ApplicationFailure && (error.type === 'payload_key_unknown' || error.type === 'payload_not_opened')) ||
+    isUnreadable(error.cause));

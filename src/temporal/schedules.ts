@@ -9,6 +9,7 @@ import {
 } from '@temporalio/client';
 import { rangesOf, cronText } from '../domain/schedule/ranges.ts';
 import type { Calendar, ScheduleSpec } from '../domain/schedule/schedule.ts';
+import { isUnreadable } from './dataConverter.ts';
 import { createCaller, type ExecutionsDeps } from './executions.ts';
 import { FIRE, fireWorkflowId, scheduleId } from './names.ts';
 
@@ -44,30 +45,45 @@ export function createTemporalSchedules(deps: ExecutionsDeps): TemporalSchedules
   const taskQueue = deps.config.TIU_TASK_QUEUE;
   const look = (id: string) =>
     unlessGone(async () => {
-      const found = await call((client) => client.schedule.getHandle(scheduleId(id)).describe());
-      return seenOf(found);
+      const found = await unlessSealed(() => call((client) => client.schedule.getHandle(scheduleId(id)).describe()));
+      return found === SEALED ? UNREADABLE : seenOf(found);
     });
+  const remove = async (id: string) => {
+    await unlessGone(async () => {
+      await call((client) => client.schedule.getHandle(scheduleId(id)).delete());
+    });
+  };
   return {
     put: async (schedule) => {
       const options = optionsOf(schedule, taskQueue);
-      const known = await unlessGone(() => call((client) => update(client, scheduleId(schedule.id), options)));
-      if (!known) await call((client) => client.schedule.create({ ...options, scheduleId: scheduleId(schedule.id) }));
+      const known = await unlessGone(() => unlessSealed(() => call((client) => update(client, scheduleId(schedule.id), options))));
+      if (known === SEALED) await remove(schedule.id); // an update reads what is there first
+      if (known !== true) await call((client) => client.schedule.create({ ...options, scheduleId: scheduleId(schedule.id) }));
       const seen = await look(schedule.id);
       if (!seen) throw new Error('a schedule that was just made is gone');
       return seen;
     },
     look,
-    remove: async (id) => {
-      await unlessGone(async () => {
-        await call((client) => client.schedule.getHandle(scheduleId(id)).delete());
-      });
-    },
+    remove,
   };
 }
 
 async function update(client: Client, id: string, options: ReturnType<typeof optionsOf>): Promise<true> {
   await client.schedule.getHandle(id).update(() => options);
   return true;
+}
+
+const SEALED = Symbol('sealed with a key that is not here');
+/** Differs from whatever was put, so that the schedule is put again, sealed with a key of today. */
+const UNREADABLE: SeenSchedule = { fingerprint: 'sealed', paused: false, note: '' };
+
+async function unlessSealed<T>(ask: () => Promise<T>): Promise<T | typeof SEALED> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isUnreadable(error)) return SEALED;
+    throw error;
+  }
 }
 
 async function unlessGone<T>(ask: () => Promise<T>): Promise<T | undefined> {

@@ -1,7 +1,10 @@
 import fs from 'node:fs';
 
-/** The process that holds the local end `port` of a loopback connection. @returns undefined if it is gone */
-export function processOf(port: number): number | undefined {
+/**
+ * The process that holds the local end `port` of a loopback connection. @returns undefined if it is gone
+ * @param among looks at these alone: at all of a busy machine it takes long, and the caller stands still meanwhile
+ */
+export function processOf(port: number, among?: readonly number[]): number | undefined {
   const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const row = fs
     .readFileSync('/proc/net/tcp', 'utf8')
@@ -9,10 +12,8 @@ export function processOf(port: number): number | undefined {
     .map((line) => line.trim().split(/\s+/))
     .find((columns) => columns[1] === local);
   const socket = `socket:[${row?.[9] ?? ''}]`;
-  return fs
-    .readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && holds(name, socket))
-    .map(Number)[0];
+  const pids = among?.map(String) ?? fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((name) => holds(name, socket)).map(Number)[0];
 }
 
 function holds(pid: string, socket: string): boolean {
