@@ -148,10 +148,16 @@ function calendarOf(calendar: Calendar): CalendarSpec {
 function seenOf(found: ScheduleDescription): SeenSchedule {
   const { spec, action, policies, state } = found.raw.schedule ?? {};
   const limit = { limited: state?.limitedActions ?? false, remaining: state?.remainingActions?.toString() ?? '0' };
-  const text = JSON.stringify({ spec, action, policies, limit });
+  const text = JSON.stringify({ spec, action, policies, limit }, inOrder);
   return {
     fingerprint: createHash('sha256').update(text).digest('hex').slice(0, 32),
     paused: found.state.paused,
     note: found.state.note ?? '',
   };
+}
+
+/** The server sends the fields of a map, such as the metadata of a sealed payload, in another order each time. */
+function inOrder(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
