@@ -117,7 +117,13 @@ export function createProcess(deps: ProcessDeps): Process {
   const shared = { db, executions, metrics: metricsOf(deps.corrected), log, clock, worker, ...temporal };
   const takeover = deps.takesOver ? createTakeover({ ...shared, unfinished, held: deps.held, onDone: onRoom }) : undefined;
   const room = (): number => (takeover?.pending() ? 0 : unfinished.room());
-  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, carry: engine.carry, isInline: engine.isInline });
+  const dispatcher = createDispatcher({
+    ...shared,
+    unfinished: { ...unfinished, room },
+    maxRuns: 1_000,
+    carry: engine.carry,
+    isInline: engine.isInline,
+  });
   kick = () => {
     takeover?.kick();
     dispatcher.kick();

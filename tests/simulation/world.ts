@@ -119,11 +119,20 @@ function connect(world: World): (statement: Statement, isPatient: boolean) => Pr
         );
       const arrive = (): void => {
         if (world.databaseDown && isPatient) return void clock.after(AWAY_MS, arrive, OUTSIDE);
-        if (world.databaseDown) { fail('57P01'); return; }
+        if (world.databaseDown) {
+          fail('57P01');
+          return;
+        }
         const refusal = refusalOf(world);
-        if (refusal !== undefined) { fail(refusal); return; }
+        if (refusal !== undefined) {
+          fail(refusal);
+          return;
+        }
         const rows = carryOut(world, statement, owner);
-        if (world.random() < world.odds.lostAnswer) { fail('08006'); return; }
+        if (world.random() < world.odds.lostAnswer) {
+          fail('08006');
+          return;
+        }
         clock.after(
           latency(),
           () => {
@@ -168,6 +177,9 @@ const QUIET = new Set([
   'claim_overdue',
   'claim_slices',
   'sweep_leases',
+  'sweep_limits',
+  'end_queued',
+  'used_slots',
   'open_slices',
   'plan_body',
   'run_facts',
