@@ -10,6 +10,7 @@ import { explainCommand } from './commands/explain.ts';
 import { queueCommand } from './commands/queue.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
+import { schedulesCommand } from './commands/schedules.ts';
 import { upCommand } from './commands/up.ts';
 import { watchCommand } from './commands/watch.ts';
 import { findConnection, HOW_TO_START } from './connection.ts';
@@ -20,6 +21,7 @@ const COMMANDS = [
   upCommand,
   runCommand,
   runsCommand,
+  schedulesCommand,
   watchCommand,
   cancelCommand,
   eventsCommand,

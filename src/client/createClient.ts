@@ -4,6 +4,7 @@ import { createHttp, type Http, type HttpOptions } from './http.ts';
 import { createQueue, type QueueClient } from './queue.ts';
 import { answeredAtLast } from './request.ts';
 import { createRuns, type Runs } from './runs.ts';
+import { createSchedules, type Schedules } from './schedules.ts';
 import { watchRun, type WatchOptions } from './watchRun.ts';
 import { createWorkflows, type Workflows } from './workflows.ts';
 
@@ -13,6 +14,7 @@ export type Client = {
   runs: Runs;
   queue: QueueClient;
   artifacts: Artifacts;
+  schedules: Schedules;
   /** The events of a run after `options.after`, gapless across broken connections, up to the one that closes it. */
   watch: (runId: string, options?: WatchOptions) => AsyncGenerator<RunEvent>;
   /** State of the service's parts. */
@@ -33,6 +35,7 @@ export function createClient(options: HttpOptions): Client {
     runs,
     queue: createQueue(http),
     artifacts: createArtifacts(http),
+    schedules: createSchedules(http),
     watch: (runId, watchOptions) => watchRun(http, { id: runId, isOver: runs.isOver(runId) }, watchOptions),
     health: () => readHealth(http),
   };

@@ -145,27 +145,39 @@ const policies = {
   remainingActions: optional(number({ min: 0, max: 1_000_000_000, integer: true }), 'How many runs it may still make.'),
 };
 
+/** What says no time at all is told so; a time that is faulty is told for itself. */
+const timed = <T>(reader: Reader<T>): Reader<T> => ({
+  schema: reader.schema,
+  read: (value, at, report) => {
+    if (isObject(value) && !('cron' in value || 'interval' in value || 'calendar' in value))
+      report({ pointer: at, code: 'missing_key', message: 'must have cron, interval or calendar' });
+    return reader.read(value, at, report);
+  },
+});
+
 const specFields = fields(when);
 const policyFields = fields(policies);
 type Read<R> = R extends Reader<infer T> ? T : never;
 type Written = Read<typeof specFields> & Read<typeof policyFields>;
 
 /** When a schedule fires. Faults have pointers; that it never fires is one. */
-export const scheduleSpec: Reader<ScheduleSpec> = changed(specFields, specOf);
+export const scheduleSpec: Reader<ScheduleSpec> = changed(timed(specFields), specOf);
 
 /** A member of a definition's `triggers`. */
 export const trigger: Reader<Trigger> = changed(
-  fields(
-    {
-      name: optional(
-        text({ pattern: /^[a-z][a-z0-9-]{0,62}$/, shape: 'must be a lower-case name' }),
-        'Tells it from others of the definition.',
-      ),
-      ...when,
-      ...policies,
-      input: optional(freeObject, 'Input of its runs.'),
-    },
-    ['webhook'],
+  timed(
+    fields(
+      {
+        name: optional(
+          text({ pattern: /^[a-z][a-z0-9-]{0,62}$/, shape: 'must be a lower-case name' }),
+          'Tells it from others of the definition.',
+        ),
+        ...when,
+        ...policies,
+        input: optional(freeObject, 'Input of its runs.'),
+      },
+      ['webhook'],
+    ),
   ),
   ({ name, input, ...written }, at, report) => {
     const timing = timingOf(written, at, report);
@@ -193,13 +205,7 @@ function specOf(written: Written, at: string, report: Report): ScheduleSpec | Un
   const cron = written.cron ?? [];
   const calendars = [...cron.flatMap((line) => ('calendar' in line ? [line.calendar] : [])), ...(written.calendar ?? [])];
   const intervals = [...cron, ...(written.interval ?? [])].flatMap((line) => ('interval' in line ? [line.interval] : []));
-  if (calendars.length + intervals.length === 0) {
-    // a faulty one was told already
-    const said = written.cron ?? written.interval ?? written.calendar;
-    return said === undefined
-      ? fail({ pointer: at, code: 'missing_key', message: 'must have cron, interval or calendar' }, report)
-      : UNREAD;
-  }
+  if (calendars.length + intervals.length === 0) return UNREAD; // told already
   const { skip = [], timeZone: zone = 'UTC', startAt, endAt, jitter = 0 } = written;
   const spec: ScheduleSpec = {
     ...{ calendars, intervals, skip, timeZone: zone, jitterMs: jitter },
