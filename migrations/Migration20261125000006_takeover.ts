@@ -74,8 +74,9 @@ create function waits_only_v1(s run_state) returns boolean language sql stable a
   select s.status = 'waiting' and s.command_seq <= s.applied_seq and s.intent is null
     and not exists (select from wait w where w.run = s.run and not w.closed and (w.decision is not null or w.until < clock_timestamp() + interval '3 s')) $$;
 create function reclaim_runs_v1(p_dead uuid, p_worker uuid, p_n int, p_claim_ms int, p_stall_ms int)
-returns table (run uuid, workspace uuid, definition text, title text, parent uuid, priority smallint, total int, epoch int)
-language plpgsql volatile set enable_seqscan = off set lock_timeout = '2s' as $$
+returns table (run uuid, workspace uuid, definition text, title text, parent uuid, priority smallint, total int, mode text, epoch int, cursor bigint,
+  intent text, due double precision, plan text, input json, input_size int, started timestamptz)
+language plpgsql volatile set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set lock_timeout = '2s' as $$
 #variable_conflict use_column
 begin
   if not may_take_v1(p_dead, p_stall_ms) then return; end if;
@@ -85,12 +86,14 @@ begin
     order by s.run limit p_n for no key update skip locked
   ), b as (
     update run_state s set owner = p_worker, owner_until = clock_timestamp() + make_interval(secs => p_claim_ms / 1000.0), epoch = s.epoch + 1,
-      cancel_sent = false, poked_seq = 0, poke_after = null
-    from o where s.run = o.run returning s.run, s.total, s.epoch
+      status = 'running', applied_seq = s.last_seq, cancel_sent = false, poked_seq = 0, poke_after = null
+    from o where s.run = o.run returning s.run, s.workspace, s.total, s.epoch, s.last_seq, s.intent, s.started
   ), m as (
     update wait w set dispatched = false from o where w.run = o.run and w.kind = 'map' and not w.closed and w.dispatched and w.decision is null
   )
-  select b.run, h.workspace, h.definition, h.title, h.parent, h.priority, b.total, b.epoch from b cross join lateral run_head_v1(b.run) h order by b.run;
+  select b.run, b.workspace, h.definition, h.title, h.parent, h.priority, b.total, r.mode, b.epoch, b.last_seq, b.intent, due_ms_v1(b.run),
+    encode(r.plan, 'hex'), case when pg_column_size(r.input) <= 65536 then r.input end, coalesce(octet_length(r.input::text), 0), b.started
+  from b join run r on r.id = b.run cross join lateral run_head_v1(b.run) h order by b.run;
 end $$;`;
 
 /** Runs that only wait: their execution is well and goes on wherever it wakes. */

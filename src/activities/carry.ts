@@ -1,9 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { BegunRow } from '../db/dispatch.ts';
+import { readTaskRows } from '../db/execution.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import { INLINE } from '../domain/plan/plan.ts';
 import { begunWith, firstRoots, type BegunRun } from './beginRun.ts';
 import type { ActivityDeps } from './deps.ts';
+import { namedRows } from './endRun.ts';
 import type { Plans, RunContext } from './plans.ts';
 import type { OwnedOrStale, OwnRequest } from './segment.ts';
 
@@ -16,9 +18,13 @@ export type Carry = {
   carry: (run: BegunRow) => Promise<ClosedStatus | null>;
   /** Whether a run may well end in its first segment: it has tasks of no other kind than inline ones. */
   isInline: (run: BegunRow) => Promise<boolean>;
+  carryAgain: CarryAgain;
   /** Gives the result to the execution that goes on with it, once; waits for it. undefined: nothing is known here. */
   take: (runId: string) => Promise<BegunRun | undefined>;
 };
+
+/** Goes on with a run that this process has taken over. @returns whether it has ended @throws what ended the segment before its time */
+export type CarryAgain = (run: BegunRow) => Promise<boolean>;
 
 type CarryDeps = Pick<ActivityDeps, 'db'> &
   Plans & { own: (context: RunContext, request: OwnRequest) => Promise<OwnedOrStale>; sliceMs: number };
@@ -29,14 +35,15 @@ const KEPT = 2_000;
 
 export function createCarry(deps: CarryDeps): Carry {
   const results = new LRUCache<string, Promise<BegunRun | undefined>>({ max: KEPT, ttl: KEPT_MS });
+  const carry = async (runId: string, result: Promise<BegunRun | undefined>) => {
+    results.set(runId, result);
+    const begun = await result;
+    if (begun === undefined || !('ended' in begun)) return null;
+    return begun.ended.status === 'unknown' ? null : begun.ended.status;
+  };
   return {
-    carry: async (run) => {
-      const result = firstSegment(deps, run);
-      results.set(run.runId, result);
-      const begun = await result;
-      if (begun === undefined || !('ended' in begun)) return null;
-      return begun.ended.status === 'unknown' ? null : begun.ended.status;
-    },
+    carry: (run) => carry(run.runId, firstSegment(deps, run)),
+    carryAgain: async (run) => (await carry(run.runId, nextSegment(deps, run))) !== null,
     isInline: async (run) => (await contextOf(deps, run)).compiled.plan.graph.classes.every((kind) => kind === INLINE),
     take: async (runId) => {
       const result = results.get(runId);
@@ -56,6 +63,18 @@ async function firstSegment(deps: CarryDeps, row: BegunRow): Promise<BegunRun | 
   const loaded = { seq: cursor, intent, due, careful: false, rows: [] };
   const first = await deps.own(context, { run: runId, epoch, roots, sliceMs: deps.sliceMs, loaded });
   return 'stale' in first ? undefined : begunWith(deps, runId, { ...base, ...first });
+}
+
+/** Of a run that was begun before: what is done is known to the rows alone, and that it was lost makes its segment careful. */
+async function nextSegment(deps: CarryDeps, row: BegunRow): Promise<BegunRun | undefined> {
+  const { runId, epoch, cursor, intent, due } = row;
+  const context = await contextOf(deps, row);
+  const { graph } = context.compiled.plan;
+  const base = { epoch, cursor, graph, rows: namedRows(graph, await readTaskRows(deps.db, runId)), intent, due, closed: null };
+  const roots = firstRoots(base);
+  if (roots.length === 0) return base;
+  const next = await deps.own(context, { run: runId, epoch, roots, sliceMs: deps.sliceMs });
+  return 'stale' in next ? undefined : begunWith(deps, runId, { ...base, ...next, rows: [...base.rows, ...next.rows] });
 }
 
 function contextOf(deps: Plans, row: BegunRow): Promise<RunContext> {

@@ -1,25 +1,13 @@
 import path from 'node:path';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
-import type { Pool, QueryResultRow } from 'pg';
+import type { QueryResultRow } from 'pg';
 import { entities } from './entities/all.ts';
-import { startupOptions } from './pool.ts';
+import { startupOptions, type Database, type Role, type Statement } from './pool.ts';
 
-export type Role = 'tiu_owner' | 'tiu_engine' | 'tiu_api';
-
-/** A statement with a name is prepared once per connection. */
-export type Statement = { name: string; text: string; values: readonly unknown[] };
+export type { Database, Role, Statement } from './pool.ts';
 
 type Orm = Awaited<ReturnType<typeof openOrm>>;
-
-/** Prepared SQL on a pool: all that hot paths need. */
-export type Database = {
-  pool: Pool;
-  url: string;
-  /** Rows of one autocommitted statement. */
-  rows: <R extends QueryResultRow>(statement: Statement) => Promise<R[]>;
-  close: () => Promise<void>;
-};
 
 /** One pool, shared by MikroORM (ordinary rows) and prepared SQL (hot paths). */
 export type OrmDatabase = Database & { orm: Orm };

@@ -37,6 +37,10 @@ export type BegunRow = RunHeadRow & {
   startedAt: string;
 };
 
+/** A row of begin_runs_v1 and its like. */
+export const BEGUN = `run as "runId", workspace, definition, title, parent, priority, total, mode, epoch, cursor::float8, intent, due, plan as "planHash",
+  input, input_size as "inputSize", to_char(started at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "startedAt"`;
+
 /**
  * Begins queued runs for this worker, in the order of admission. Serialised over all workers.
  * @param claim.claimMs until then nobody else repairs them
@@ -44,8 +48,7 @@ export type BegunRow = RunHeadRow & {
 export function admit(db: Rows, claim: { worker: string; n: number; claimMs: number }): Promise<BegunRow[]> {
   return db.rows<BegunRow>({
     name: 'admit',
-    text: `select run as "runId", workspace, definition, title, parent, priority, total, mode, epoch, cursor::float8, intent, due, plan as "planHash",
-      input, input_size as "inputSize", to_char(started at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "startedAt" from admit_v2($1, $2, $3)`,
+    text: `select ${BEGUN} from admit_v2($1, $2, $3)`,
     values: [claim.worker, claim.n, claim.claimMs],
   });
 }

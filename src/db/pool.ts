@@ -1,5 +1,18 @@
-import pg, { type QueryResultRow } from 'pg';
-import type { Database, Role } from './database.ts';
+import pg, { type Pool, type QueryResultRow } from 'pg';
+
+export type Role = 'tiu_owner' | 'tiu_engine' | 'tiu_api';
+
+/** A statement with a name is prepared once per connection. */
+export type Statement = { name: string; text: string; values: readonly unknown[] };
+
+/** Prepared SQL on a pool: all that hot paths need. */
+export type Database = {
+  pool: Pool;
+  url: string;
+  /** Rows of one autocommitted statement. */
+  rows: <R extends QueryResultRow>(statement: Statement) => Promise<R[]>;
+  close: () => Promise<void>;
+};
 
 /**
  * Startup options of every connection: `reset all`, which MikroORM sends, does not erase them as it erases SET.
@@ -17,7 +30,7 @@ export function openPool(options: { url: string; role: Role; max: number }): Dat
   return {
     pool,
     url: options.url,
-    rows: async <R extends QueryResultRow>(statement: Parameters<Database['rows']>[0]) =>
+    rows: async <R extends QueryResultRow>(statement: Statement) =>
       (await pool.query<R>({ name: statement.name, text: statement.text, values: [...statement.values] })).rows,
     close: () => pool.end(),
   };

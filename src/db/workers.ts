@@ -1,5 +1,5 @@
 import type { Database } from './database.ts';
-import type { RunHeadRow } from './dispatch.ts';
+import { BEGUN, type BegunRow } from './dispatch.ts';
 
 type Rows = Pick<Database, 'rows'>;
 
@@ -50,13 +50,11 @@ type Taking = { gone: GoneWorker; worker: string };
 
 const stallMs = ({ stalled }: GoneWorker) => (stalled ? STALL_MS : null);
 
-export type ReclaimedRun = RunHeadRow & { epoch: number };
-
 /** Begins the next `n` runs of a worker that is gone anew for `worker`. Empty also when another takes over just now. */
-export const reclaimRuns = (db: Rows, taking: Taking & { n: number; claimMs: number }): Promise<ReclaimedRun[]> =>
-  db.rows<ReclaimedRun>({
+export const reclaimRuns = (db: Rows, taking: Taking & { n: number; claimMs: number }): Promise<BegunRow[]> =>
+  db.rows<BegunRow>({
     name: 'reclaim_runs',
-    text: 'select run as "runId", workspace, definition, title, parent, priority, total, epoch from reclaim_runs_v1($1, $2, $3, $4, $5)',
+    text: `select ${BEGUN} from reclaim_runs_v1($1, $2, $3, $4, $5)`,
     values: [taking.gone.id, taking.worker, taking.n, taking.claimMs, stallMs(taking.gone)],
   });
 

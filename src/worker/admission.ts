@@ -5,7 +5,7 @@ import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
 import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
-import type { UnfinishedStarts } from './unfinishedStarts.ts';
+import { CLAIM_MS, type UnfinishedStarts } from './unfinishedStarts.ts';
 
 export type AdmissionDeps = {
   db: Pick<Database, 'rows'>;
@@ -25,8 +25,6 @@ export type AdmissionDeps = {
   onError: (error: unknown) => void;
 };
 
-/** How long a run that was begun is left alone: until then its execution has asked for it, or somebody else repairs it. */
-export const CLAIM_MS = 5_000;
 /** A run that Temporal refuses is not started again and again. */
 const REFUSED_MS = 60_000;
 

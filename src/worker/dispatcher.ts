@@ -1,4 +1,3 @@
-import type { Database } from '../db/database.ts';
 import {
   claimCancels,
   claimOverdue,
@@ -7,7 +6,6 @@ import {
   endQueued,
   forgetCancel,
   forgetMap,
-  openRunHead,
   type RunHeadRow,
   type SliceRow,
 } from '../db/dispatch.ts';
@@ -128,12 +126,4 @@ async function startSlice(deps: Teller, slice: SliceRow): Promise<boolean> {
     deps.onError(error);
     return false;
   }
-}
-
-/** Pokes an open run by id; a closed one needs none. For activities, which know no more than the id. */
-export function createPoke(deps: { db: Pick<Database, 'rows'>; executions: Pick<Executions, 'poke'> }): (runId: string) => Promise<void> {
-  return async (runId) => {
-    const run = await openRunHead(deps.db, runId);
-    if (run) await deps.executions.poke(run);
-  };
 }

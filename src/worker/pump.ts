@@ -1,7 +1,9 @@
 export type Pump = {
   /** Does the work now, or once more after the round that is under way. */
   kick: () => void;
-  /** Resolves when no round is under way; nothing starts any more. */
+  /** Resolves when no round is under way. */
+  idle: () => Promise<void>;
+  /** The same; nothing starts any more. */
   stop: () => Promise<void>;
 };
 
@@ -25,6 +27,9 @@ export function createPump(work: () => Promise<boolean>, onError: (error: unknow
     kick: () => {
       wanted = true;
       if (!stopped) running ??= rounds();
+    },
+    idle: async () => {
+      await running;
     },
     stop: async () => {
       stopped = true;

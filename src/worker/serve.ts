@@ -19,15 +19,15 @@ import { createDataConverter } from '../temporal/dataConverter.ts';
 import { serveMetrics } from './metricsServer.ts';
 import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
 import { runAlone } from './runAlone.ts';
-import { startWorker, type ActivityHooks, type EngineOfProcess } from './startWorker.ts';
+import type { ActivityHooks, EngineOfProcess } from './parts.ts';
+import { startWorker } from './startWorker.ts';
 import { startSystemRuns } from './systemRuns.ts';
-import { installTemporalRuntime } from './temporalRuntime.ts';
 import { ownWorkflows, workflowBundle } from './workflowBundle.ts';
 
 type Parts = { db: Database; journal: Journal; commands: Commands; fires: Fires; opened: OpenedExecutors; log: Log };
 
 /** Everything that has to end registers with the lifecycle, in the order in which it is opened. */
-async function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Promise<Parts> {
+function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Parts {
   const { config, log, lifecycle } = deps;
   const url = config.DATABASE_URL;
   const say = (event: string, fields: Record<string, unknown>) => {
@@ -86,10 +86,8 @@ export type ServeDeps = { config: Config; log: Log; lifecycle: Lifecycle; sessio
 /** Everything of a worker that takes long to load. @returns resolves when it polls for the first time */
 export async function serve(deps: ServeDeps, worker: { id: string; name: string; version: string }): Promise<void> {
   const { config, log, lifecycle, session } = deps;
-  installTemporalRuntime(log);
+  const parts = openParts({ config, log, lifecycle });
   const dataConverter = createDataConverter(openPayloadCipher(config));
-  const source = ownWorkflows(dataConverter.failureConverterPath);
-  const [bundle, parts] = await Promise.all([workflowBundle(source), openParts({ config, log, lifecycle })]);
   const registry = createRegistry({ process: 'worker' });
   const metrics = createWorkerMetrics(registry);
   if (config.TIU_METRICS_PORT !== undefined) {
@@ -113,7 +111,11 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
       engine: (hooks) => openEngine(parts, hooks),
     },
-    { ...worker, bundle, databaseOptions: startupOptions('tiu_engine') },
+    {
+      ...worker,
+      bundle: () => workflowBundle(ownWorkflows(dataConverter.failureConverterPath)),
+      databaseOptions: startupOptions('tiu_engine'),
+    },
   );
   if (!config.TIU_SYSTEM) return;
   const systemRuns = startSystemRuns({ db: parts.db, log, clock: systemClock, worker: worker.id }, SYSTEM_RUNS_AFTER_MS);

@@ -1,28 +1,18 @@
+import type { CarryAgain } from '../activities/carry.ts';
 import type { Database } from '../db/database.ts';
-import {
-  adoptRuns,
-  forgetWorker,
-  goneWorkers,
-  reclaimRuns,
-  releaseWorker,
-  STALL_MS,
-  type GoneWorker,
-  type ReclaimedRun,
-} from '../db/workers.ts';
+import type { BegunRow } from '../db/dispatch.ts';
+import { adoptRuns, forgetWorker, goneWorkers, reclaimRuns, releaseWorker, STALL_MS, type GoneWorker } from '../db/workers.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
-import type { Executions } from '../temporal/executions.ts';
-import { temporalFailure } from '../temporal/failures.ts';
-import { CLAIM_MS } from './admission.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPump } from './pump.ts';
-import type { UnfinishedStarts } from './unfinishedStarts.ts';
+import { CLAIM_MS } from './unfinishedStarts.ts';
 
 export type TakeoverDeps = {
   db: Pick<Database, 'rows'>;
-  executions: Pick<Executions, 'restart'>;
-  unfinished: UnfinishedStarts;
+  /** Goes on with a run in this process as far as that goes. */
+  carry: CarryAgain;
   clock: Clock;
   metrics: WorkerMetrics;
   log: Log;
@@ -30,15 +20,20 @@ export type TakeoverDeps = {
   worker: string;
   /** Whether this worker is alive in the eyes of others. */
   held: () => boolean;
-  temporalUp: () => boolean;
-  /** All is taken over: others may use the room for beginnings. */
-  onDone: () => void;
+  /** There is something to start anew in Temporal. */
+  onTaken: () => void;
 };
 
+/** A run that was taken over. `ended`: it is over, only its execution does not know yet. */
+export type TakenRun = { run: BegunRow; ended: boolean };
+
 export type Takeover = {
-  kick: () => void;
-  /** Runs wait to be taken over: they go before those that have not begun. */
-  pending: () => boolean;
+  /** Runs whose executions are to be started anew. */
+  taken: TakenRun[];
+  /** Looks who is gone. @returns when what was found is taken over and carried as far as it goes */
+  look: () => Promise<void>;
+  /** Runs are being taken over: they go before those that have not begun. */
+  busy: () => boolean;
   stop: () => Promise<void>;
 };
 
@@ -48,104 +43,99 @@ const LOOK_MS = 100;
 const GAP_MS = 1_500;
 /** A worker that is still listed when nothing is left of it: a run of it may have been locked. */
 const AGAIN_MS = 1_000;
+/** Runs taken over in one step: as many as are carried at once. */
+const STEP = 8;
 const ADOPT = 500;
 
 type Passing = TakeoverDeps & {
+  taken: TakenRun[];
   /** Since when looks have succeeded without a gap. Who was away himself cannot tell who is stopped. */
   steadySince: number;
   looked: number;
-  /** Ids of workers with runs to take over. */
-  pending: Set<string>;
+  busy: boolean;
+  stopped: boolean;
   /** When all of a worker that is still listed was last taken over. */
   emptied: Map<string, number>;
-  /** Begun anew in the database, not yet in Temporal. */
-  owed: ReclaimedRun[];
 };
 
 /**
  * Takes over what workers held whose sessions have ended, and those that are stopped: raises the epoch of their runs and
- * starts their executions anew, paced like beginnings. Several workers share the work of one that is gone; who dies at
- * it is taken over himself.
+ * carries them on in this process, a few at a time; Temporal follows. Several workers share the work of one that is gone;
+ * who dies at it is taken over himself.
  */
 export function createTakeover(deps: TakeoverDeps): Takeover {
   const fault = createFaultLog(deps, 'takeover.failed');
-  const passing: Passing = { ...deps, steadySince: Infinity, looked: -Infinity, pending: new Set(), emptied: new Map(), owed: [] };
-  const pump = createPump(
-    () => pass(passing),
-    (error) => {
+  const passing: Passing = {
+    ...deps,
+    taken: [],
+    steadySince: Infinity,
+    looked: -Infinity,
+    busy: false,
+    stopped: false,
+    emptied: new Map(),
+  };
+  const guarded = async () => {
+    try {
+      await pass(passing);
+    } catch (error) {
       passing.looked = -Infinity;
       fault(error);
-    },
-  );
+    }
+    return false;
+  };
+  const pump = createPump(guarded, fault);
   const timer = setInterval(pump.kick, LOOK_MS);
-  pump.kick();
   return {
-    kick: () => {
-      if (passing.pending.size > 0) pump.kick();
+    taken: passing.taken,
+    look: async () => {
+      pump.kick();
+      await pump.idle();
     },
-    pending: () => passing.pending.size > 0,
+    busy: () => passing.busy,
     stop: async () => {
       clearInterval(timer);
+      passing.stopped = true;
       await pump.stop();
     },
   };
 }
 
-async function pass(passing: Passing): Promise<boolean> {
-  const { db, clock, pending } = passing;
-  if (!passing.held()) return false;
+async function pass(passing: Passing): Promise<void> {
+  const { db, clock, emptied } = passing;
+  if (!passing.held()) return;
   const now = clock.now();
   if (now - passing.looked > GAP_MS) passing.steadySince = now;
   const gone = await goneWorkers(db, { self: passing.worker, stalls: now - passing.steadySince > STALL_MS });
   passing.looked = now;
-  for (const id of pending) if (!gone.some((one) => one.id === id)) pending.delete(id);
-  const busy = pending.size > 0;
-  for (const one of gone) if (now - (passing.emptied.get(one.id) ?? -Infinity) > AGAIN_MS) await takeOver(passing, one);
-  await restart(passing, passing.owed.splice(0));
-  if (busy && pending.size === 0) passing.onDone();
-  return false;
+  const fresh = gone.filter(({ id }) => now - (emptied.get(id) ?? -Infinity) > AGAIN_MS);
+  passing.busy = fresh.length > 0;
+  for (const one of fresh) await takeOver(passing, one);
+  passing.busy = false;
+  if (fresh.length > 0) passing.looked = clock.now(); // it took its time: that is no gap
 }
 
 async function takeOver(passing: Passing, gone: GoneWorker): Promise<void> {
-  const { db, worker, pending, unfinished, metrics } = passing;
-  if (!pending.has(gone.id)) {
-    if (!(await releaseWorker(db, gone))) return;
-    pending.add(gone.id);
-    metrics.takeovers.inc({ reason: gone.stalled ? 'stalled' : 'ended' });
-    passing.log.warn({ gone: gone.id, stalled: gone.stalled }, 'worker.taken_over');
+  const { db, worker } = passing;
+  if (!(await releaseWorker(db, gone))) return;
+  passing.metrics.takeovers.inc({ reason: gone.stalled ? 'stalled' : 'ended' });
+  passing.log.warn({ gone: gone.id, stalled: gone.stalled }, 'worker.taken_over');
+  for (let runs: BegunRow[] | undefined; runs === undefined || runs.length === STEP;) {
+    if (passing.stopped || !passing.held()) return;
+    runs = await reclaimRuns(db, { gone, worker, n: STEP, claimMs: CLAIM_MS });
+    passing.metrics.runsTakenOver.inc(runs.length);
+    await Promise.all(runs.map((run) => carryOn(passing, run)));
   }
-  if (!passing.temporalUp()) return;
-  const n = unfinished.room();
-  if (n === 0) return;
-  const runs = await reclaimRuns(db, { gone, worker, n, claimMs: CLAIM_MS });
-  metrics.runsTakenOver.inc(runs.length);
-  for (const { runId } of runs) unfinished.add(runId);
-  await restart(passing, runs);
-  if (runs.length === n) return;
   while ((await adoptRuns(db, { gone, worker, n: ADOPT })) === ADOPT);
   if (!gone.stalled) await forgetWorker(db, gone.id);
   passing.emptied.set(gone.id, passing.clock.now());
-  pending.delete(gone.id);
 }
 
-/** Whatever execution a run has, it has lost its epoch. */
-async function restart(passing: Passing, runs: readonly ReclaimedRun[]): Promise<void> {
-  await Promise.all(runs.map((run) => restartOne(passing, run)));
-}
-
-async function restartOne(passing: Passing, run: ReclaimedRun): Promise<void> {
-  if (!passing.temporalUp()) {
-    passing.owed.push(run);
-    return;
-  }
-  try {
-    await passing.executions.restart(run);
-    passing.metrics.starts.inc({ result: 'ok' });
-  } catch (error) {
-    const failure = temporalFailure(error);
-    passing.metrics.starts.inc({ result: failure });
-    passing.unfinished.done(run.runId);
-    if (failure === 'down') passing.owed.push(run);
-    else passing.log.error({ err: error, runId: run.runId }, 'run.restart_refused');
-  }
+/** Whatever execution the run has, it has lost its epoch. */
+async function carryOn(passing: Passing, run: BegunRow): Promise<void> {
+  const ended = await passing.carry(run).catch((error: unknown) => {
+    passing.log.warn({ err: error, runId: run.runId }, 'run.not_carried_on'); // its execution loads it
+    return false;
+  });
+  passing.taken.push({ run, ended });
+  passing.onTaken();
 }

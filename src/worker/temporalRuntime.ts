@@ -3,11 +3,15 @@ import type { Log } from '../runtime/logger.ts';
 
 const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
+let installed = false;
+
 /**
  * Installs Temporal's runtime once per process, before any connection: quiet (its core warns of every retried poll), into our log, and without its own signal
  * handlers, because the order in which things end is ours.
  */
 export function installTemporalRuntime(log: Log): void {
+  if (installed) return;
+  installed = true;
   Runtime.install({
     logger: forwardTo(log.child({ part: 'temporal' })),
     shutdownSignals: [],

@@ -15,6 +15,8 @@ export type UnfinishedStarts = {
   runs: () => string[];
 };
 
+/** How long a run that was begun is left alone: until then its execution has asked for it, or somebody else repairs it. */
+export const CLAIM_MS = 5_000;
 /** A beginning longer than this halves the bound, a shorter one than the other lets it grow, ms. Workflow tasks have 2 s. */
 const SLOW_MS = 500;
 const QUICK_MS = 250;

@@ -7,7 +7,8 @@ import { readConfig } from '../../../src/runtime/config.ts';
 import { createLifecycle, type Lifecycle } from '../../../src/runtime/lifecycle.ts';
 import { createRegistry, createWorkerMetrics, type WorkerMetrics } from '../../../src/runtime/metrics.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
-import { startWorker, type ActivityHooks } from '../../../src/worker/startWorker.ts';
+import type { ActivityHooks } from '../../../src/worker/parts.ts';
+import { startWorker } from '../../../src/worker/startWorker.ts';
 import { installTemporalRuntime } from '../../../src/worker/temporalRuntime.ts';
 import { workflowBundle } from '../../../src/worker/workflowBundle.ts';
 import { cancelCommand } from './aRun.ts';
@@ -71,8 +72,13 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
       clock: systemClock,
       lifecycle,
       dataConverter: {},
-      engine: (hooks) => ({ activities: activities(hooks), carry: () => Promise.resolve(null), isInline: () => Promise.resolve(false) }),
-      session: { held: () => true },
+      engine: (hooks) => ({
+        activities: activities(hooks),
+        carry: () => Promise.resolve(null),
+        isInline: () => Promise.resolve(false),
+        carryAgain: () => Promise.resolve(false),
+      }),
+      session: { held: () => true, opened: Promise.resolve() },
       fires: {
         fireDue: () => Promise.resolve('fired'),
         fireOverdue: () => Promise.resolve('fired'),
@@ -81,7 +87,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
       command: () => Promise.resolve(0),
       forceCancel: (runId, reason) => cancelCommand(db, runId, reason),
     },
-    { id: randomUUID(), name: 'test', version: '0', bundle, databaseOptions: startupOptions('tiu_engine') },
+    { id: randomUUID(), name: 'test', version: '0', bundle: () => Promise.resolve(bundle), databaseOptions: startupOptions('tiu_engine') },
   );
   return { metrics, lifecycle, ready, stop: () => lifecycle.stop('test'), slices, loads };
 }
