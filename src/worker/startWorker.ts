@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openRunHead } from '../db/dispatch.ts';
 import { Problem } from '../domain/problem.ts';
 import { createAborts } from './aborts.ts';
 import { beginEarly } from './beginEarly.ts';
 import type { StartWorkerDeps, WorkerPlace } from './parts.ts';
+import { createPoke } from './poke.ts';
 import { createTakeover } from './takeover.ts';
 import { CLAIM_MS, createUnfinishedStarts } from './unfinishedStarts.ts';
 import type { TemporalSide } from './temporalSide.ts';
@@ -32,10 +32,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
     worker: place.id,
     maxEffects: config.TIU_MAX_EFFECTS,
     aborts: { add: aborts.add },
-    poke: async (runId) => {
-      const run = await openRunHead(db, runId);
-      if (run) await temporal().executions.poke(run);
-    },
+    poke: createPoke({ db, executions: () => temporal().executions }),
     requestCancel: async (runId) => temporal().executions.cancel(runId),
     kick: waker.kick,
     startedRun: unfinished.done,

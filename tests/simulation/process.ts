@@ -10,12 +10,13 @@ import type { WorkerMetrics } from '../../src/runtime/metrics.ts';
 import type { Executions } from '../../src/temporal/executions.ts';
 import { IDENTITY_PREFIX } from '../../src/temporal/names.ts';
 import { createAborts } from '../../src/worker/aborts.ts';
-import { CLAIM_MS } from '../../src/worker/admission.ts';
-import { createDispatcher, createPoke } from '../../src/worker/dispatcher.ts';
+import { createDispatcher } from '../../src/worker/dispatcher.ts';
 import { startHealth } from '../../src/worker/health.ts';
+import { createPoke } from '../../src/worker/poke.ts';
 import { createReconciler } from '../../src/worker/reconciler.ts';
+import { createRestarts } from '../../src/worker/restarts.ts';
 import { createTakeover } from '../../src/worker/takeover.ts';
-import { createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
+import { CLAIM_MS, createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
 import { randomUUIDv7 } from './substitutes/chance.ts';
 import type { Host } from './temporal/execution.ts';
 
@@ -104,7 +105,7 @@ export function createProcess(deps: ProcessDeps): Process {
       get: () => Promise.reject(new Error('no such object')),
       open: () => Promise.reject(new Error('no such object')),
     },
-    poke: createPoke({ db, executions }),
+    poke: createPoke({ db, executions: () => executions }),
     requestCancel: executions.cancel,
     fireSchedule: () => Promise.resolve(),
     noteCancel: (runId, reason) => cancelFor(runId, reason, false),
@@ -115,8 +116,9 @@ export function createProcess(deps: ProcessDeps): Process {
   });
   const temporal = { temporalUp: deps.held, onTemporal: () => undefined };
   const shared = { db, executions, metrics: metricsOf(deps.corrected), log, clock, worker, ...temporal };
-  const takeover = deps.takesOver ? createTakeover({ ...shared, unfinished, held: deps.held, onDone: onRoom }) : undefined;
-  const room = (): number => (takeover?.pending() ? 0 : unfinished.room());
+  const takeover = deps.takesOver ? createTakeover({ ...shared, carry: engine.carryAgain, held: deps.held, onTaken: onRoom }) : undefined;
+  const restarts = takeover && createRestarts({ ...shared, unfinished, takeover });
+  const room = (): number => (restarts?.pending() ? 0 : unfinished.room());
   const dispatcher = createDispatcher({
     ...shared,
     unfinished: { ...unfinished, room },
@@ -125,7 +127,7 @@ export function createProcess(deps: ProcessDeps): Process {
     isInline: engine.isInline,
   });
   kick = () => {
-    takeover?.kick();
+    restarts?.kick();
     dispatcher.kick();
   };
   const reconciler = createReconciler({ ...shared, forceCancel: (runId, reason) => cancelFor(runId, reason, true), kick });
