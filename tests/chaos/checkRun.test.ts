@@ -1,0 +1,50 @@
+import { expect, test } from '@jest/globals';
+import { checkRun, type Seen } from '../../bench/chaos/checkRun.ts';
+import { define, transform } from './support/runs.ts';
+
+const at = new Date(1_000);
+const event = (seq: number, type: string, task: number | null = null) => ({ seq, type, task, item: null, attempt: null, at, data: null });
+const RUN = 'r';
+
+/** A run of one call that went well. */
+const well = (): Seen => ({
+  run: {
+    id: RUN,
+    definition: define({ a: { type: 'http', with: { url: 'http://127.0.0.1/' } }, b: transform(1, { dependsOn: ['a'] }) }),
+    status: 'completed',
+    output: 1,
+  },
+  state: {
+    ...{ run: RUN, status: 'completed', intent: null, reason: null, open: 0, failed: 0, total: 2, last_seq: 5, epoch: 1, restarts: 0 },
+    ...{ finished: at, failure: null },
+  },
+  tasks: [0, 1].map((task) => ({ run: RUN, task, item: -1, status: 'completed', seq: task + 3, attempt: 1, finished: at })),
+  events: [
+    ...[event(1, 'run.accepted'), event(2, 'run.started'), event(3, 'task.completed', 0), event(4, 'task.completed', 1)],
+    event(5, 'run.completed'),
+  ],
+  calls: [{ key: `${RUN}/a/-/0`, path: '/', body: '', port: 1, at: 900, answered: 950 }],
+  output: 1,
+  late: () => false,
+});
+
+const kinds = (change: Partial<Seen>) => new Set(checkRun({ ...well(), ...change }).map(({ kind }) => kind));
+
+test('a run that went well has no breach', () => {
+  expect(checkRun(well())).toEqual([]);
+});
+
+test('the checker sees what is broken', () => {
+  const { state, events, calls } = well();
+  const [call] = calls;
+  if (!call) throw new Error('no call');
+  expect(kinds({ state: { ...state, finished: null } })).toEqual(new Set(['stuck']));
+  expect(kinds({ state: { ...state, open: 1 } })).toEqual(new Set(['counters']));
+  expect(kinds({ output: 2 })).toEqual(new Set(['outcome']));
+  expect(kinds({ events: events.slice(0, -1) })).toEqual(new Set(['events']));
+  const twice = [...events.slice(0, 4), event(5, 'task.completed', 0), event(6, 'run.completed')];
+  expect(kinds({ events: twice, state: { ...state, last_seq: 6 } })).toContain('again');
+  expect(kinds({ calls: [call, { ...call, at: 2_000 }] })).toEqual(new Set(['again']));
+  expect(kinds({ calls: [call, { ...call, body: 'other' }] })).toEqual(new Set(['effects']));
+  expect(kinds({ calls: [] })).toEqual(new Set(['effects']));
+});
