@@ -81,7 +81,8 @@ test('a full house is told as such', async () => {
 });
 
 test('of open runs it says at what they are at work, in which line they stand and until when', async () => {
-  const [run = '', other = ''] = [await start({ concurrency: { key: 'mine' } }), await start()];
+  const run = await start({ concurrency: { key: 'mine' } });
+  const other = await start();
   await begin();
   const claim = (of: string) =>
     createClaims({ db: api.deps.db })({

@@ -90,17 +90,15 @@ test('a limit of 1 with four workers that claim at once is never broken in 1,000
   expect({ most, begun }).toEqual({ most: 1, begun: 1_000 });
 }, 60_000);
 
-test('with 100,000 queued runs a tick takes under 10 ms in 95 of 100', async () => {
+test('with 100,000 queued runs a tick touches no more than 4,000 pages, whatever groups they are in', async () => {
   await enqueue({ workspace: A, n: 60_000 });
   await enqueue({ workspace: A, n: 20_000, key: 'hot' });
   await enqueue({ workspace: B, n: 20_000, key: 'key #' });
   await owner.pool.query('analyze run_state');
-  const times: number[] = [];
-  for (let i = 0; i < 200; i++) {
-    const from = performance.now();
-    expect((await tick(16)).length).toBeGreaterThan(0);
-    times.push(performance.now() - from);
+  for (let i = 0; i < 3; i++) {
+    expect(await tick(16)).toHaveLength(16);
+    const { rows } = await db.pool.query<{ 'QUERY PLAN': string }>('explain (analyze, buffers) select * from select_runs_v1(16)');
+    const pages = /shared hit=(\d+)(?: read=(\d+))?/.exec(rows.map((row) => row['QUERY PLAN']).join(' ')) ?? [];
+    expect(Number(pages[1]) + Number(pages[2] ?? 0)).toBeLessThan(4_000);
   }
-  times.sort((a, b) => a - b);
-  console.log('tick ms p50/p95/p99', times[100], times[190], times[198]);
 }, 120_000);
