@@ -60,6 +60,7 @@ const metricsOf = (corrected: (reason: string) => void): WorkerMetrics =>
 
 const MAX_STARTS = 16;
 const LOOK_MS = 1_000;
+const noObject = (): Promise<never> => Promise.reject(new Error('no output is that large'));
 
 /** As `serve` does: on behalf of somebody who acted in Temporal. */
 function createCancel(db: Database): (runId: string, reason: string, force: boolean) => Promise<void> {
@@ -99,12 +100,18 @@ export function createProcess(deps: ProcessDeps): Process {
   };
   const unfinished = createUnfinishedStarts({ clock, onRoom }, { max: MAX_STARTS, claimMs: CLAIM_MS });
   const engine = createEngine({
-    ...{ worker, db, journal, aborts, log, executors: deps.executors, random: deps.random, maxEffects: deps.maxEffects, maxOutput: 65_536 },
-    objects: {
-      put: () => Promise.reject(new Error('no object is that large')),
-      get: () => Promise.reject(new Error('no such object')),
-      open: () => Promise.reject(new Error('no such object')),
+    ...{
+      worker,
+      db,
+      journal,
+      aborts,
+      log,
+      executors: deps.executors,
+      random: deps.random,
+      maxEffects: deps.maxEffects,
+      maxOutput: 2 ** 20,
     },
+    objects: { put: noObject, get: noObject, open: noObject },
     poke: createPoke({ db, executions: () => executions }),
     requestCancel: executions.cancel,
     fireSchedule: () => Promise.resolve(),
@@ -131,7 +138,7 @@ export function createProcess(deps: ProcessDeps): Process {
     dispatcher.kick();
   };
   const reconciler = createReconciler({ ...shared, forceCancel: (runId, reason) => cancelFor(runId, reason, true), kick });
-  startHealth({ ...shared, reconciler, unfinished }, { id: worker, name: worker, version: '0' });
+  startHealth({ ...shared, reconciler, unfinished, storageFull: () => false }, { id: worker, name: worker, version: '0' });
   const look = (runs?: readonly string[]): void => void aborts.look(runs).catch(() => undefined);
   setInterval(look, LOOK_MS);
   kick();

@@ -34,10 +34,10 @@ function facts(tables: Tables, [run]: readonly [string]): object[] {
   return [{ run, workspace: state.workspace, planHash: plan, input: parsed(input), inputSize: input?.length ?? 0, startedAt }];
 }
 
-function mapItems(tables: Tables, [run, task, generation]: readonly [string, number, number]): object[] {
+function mapItems(tables: Tables, [run, task, generation, lo, hi]: readonly [string, number, number, number, number]): object[] {
   const rows = [...(tables.runs.get(run)?.tasks.values() ?? [])];
   return rows
-    .filter((row) => row.task === task && row.generation === generation && row.item >= 0)
+    .filter((row) => row.task === task && row.generation === generation && row.item >= lo && row.item <= hi)
     .map(({ item, status, attempt }) => ({ item, status, attempt }));
 }
 

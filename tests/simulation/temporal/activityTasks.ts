@@ -80,7 +80,10 @@ function dispatch(server: Server, execution: Execution, task: ActivityTask, dela
     () => {
       if (!isRunning(execution) || execution.activities.get(task.seq) !== task) return;
       const host = server.down ? undefined : aHostOf(server);
-      if (!host) { dispatch(server, execution, task, NOBODY_MS); return; }
+      if (!host) {
+        dispatch(server, execution, task, NOBODY_MS);
+        return;
+      }
       task.attempt++;
       task.token = ++server.tokens;
       task.beat = server.clock.now();
@@ -105,7 +108,10 @@ function guard(server: Server, execution: Execution, task: ActivityTask): void {
     task.beat + HEARTBEAT_MS - server.clock.now(),
     () => {
       if (!isRunning(execution) || execution.activities.get(task.seq) !== task || task.token !== token) return;
-      if (server.clock.now() < task.beat + HEARTBEAT_MS) { guard(server, execution, task); return; }
+      if (server.clock.now() < task.beat + HEARTBEAT_MS) {
+        guard(server, execution, task);
+        return;
+      }
       server.trace(`${execution.id} ${task.name} lost its worker`);
       task.token = 0;
       dispatch(server, execution, task, FIRST_RETRY_MS);
@@ -146,7 +152,10 @@ function run(server: Server, execution: Execution, { task, host, token }: Runnin
     },
     (error: unknown) => {
       const delay = retryAfter(error, task.attempt);
-      if (delay === undefined) { settle({ type: 'reject', seq: task.seq }); return; }
+      if (delay === undefined) {
+        settle({ type: 'reject', seq: task.seq });
+        return;
+      }
       tell(() => {
         task.token = 0;
         dispatch(server, execution, task, delay);

@@ -64,7 +64,10 @@ function createCall(server: Server, options: Caller): <T>(work: () => T) => Prom
       server.clock.after(
         server.latency(),
         () => {
-          if (server.down || options.lost()) { unreachable(); return; }
+          if (server.down || options.lost()) {
+            unreachable();
+            return;
+          }
           try {
             const value = work();
             if (options.lost()) unreachable();
@@ -90,7 +93,11 @@ export function createExecutions(server: Server, options: { owner: number; ident
     ...{ id: runWorkflowId(run.runId), type: run.definition, args: { runId: run.runId }, taskTimeoutMs },
   });
   return {
-    start: (run) => call(() => void begin(server, startOf(run, FIRST_MS))),
+    start: (run, known) =>
+      call(() => {
+        const start = startOf(run, FIRST_MS);
+        begin(server, known?.completed === true ? { ...start, args: { runId: run.runId, completed: true } } : start);
+      }),
     restart: (run) =>
       call(() => {
         const known = server.executions.get(runWorkflowId(run.runId));

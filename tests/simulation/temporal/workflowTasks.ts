@@ -31,14 +31,21 @@ function dispatch(server: Server, execution: Execution): void {
       0,
     );
   if (!isRunning(execution)) return;
-  if (server.down) { again(NOBODY_MS); return; }
+  if (server.down) {
+    again(NOBODY_MS);
+    return;
+  }
   const { sticky } = execution;
   if (sticky && (clock.standing(sticky.owner) !== 'alive' || !server.hosts.has(sticky))) {
     execution.sticky = null;
-    again(STICKY_MS); return;
+    again(STICKY_MS);
+    return;
   }
   const host = sticky ?? aHostOf(server);
-  if (!host) { again(NOBODY_MS); return; }
+  if (!host) {
+    again(NOBODY_MS);
+    return;
+  }
   execution.dispatching = false;
   server.trace(`${execution.id} workflow task to worker ${host.owner}`);
   begin(server, execution, host);
@@ -187,13 +194,15 @@ function respond(server: Server, execution: Execution, cached: Cached): void {
     () => {
       if (server.down || execution.task !== task || !isRunning(execution)) {
         server.trace(`${execution.id} came too late`);
-        evict(); return;
+        evict();
+        return;
       }
       const end = task.commands.find((command) => command.type === 'end');
       if (end && execution.buffered.length > 0) {
         server.trace(`${execution.id} may not close: it has news`);
         evict();
-        fail(server, execution, task); return;
+        fail(server, execution, task);
+        return;
       }
       complete(server, execution, { task, cached });
       if (!end) proceed(server, execution, cached);
@@ -220,7 +229,8 @@ function proceed(server: Server, execution: Execution, cached: Cached): void {
     cached.task = null;
     cached.ahead = false;
     cached.sending = false;
-    wake(server, execution); return;
+    wake(server, execution);
+    return;
   }
   begin(server, execution, host);
   const { task } = execution;
@@ -238,7 +248,10 @@ function proceed(server: Server, execution: Execution, cached: Cached): void {
 }
 
 function carryOut(server: Server, execution: Execution, command: Command): void {
-  if (command.type === 'activity') { scheduleActivity(server, execution, command); return; }
+  if (command.type === 'activity') {
+    scheduleActivity(server, execution, command);
+    return;
+  }
   if (command.type === 'cancelTimer') return void execution.timers.delete(command.seq);
   if (command.type === 'timer') {
     execution.timers.add(command.seq);
