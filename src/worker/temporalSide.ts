@@ -55,7 +55,10 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
   const restarts = createRestarts({ ...shared, unfinished, takeover });
   lifecycle.onStop('restarts', () => restarts.stop());
   const room = () => (restarts.pending() ? 0 : unfinished.room());
-  const dispatcher = createDispatcher({ ...shared, unfinished: { ...unfinished, room }, carry: deps.carry, isInline: deps.isInline });
+  const dispatcher = createDispatcher({
+    ...{ ...shared, unfinished: { ...unfinished, room }, maxRuns: config.TIU_MAX_RUNS },
+    ...{ carry: deps.carry, isInline: deps.isInline },
+  });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
   const kick = () => {
     restarts.kick();
