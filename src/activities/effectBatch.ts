@@ -4,8 +4,9 @@ import type { Intent, OutcomeRow } from '../domain/plan/state.ts';
 import { namedRows } from './endRun.ts';
 import type { RunContext } from './plans.ts';
 import { later, runEffect, type EffectDeps } from './runTask.ts';
-import type { SliceId } from './slices.ts';
 
+/** One part of a wide map, run by an execution of its own that reports by rows and a poke. */
+export type SliceId = { runId: string; task: number; generation: number; k: number };
 export type Batch = { runId: string; epoch: number; tasks: { task: number; generation: number }[] };
 /** `later`: tasks that are to be tried again after a while, each by an activity of its own. */
 export type BatchEnd = { rows: OutcomeRow[]; intent: Intent | null; later: number[] } | { stale: true };

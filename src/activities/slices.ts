@@ -3,15 +3,13 @@ import { finishSliceRow, loadSliceRow } from '../db/execution.ts';
 import { Refused, Stale, type Committed } from '../db/journal/record.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
-import { runEffectItems } from './effectBatch.ts';
+import { runEffectItems, type SliceId } from './effectBatch.ts';
 import { bindingsOf, itemsOf } from './evaluate.ts';
 import { runItems, type Mark } from './items.ts';
 import { createOutputs } from './outputs.ts';
 import type { RunContext } from './plans.ts';
 import { runEffect, type EffectDeps } from './runTask.ts';
 
-/** One part of a wide map, run by an execution of its own that reports by rows and a poke. */
-export type SliceId = { runId: string; task: number; generation: number; k: number };
 export type LoadedSlice = { over: true } | { items: number[]; effect: boolean; concurrency: number; name: string };
 
 type ContextOf = (run: string) => Promise<RunContext>;

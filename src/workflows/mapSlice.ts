@@ -1,5 +1,5 @@
 import { patched, setHandler } from '@temporalio/workflow';
-import type { SliceId } from '../activities/slices.ts';
+import type { SliceId } from '../activities/effectBatch.ts';
 import { local, remote } from './activities.ts';
 import { poke } from './taskGraph.ts';
 

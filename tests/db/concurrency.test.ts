@@ -20,7 +20,7 @@ afterAll(async () => {
   await base.drop();
 });
 
-const submit = (concurrency: { key: string; limit: number; onConflict: OnConflict }, by = 0) =>
+const submit = async (concurrency: { key: string; limit: number; onConflict: OnConflict }, by = 0) =>
   submitters[by]?.submitRun(aSubmit({ concurrency }));
 const statesOf = async (key: string) =>
   (
@@ -60,7 +60,7 @@ test('those beside a refused run are accepted', async () => {
   const concurrency = { key: randomUUID(), limit: 1, onConflict: 'reject' as const };
   await submit(concurrency);
   const refused = submit(concurrency);
-  const beside = Promise.all(Array.from({ length: 5 }, () => submitters[0]?.submitRun(aSubmit())));
+  const beside = Promise.all(Array.from({ length: 5 }, async () => submitters[0]?.submitRun(aSubmit())));
   await expect(refused).rejects.toMatchObject({ code: 'concurrency_limit' });
   expect((await beside).map((one) => one?.outcome)).toEqual(Array.from({ length: 5 }, () => 'new'));
 });

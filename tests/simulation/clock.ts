@@ -2,7 +2,7 @@
 type Happening = { at: number; order: number; owner: number; run: () => void; cancelled: boolean };
 
 /** What a process is: gone, stopped for a while, or at work. */
-export type Standing = 'alive' | 'stopped' | 'dead';
+type Standing = 'alive' | 'stopped' | 'dead';
 
 /**
  * The one time of a simulated world, in ms, and everything that is going to happen in it. Nothing happens but by `step`,

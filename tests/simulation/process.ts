@@ -1,3 +1,4 @@
+import type { ActivityDeps } from '../../src/activities/deps.ts';
 import { createEngine } from '../../src/activities/index.ts';
 import type { Executors } from '../../src/activities/kinds/executor.ts';
 import { createCommands } from '../../src/db/commands.ts';
@@ -84,6 +85,28 @@ function createLog(trace: (what: string) => void): Log {
   return { warn: say, error: say, info: say, debug: say } as unknown as Log;
 }
 
+type EngineParts = Pick<ProcessDeps, 'executors' | 'random' | 'maxEffects' | 'executions'> &
+  Pick<ActivityDeps, 'worker' | 'db' | 'journal' | 'aborts' | 'log' | 'started'> & {
+    cancelFor: ReturnType<typeof createCancel>;
+    onRoom: () => void;
+  };
+
+function openEngine(parts: EngineParts): ReturnType<typeof createEngine> {
+  const { executors, executions, db } = parts;
+  return createEngine({
+    ...parts,
+    maxOutput: 2 ** 20,
+    objects: { put: noObject, get: noObject, open: noObject },
+    poke: createPoke({ db, executions: () => executions }),
+    requestCancel: executions.cancel,
+    fireSchedule: () => Promise.resolve(),
+    noteCancel: (runId, reason) => parts.cancelFor(runId, reason, false),
+    kick: parts.onRoom,
+    solo: (kind, input, execution) =>
+      executors[kind]?.(input, { ...execution, signal: new AbortController().signal }) ?? Promise.reject(new Problem('engine_fault')),
+  });
+}
+
 /** A worker process of the product: its own code, as `startWorker` and `main` put it together, on a simulated world. */
 export function createProcess(deps: ProcessDeps): Process {
   const { executions, trace } = deps;
@@ -99,28 +122,7 @@ export function createProcess(deps: ProcessDeps): Process {
     kick();
   };
   const unfinished = createUnfinishedStarts({ clock, onRoom }, { max: MAX_STARTS, claimMs: CLAIM_MS });
-  const engine = createEngine({
-    ...{
-      worker,
-      db,
-      journal,
-      aborts,
-      log,
-      executors: deps.executors,
-      random: deps.random,
-      maxEffects: deps.maxEffects,
-      maxOutput: 2 ** 20,
-    },
-    objects: { put: noObject, get: noObject, open: noObject },
-    poke: createPoke({ db, executions: () => executions }),
-    requestCancel: executions.cancel,
-    fireSchedule: () => Promise.resolve(),
-    noteCancel: (runId, reason) => cancelFor(runId, reason, false),
-    kick: onRoom,
-    started: unfinished.done,
-    solo: (kind, input, execution) =>
-      deps.executors[kind]?.(input, { ...execution, signal: new AbortController().signal }) ?? Promise.reject(new Problem('engine_fault')),
-  });
+  const engine = openEngine({ ...deps, worker, db, journal, aborts, log, cancelFor, onRoom, started: unfinished.done });
   const temporal = { temporalUp: deps.held, onTemporal: () => undefined };
   const shared = { db, executions, metrics: metricsOf(deps.corrected), log, clock, worker, ...temporal };
   const takeover = deps.takesOver ? createTakeover({ ...shared, carry: engine.carryAgain, held: deps.held, onTaken: onRoom }) : undefined;

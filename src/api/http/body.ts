@@ -76,7 +76,7 @@ function readBytes(request: IncomingMessage, { maxBytes, hold }: BodyBound): Pro
       } catch (error) {
         request.pause(); // nobody reads the rest
         finish(() => {
-          reject(error as Problem);
+          reject(error instanceof Error ? error : new Error(String(error)));
         });
       }
     };

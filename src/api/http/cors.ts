@@ -1,13 +1,13 @@
-import type { Context, Next } from 'koa';
+import type { Context } from 'koa';
 
-const PATH = /^\/api\/v1\/codec\//;
+const PATH = '/api/v1/codec/';
 
 /**
  * Lets pages of these origins ask the codec server, and nothing else of the product. Without credentials: a token is sent or
  * is in the path, a cookie never.
  * @param origins by commas
  */
-export function allowOrigins(origins: string): (ctx: Context, next: Next) => Promise<void> {
+export function allowOrigins(origins: string): (ctx: Context, next: () => Promise<void>) => Promise<void> {
   const allowed = new Set(
     origins
       .split(',')
@@ -15,7 +15,7 @@ export function allowOrigins(origins: string): (ctx: Context, next: Next) => Pro
       .filter((origin) => origin !== ''),
   );
   return async (ctx, next) => {
-    if (!PATH.test(ctx.path)) return next();
+    if (!ctx.path.startsWith(PATH)) return next();
     ctx.vary('Origin');
     const origin = ctx.get('origin');
     if (!allowed.has(origin)) return next();

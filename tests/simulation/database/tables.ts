@@ -2,7 +2,7 @@ import type { RunStatus, TaskStatus } from '../../../src/domain/plan/outcome.ts'
 import type { Intent } from '../../../src/domain/plan/state.ts';
 
 /** Rows as PostgreSQL has them: null where a column has no value, times in ms by the database's clock. */
-export type RunState = {
+type RunState = {
   run: string;
   workspace: string;
   status: RunStatus;

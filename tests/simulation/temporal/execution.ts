@@ -2,9 +2,9 @@ import type { Clock } from '../clock.ts';
 import type { Command, Info, Instance, Job } from '../substitutes/workflow.ts';
 
 /** What one turn of a workflow's code was given and what it wanted: a history, as a replay needs it. */
-export type Activation = { jobs: Job[]; info: Info; wanted: string };
+type Activation = { jobs: Job[]; info: Info; wanted: string };
 
-export type Activities = { readonly [name: string]: (...args: never[]) => Promise<unknown> };
+type Activities = { readonly [name: string]: (...args: never[]) => Promise<unknown> };
 
 /** A worker process as Temporal sees it. */
 export type Host = { owner: number; identity: string; activities: Activities; cache: Map<string, Cached> };

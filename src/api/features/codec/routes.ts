@@ -5,7 +5,7 @@ import type { PayloadCipher } from '../../../providers/payloadCipher/payloadCiph
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Route } from '../../route.ts';
 
-const base64 = z.string().regex(/^[A-Za-z0-9+\/]*={0,2}$/);
+const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/);
 const Payload = z
   .looseObject({ metadata: z.record(z.string(), base64).optional(), data: base64.optional() })
   .meta({ id: 'TemporalPayload', description: 'temporal.api.common.v1.Payload in its Protobuf JSON form' });

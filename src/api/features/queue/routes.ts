@@ -1,14 +1,13 @@
 import { countQueued, findLimit, holdersOf, listQueue, type QueuedRow } from '../../../db/admission.ts';
 import { priorityName } from '../../../domain/run/priority.ts';
 import { Problem } from '../../../domain/problem.ts';
-import { fromCursor, pageOf } from '../../cursor.ts';
+import { findRun } from '../../../db/repositories/runs.ts';
+import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { iso, maybeIso } from '../../time.ts';
-import { loadRun } from '../runs/readRun.ts';
-import { runParams } from '../runs/schemas.ts';
 import { explainRun, readWorkers, reasonOf, type Workers } from './explainRun.ts';
-import { Explanation, Limit, limitParams, Queue, queueQuery } from './schemas.ts';
+import { Explanation, explainParams, Limit, limitParams, Queue, queueQuery } from './schemas.ts';
 
 const tag = 'queue';
 const SHOWN = 200;
@@ -96,9 +95,10 @@ const explain = defineRoute({
   action: 'run.read',
   tag: 'runs',
   summary: 'What a run waits for',
-  request: { params: runParams, query: noQuery },
+  request: { params: explainParams, query: noQuery },
   responses: { 200: { description: 'Everything it waits for now', schema: Explanation } },
-  load: loadRun,
+  load: ({ deps, actor, params }) =>
+    UUID.test(params.id) ? findRun(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined),
   handler: async ({ deps, resource }) => ({
     status: 200,
     body: { runId: resource.id, status: resource.status, waitsFor: await explainRun(deps, resource) },

@@ -39,6 +39,7 @@ export const Limit = z
     waiting: z.array(z.object({ ...attempt, position: z.int(), sinceAt: time, untilAt: maybeTime })),
   })
   .meta({ id: 'Limit' });
+export const explainParams = z.object({ id: z.string() });
 export const limitParams = z.object({ key: z.string() });
 
 const Cause = z.object({
