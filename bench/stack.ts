@@ -107,6 +107,7 @@ async function build(options: StackOptions, { folder, stops, stop }: Place): Pro
       script: path.join(ROOT, `src/${role}/main.ts`),
       env,
       flags,
+      standsBack: role === 'worker',
       logFile: path.join(folder, `${role}.log`),
       guard,
     });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import readline from 'node:readline';
 import type { Guard } from './guard.ts';
-import { stopProcess, type Stoppable } from './process.ts';
+import { standingBack, stopProcess, type Stoppable } from './process.ts';
 
 export type ServiceOptions = {
   /** A TypeScript file that prints one line of JSON with `ready: true` when it serves. */
@@ -14,6 +14,8 @@ export type ServiceOptions = {
   /** Flags for node. */
   flags?: readonly string[];
   logFile: string;
+  /** Others go first when the machine is busy. */
+  standsBack?: boolean;
   guard?: Guard;
 };
 /** `line` is the line that said it is ready. */
@@ -25,7 +27,8 @@ const LOG_BYTES = 8 * 2 ** 20;
 /** Starts a process of ours and waits until it is ready. What it prints goes to `logFile`. @throws Error with the end of it */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const log = openLog(options.logFile);
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...(options.flags ?? []), options.script], {
+  const args = ['--disable-warning=ExperimentalWarning', ...(options.flags ?? []), options.script];
+  const child = spawn(...(options.standsBack ? standingBack(process.execPath, args) : ([process.execPath, args] as const)), {
     env: options.env,
     stdio: ['ignore', 'pipe', log],
     detached: options.guard !== undefined,

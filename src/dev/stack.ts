@@ -216,7 +216,7 @@ async function startWorkers(building: Building, env: Settings): Promise<void> {
 
 async function startWorker(building: Building, env: Settings, number: number): Promise<void> {
   const name = `worker-${number}`;
-  const service = { script: entryOf(building, 'worker'), env: settings(building, env), flags: WORKER_FLAGS };
+  const service = { script: entryOf(building, 'worker'), env: settings(building, env), flags: WORKER_FLAGS, standsBack: true };
   await keep(building, {
     name,
     signal: 'SIGTERM',

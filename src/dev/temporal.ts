@@ -4,7 +4,7 @@ import http2 from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './freePort.ts';
 import type { Guard } from './guard.ts';
-import { stopProcess, type Stoppable } from './process.ts';
+import { standingBack, stopProcess, type Stoppable } from './process.ts';
 
 export type Temporal = Stoppable & { address: string; ui: string };
 
@@ -60,7 +60,7 @@ export async function serveTemporal(options: {
   port: number;
   guard?: Guard;
 }): Promise<Stoppable & { address: string }> {
-  const child = spawn(options.binary, options.args, {
+  const child = spawn(...standingBack(options.binary, options.args), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
     detached: options.guard !== undefined,
