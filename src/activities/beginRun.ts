@@ -1,4 +1,4 @@
-import { loadRunRow } from '../db/execution.ts';
+import { loadRunRow, readStanding } from '../db/execution.ts';
 import type { Graph } from '../domain/plan/plan.ts';
 import { createState, recordRows, type OutcomeRow } from '../domain/plan/state.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -22,10 +22,18 @@ const SHOWN_ROWS = 100;
 /** Begins an execution: takes over what this process has carried, or loads the run under a new epoch. */
 export async function beginRun(deps: BeginDeps, runId: string, sliceMs: number): Promise<BegunRun> {
   try {
-    return (await deps.take(runId)) ?? (await loadRun(deps, runId, sliceMs));
+    const taken = await deps.take(runId);
+    return taken !== undefined && (await isCurrent(deps, runId, taken)) ? taken : await loadRun(deps, runId, sliceMs);
   } finally {
     deps.started(runId);
   }
+}
+
+/** Others may have carried the run on since this process claimed it: what it made of it then is no beginning any more. */
+async function isCurrent(deps: Pick<ActivityDeps, 'db'>, runId: string, taken: BegunRun): Promise<boolean> {
+  if ('ended' in taken) return true;
+  const standing = await readStanding(deps.db, runId);
+  return standing?.status === 'open' && standing.epoch === taken.epoch;
 }
 
 async function loadRun(deps: BeginDeps, runId: string, sliceMs: number): Promise<BegunRun> {
