@@ -15,6 +15,16 @@ export type Report = {
 
 const EXECUTION: Record<string, string> = { completed: 'COMPLETED', failed: 'FAILED', timed_out: 'FAILED', cancelled: 'CANCELLED' };
 
+/** Those whose tasks are all inline. */
+async function inlineOf(cluster: Cluster, ids: string[]): Promise<Set<string>> {
+  const rows = await cluster.rows<{ id: string }>(
+    `select r.id from run r join plan p on p.hash = r.plan where r.id = any($1)
+      and (select bool_and(c::text = '0') from json_array_elements(p.body->'graph'->'classes') c)`,
+    [ids],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 /**
  * Checks what must hold after every attack: each accepted run is finished with the right counters; its events count
  * 1..n and end with its end; nothing of a task happens after its final event; no effect is called again once its task
@@ -48,9 +58,12 @@ export async function holds(
       );
     }
   }
+  const inline = await inlineOf(cluster, ids);
   if (options.temporal ?? true)
     for (const [id, status] of await executionsOf(cluster, ids)) {
       const wanted = EXECUTION[states.get(id)?.status ?? ''];
+      // Who was killed between the end of a short run and the start of its execution leaves it without one.
+      if (status === 'UNKNOWN' && inline.has(id)) continue;
       if (status !== wanted) bad.push(`${id}: Temporal says ${status ?? 'nothing'}, it should be ${wanted ?? ''}`);
     }
   const counts = [...cluster.receiver.counts()].filter(([key]) => ids.includes(key.split('/')[0] ?? '')).map(([, n]) => n);

@@ -116,12 +116,16 @@ export const happened = (cluster: Cluster, run: AcceptedRun, type: string, task?
     (await eventsOf(cluster, run.id)).find((event) => event.type === type && (task === undefined || event.task === task)),
   );
 
-/** How Temporal sees the run, once its execution is no longer running; undefined if it knows of none. */
+/** The execution of a run that ended in its first segment comes after it. */
+const COMES_MS = 3_000;
+
+/** How Temporal sees the run, once its execution is no longer running; UNKNOWN if it knows of none. */
 export async function executionsOf(cluster: Cluster, ids: string[]): Promise<Map<string, string | undefined>> {
   const connection = await Connection.connect({ address: cluster.temporal.address });
   const { workflow } = new Client({ connection });
   const found = new Map<string, string | undefined>();
-  for (const id of ids)
+  for (const id of ids) {
+    const patient = performance.now() + COMES_MS;
     found.set(
       id,
       await until(`the execution of ${id} ends`, async () => {
@@ -132,9 +136,10 @@ export async function executionsOf(cluster: Cluster, ids: string[]): Promise<Map
             (execution) => execution.status.name,
             (error: unknown) => ((error as Error).name === 'WorkflowNotFoundError' ? 'UNKNOWN' : undefined),
           );
-        return status === 'RUNNING' ? undefined : status;
+        return status === 'RUNNING' || (status === 'UNKNOWN' && performance.now() < patient) ? undefined : status;
       }),
     );
+  }
   await connection.close();
   return found;
 }
