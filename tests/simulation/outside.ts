@@ -3,13 +3,19 @@ import { Problem } from '../../src/domain/problem.ts';
 import type { Clock } from './clock.ts';
 
 /** Where effects go: remembers every call by its key. */
-export type Outside = { executors: Executors; calls: Map<string, number> };
+export type Outside = {
+  executors: Executors;
+  calls: Map<string, number>;
+  /** Lets go of all signals: one that is listened to outlives its world. */
+  close: () => void;
+};
 
 const SHY_UNTIL = 2;
 const LONG_MS = 3_000;
 
 export function createOutside({ random, clock }: { random: () => number; clock: Clock }): Outside {
   const calls = new Map<string, number>();
+  const listening: (() => void)[] = [];
   const http: Executors[string] = (input, { key, signal }) =>
     new Promise((resolve, reject) => {
       const tries = (calls.get(key) ?? 0) + 1;
@@ -20,9 +26,19 @@ export function createOutside({ random, clock }: { random: () => number; clock: 
         else resolve({ status: 200, headers: {}, body: null });
       };
       clock.after(random() < 0.9 ? random() * 60 : random() * LONG_MS, end);
-      signal.addEventListener('abort', () => {
+      const abort = (): void => {
         reject(signal.reason instanceof Error ? signal.reason : new Problem('task_cancelled'));
+      };
+      signal.addEventListener('abort', abort);
+      listening.push(() => {
+        signal.removeEventListener('abort', abort);
       });
     });
-  return { executors: { http }, calls };
+  return {
+    executors: { http },
+    calls,
+    close: () => {
+      for (const forget of listening) forget();
+    },
+  };
 }

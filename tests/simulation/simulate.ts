@@ -22,6 +22,15 @@ type Accepted = { run: string; sample: Sample; cancelled: boolean };
 /** Lives through one world. @throws Violation, or whatever the product threw where nothing may be thrown */
 export function simulate(seed: number, trace?: (line: string) => void): Outcome {
   const world = createWorld(seed, trace);
+  try {
+    return live(world);
+  } finally {
+    world.outside.close();
+  }
+}
+
+function live(world: World): Outcome {
+  const { seed } = world;
   const { clock, random } = world;
   const workers = 1 + Math.floor(random() * 3);
   for (let i = 0; i < workers; i++) world.boot();

@@ -91,6 +91,7 @@ function fail(server: Server, execution: Execution, task: Task): void {
 function receive(server: Server, execution: Execution, task: Task): void {
   const { cache } = task.host;
   const known = cache.get(execution.runId);
+  if (execution.task !== task && known?.task) return; // came too late: the worker is at the one that followed
   const fresh = known && !known.ahead && known.applied === execution.recorded.length;
   const cached = fresh ? known : replay(server, execution);
   cache.set(execution.runId, cached);
