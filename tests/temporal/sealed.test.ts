@@ -139,7 +139,9 @@ test(
     expect(bad(open, NAMED)).not.toEqual([]); // else nothing was opened
     // what Core writes about a local activity itself (its number, its times), and what Temporal's index needs
     expect(
-      [...places].filter((at) => !/searchAttributes\.indexedFields\.\w+$|markerRecordedEventAttributes\.details\.(patch-)?data\.payloads$/.test(at)),
+      [...places].filter(
+        (at) => !/searchAttributes\.indexedFields\.\w+$|markerRecordedEventAttributes\.details\.(patch-)?data\.payloads$/.test(at),
+      ),
     ).toEqual([]);
   },
   LIMIT_MS,
