@@ -50,7 +50,7 @@ export function createCommands(deps: { url: string; log?: Log }): Commands {
       if (seq === null) throw new Problem('run_already_closed');
       if (seq === 0) throw new Problem('not_found');
       notices.run(run);
-      notices.kick();
+      notices.kick('command');
       return seq;
     },
     close: async () => {

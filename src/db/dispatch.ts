@@ -44,12 +44,14 @@ export const BEGUN = `run as "runId", workspace, definition, title, parent, prio
 /**
  * Begins queued runs for this worker, in the order of admission. Serialised over all workers.
  * @param claim.claimMs until then nobody else repairs them
+ * @param claim.maxRuns run slots of this worker: runs that it has begun or loaded and that do more than wait
  */
-export function admit(db: Rows, claim: { worker: string; n: number; claimMs: number }): Promise<BegunRow[]> {
+export function admit(db: Rows, claim: { worker: string; n: number; claimMs: number; maxRuns: number }): Promise<BegunRow[]> {
   return db.rows<BegunRow>({
     name: 'admit',
-    text: `select ${BEGUN} from admit_v2($1, $2, $3)`,
-    values: [claim.worker, claim.n, claim.claimMs],
+    text: `select ${BEGUN} from admit_v2($1, greatest(0, least($2::int, $4::int - (select count(*)::int from
+      (select from run_state where owner = $1 and started is not null and finished is null and status <> 'waiting' limit $4::int) used))), $3)`,
+    values: [claim.worker, claim.n, claim.claimMs, claim.maxRuns],
   });
 }
 
@@ -79,16 +81,6 @@ export async function endQueued(db: Rows, limit: number): Promise<string[]> {
   const runs = rows.map((row) => row.run);
   if (runs.length > 0) await db.rows({ name: 'notify_run', text: `select pg_notify('run', $1)`, values: [runs.join()] });
   return runs;
-}
-
-/** Run slots that this worker uses: runs that it has begun or loaded and that do more than wait. Counted up to `max`. */
-export async function usedSlots(db: Rows, slots: { worker: string; max: number }): Promise<number> {
-  const rows = await db.rows<{ n: number }>({
-    name: 'used_slots',
-    text: `select count(*)::int as n from (select from run_state where owner = $1 and started is not null and finished is null and status <> 'waiting' limit $2) x`,
-    values: [slots.worker, slots.max],
-  });
-  return rows[0]?.n ?? 0;
 }
 
 /** Runs to be cancelled in Temporal, each reported once; `forgetCancel` takes the mark back. */

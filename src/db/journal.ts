@@ -60,7 +60,8 @@ export function createJournal(deps: { url: string; log?: Log }): Journal {
     },
     committed: (group, closed) => {
       notices.run(group.run);
-      if (closed !== null || opensWait(group)) notices.kick();
+      if (opensWait(group)) notices.kick('wait');
+      if (closed !== null) notices.kick('closed');
       if (closed !== null) for (const listener of listeners) listener(group.run, closed);
     },
     ...{ main: lane('journal', false), second: lane('journal alone', true) },

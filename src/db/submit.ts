@@ -79,7 +79,7 @@ export function createSubmits(deps: SubmitsDeps): Submits {
     if (plans.size < KNOWN_PLANS) plans.add(entry.submit.plan.hash.toString('hex'));
     if (submitted.outcome === 'new') {
       notices.run(entry.runId);
-      notices.kick();
+      notices.kick('queued');
     }
     entry.resolve(submitted);
   };

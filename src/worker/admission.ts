@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { admit, carriedElsewhere, holdClaims, usedSlots, type BegunRow } from '../db/dispatch.ts';
+import { admit, carriedElsewhere, holdClaims, type BegunRow } from '../db/dispatch.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
@@ -27,6 +27,8 @@ export type AdmissionDeps = {
 
 /** A run that Temporal refuses is not started again and again. */
 const REFUSED_MS = 60_000;
+/** An execution that has not asked by then may have been carried elsewhere. */
+const LATE_MS = 300;
 
 /**
  * Begins queued runs, in the order of admission, as many as this worker can. Each runs its first segment here at once. A
@@ -35,19 +37,22 @@ const REFUSED_MS = 60_000;
  */
 export async function admitRuns(deps: AdmissionDeps): Promise<boolean> {
   const { db, unfinished, metrics } = deps;
-  if (unfinished.room() === 0)
-    for (const runId of await carriedElsewhere(db, { worker: deps.worker, runs: unfinished.runs() })) unfinished.done(runId);
-  const room = unfinished.room();
-  if (room === 0) return false;
-  const n = Math.min(room, deps.maxRuns - (await usedSlots(db, { worker: deps.worker, max: deps.maxRuns })));
-  if (n <= 0) return false;
+  if (unfinished.room() === 0) await forgetElsewhere(deps);
+  const n = unfinished.room();
+  if (n === 0) return false;
   const end = metrics.admission.startTimer();
-  const begun = await admit(db, { worker: deps.worker, n, claimMs: CLAIM_MS });
+  const begun = await admit(db, { worker: deps.worker, n, claimMs: CLAIM_MS, maxRuns: deps.maxRuns });
   end();
   for (const run of begun) unfinished.add(run.runId);
   metrics.unfinishedStarts.set(unfinished.size());
   for (const run of begun) void beginRun(deps, run).catch(deps.onError);
   return begun.length === n;
+}
+
+/** Those that another worker carries by now make room. */
+async function forgetElsewhere({ db, worker, unfinished }: AdmissionDeps): Promise<void> {
+  const runs = unfinished.runs(LATE_MS);
+  if (runs.length > 0) for (const runId of await carriedElsewhere(db, { worker, runs })) unfinished.done(runId);
 }
 
 /**

@@ -22,7 +22,7 @@ const MAX = 64;
 /** Begins queued runs while this process still reaches for Temporal: many of them end in their first segment. */
 export async function beginEarly(deps: BeginEarlyDeps): Promise<void> {
   for (let all = 0, open = 0; all < MAX && open < MAX_OPEN && !deps.isUp();) {
-    const begun = await admit(deps.db, { worker: deps.worker, n: MAX_OPEN - open, claimMs: CLAIM_MS });
+    const begun = await admit(deps.db, { worker: deps.worker, n: MAX_OPEN - open, claimMs: CLAIM_MS, maxRuns: MAX });
     if (begun.length === 0) return;
     const ended = await Promise.all(begun.map((run) => begin(deps, run)));
     all += begun.length;

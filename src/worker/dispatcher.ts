@@ -9,6 +9,7 @@ import {
   type RunHeadRow,
   type SliceRow,
 } from '../db/dispatch.ts';
+import type { Kick } from '../db/notices.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
@@ -26,12 +27,14 @@ export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError'> & {
 };
 
 export type Dispatcher = {
-  /** Something may have to be done: a notice, a new LISTEN, a second gone by. */
-  kick: () => void;
+  /** Something may have to be done: a notice, a new LISTEN, a second gone by. Without a word of what: anything. */
+  kick: (what?: Kick) => void;
   stop: () => Promise<void>;
 };
 
 const POLL_MS = 1_000;
+/** Most runs that end make room for nobody: who waits for one of them waits so much longer. */
+const CLOSED_MS = 25;
 /** Fits a notice. */
 const ENDED_AT_ONCE = 100;
 
@@ -48,22 +51,49 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   };
   const guarded = (duty: () => Promise<boolean>) => createPump(() => (deps.temporalUp() ? duty() : Promise.resolve(false)), onError);
   const tell = { ...deps, onError };
-  const duties = [
-    guarded(() => admitRuns(tell)),
-    guarded(() => sendCommands(tell)),
-    guarded(() => pokeOverdue(tell)),
-    guarded(() => startSlices(tell)),
-    createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError), // needs no Temporal
-  ];
-  const kick = () => {
-    for (const duty of duties) duty.kick();
+  const admission = guarded(() => admitRuns(tell));
+  const commands = guarded(() => sendCommands(tell));
+  const slices = guarded(() => startSlices(tell));
+  const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
+  const duties = [admission, commands, slices, ends, guarded(() => pokeOverdue(tell))];
+  const delayed = later(admission.kick, CLOSED_MS);
+  const of: Record<Kick, () => void> = {
+    queued: admission.kick,
+    closed: delayed.call,
+    wait: slices.kick,
+    command: () => {
+      for (const duty of [commands, ends, admission]) duty.kick();
+    },
   };
-  const timer = setInterval(kick, POLL_MS);
+  const kick = (what?: Kick) => {
+    if (what !== undefined) of[what]();
+    else for (const duty of duties) duty.kick();
+  };
+  const timer = setInterval(() => {
+    kick();
+  }, POLL_MS);
   return {
     kick,
     stop: async () => {
       clearInterval(timer);
+      delayed.stop();
       await Promise.all(duties.map((duty) => duty.stop()));
+    },
+  };
+}
+
+/** Calls once for all calls of `ms`. */
+function later(call: () => void, ms: number): { call: () => void; stop: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    call: () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        call();
+      }, ms);
+    },
+    stop: () => {
+      clearTimeout(timer);
     },
   };
 }

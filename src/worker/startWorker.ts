@@ -21,7 +21,10 @@ const FIRST_LOOK_MS = 250;
 export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Promise<void> {
   const { db, config, lifecycle, clock, session, log } = deps;
   const waker = createWaker();
-  const unfinished = createUnfinishedStarts({ clock, onRoom: waker.kick }, { max: config.TIU_MAX_UNFINISHED_STARTS, claimMs: CLAIM_MS });
+  const onRoom = () => {
+    waker.kick('queued');
+  };
+  const unfinished = createUnfinishedStarts({ clock, onRoom }, { max: config.TIU_MAX_UNFINISHED_STARTS, claimMs: CLAIM_MS });
   const aborts = createAborts({ db });
   const late: { side?: TemporalSide } = {};
   const temporal = () => {

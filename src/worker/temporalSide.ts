@@ -13,6 +13,7 @@ import { startHealth } from './health.ts';
 import { createReconciler } from './reconciler.ts';
 import { createRestarts } from './restarts.ts';
 import type { StartWorkerDeps, WorkerPlace } from './parts.ts';
+import { isKick, type Kick } from '../db/notices.ts';
 import { createSchedules, type Schedules } from './schedules.ts';
 import type { Takeover } from './takeover.ts';
 import { createTemporalLink, type TemporalLink } from './temporalLink.ts';
@@ -60,9 +61,9 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
     ...{ carry: deps.carry, isInline: deps.isInline },
   });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
-  const kick = () => {
+  const kick = (what?: Kick) => {
     restarts.kick();
-    dispatcher.kick();
+    dispatcher.kick(what);
   };
   waker.connect({ kick, executions });
   const keeper = createSchedules({ ...deps, ...shared, schedules, kickDispatcher: dispatcher.kick });
@@ -143,7 +144,7 @@ function listenFor(
     channels: ['run', 'kick', 'schedule'],
     onNotice: (channel, payload) => {
       deps.metrics.notices.inc({ channel });
-      if (channel === 'kick') dispatcher.kick();
+      if (channel === 'kick') for (const what of payload.split(',')) dispatcher.kick(isKick(what) ? what : undefined);
       else if (channel === 'schedule') schedules.kick();
       else {
         schedules.runsChanged();

@@ -12,7 +12,8 @@ export type UnfinishedStarts = {
   add: (runId: string) => void;
   /** The engine has begun the run, or it will not be begun here. */
   done: (runId: string) => void;
-  runs: () => string[];
+  /** Those begun at least so long ago, ms. */
+  runs: (ms: number) => string[];
 };
 
 /** How long a run that was begun is left alone: until then its execution has asked for it, or somebody else repairs it. */
@@ -65,6 +66,9 @@ export function createUnfinishedStarts(
       learn(since);
       if (wasFull) deps.onRoom();
     },
-    runs: () => [...begun.keys()],
+    runs: (ms) => {
+      const before = deps.clock.now() - ms;
+      return [...begun].flatMap(([runId, since]) => (since <= before ? [runId] : []));
+    },
   };
 }

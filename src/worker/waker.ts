@@ -1,6 +1,7 @@
+import type { Kick } from '../db/notices.ts';
 import type { Executions } from '../temporal/executions.ts';
 
-type Woken = { kick: () => void; executions: Pick<Executions, 'prepare'> };
+type Woken = { kick: (what?: Kick) => void; executions: Pick<Executions, 'prepare'> };
 
 export type Waker = ReturnType<typeof createWaker>;
 
@@ -8,7 +9,7 @@ export type Waker = ReturnType<typeof createWaker>;
 export function createWaker() {
   let woken: Woken | undefined;
   let polling = false;
-  const kick = () => woken?.kick();
+  const kick = (what?: Kick) => woken?.kick(what);
   return {
     kick,
     connect: (parts: Woken) => {
@@ -17,7 +18,9 @@ export function createWaker() {
     },
     /** Temporal may have lost the search attributes with everything else. */
     up: () => {
-      void woken?.executions.prepare().then(kick);
+      void woken?.executions.prepare().then(() => {
+        kick();
+      });
     },
     /** Nothing is started before this process polls: it is the one that will be asked to carry it. */
     polling: () => polling,

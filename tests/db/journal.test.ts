@@ -286,7 +286,7 @@ test('subscribers are told of the run, and the dispatcher of a wait', async () =
     });
   });
   await journal.push(aRecord(run, { status: 'waiting', wait: { kind: 'timer', untilMs: 1 } }));
-  expect((await heard).sort()).toEqual(['kick ', `run ${run}`]);
+  expect((await heard).sort()).toEqual(['kick wait', `run ${run}`]);
   await listener.end();
 });
 

@@ -179,7 +179,6 @@ const QUIET = new Set([
   'sweep_leases',
   'sweep_limits',
   'end_queued',
-  'used_slots',
   'open_slices',
   'plan_body',
   'run_facts',
