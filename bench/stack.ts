@@ -101,13 +101,14 @@ async function build(options: StackOptions, { folder, stops, stop }: Place): Pro
     TIU_HTTP_ALLOW: '127.0.0.0/8',
     ...options.env,
   };
-  const start = async (role: 'api' | 'worker') => {
+  const start = async (role: 'api' | 'worker', until: 'ready' | 'carries' = 'ready') => {
     const flags = [...FLAGS[role], ...(options.flags?.[role] ?? [])];
     const service = await startService({
       script: path.join(ROOT, `src/${role}/main.ts`),
       env,
       flags,
       standsBack: role === 'worker',
+      until,
       logFile: path.join(folder, `${role}.log`),
       guard,
     });
@@ -129,7 +130,7 @@ async function build(options: StackOptions, { folder, stops, stop }: Place): Pro
         await worker.exited;
       },
       startWorker: async () => {
-        worker = await start('worker');
+        worker = await start('worker', 'carries');
       },
       stopTemporal: () => temporal.stop(),
       startTemporal: async () => {

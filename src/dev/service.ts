@@ -14,6 +14,8 @@ export type ServiceOptions = {
   /** Flags for node. */
   flags?: readonly string[];
   logFile: string;
+  /** A worker carries runs before it is ready, which is when it has reached Temporal. */
+  until?: 'ready' | 'carries';
   /** Others go first when the machine is busy. */
   standsBack?: boolean;
   guard?: Guard;
@@ -47,7 +49,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const timer = setTimeout(fail, START_MS, `was not ready after ${START_MS / 1000} s`);
     readline.createInterface({ input: stdout }).on('line', (text) => {
       fs.appendFileSync(options.logFile, `${text}\n`);
-      const said = readyLine(text);
+      const said = readyLine(text, options.until ?? 'ready');
       if (!said) return;
       clearTimeout(timer);
       ready(said);
@@ -62,9 +64,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   return { line, pid: child.pid ?? 0, exited, stop: () => stopProcess(child, 'SIGTERM', 20_000) };
 }
 
-function readyLine(text: string): Service['line'] | undefined {
-  if (!text.startsWith('{"ready":true')) return undefined;
-  return JSON.parse(text) as Service['line'];
+function readyLine(text: string, until: 'ready' | 'carries'): Service['line'] | undefined {
+  if (!text.startsWith('{"ready":true') && !(until === 'carries' && text.startsWith('{"carries":true'))) return undefined;
+  return { ...(JSON.parse(text) as Service['line']), ready: true };
 }
 
 /** Opened for appending; a long one is put aside first. */

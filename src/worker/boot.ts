@@ -30,6 +30,7 @@ async function start({ config, log, version }: { config: Config; log: Log; versi
   const session = openSession({ url: config.DATABASE_URL, worker: { ...worker, data: { pid: process.pid } }, log: say });
   lifecycle.onStop('session', () => session.close());
   const { serve } = await import('./serve.ts');
-  await serve({ config, log, lifecycle, session }, worker);
-  process.stdout.write(`${JSON.stringify({ ready: true, name: worker.name })}\n`);
+  const tell = (what: object) => process.stdout.write(`${JSON.stringify({ ...what, name: worker.name })}\n`);
+  await serve({ config, log, lifecycle, session, onCarrying: () => void tell({ carries: true }) }, worker);
+  tell({ ready: true });
 }

@@ -39,6 +39,8 @@ export type StartWorkerDeps = Pick<HealthDeps, 'storageFull'> & {
   metrics: WorkerMetrics;
   clock: Clock;
   lifecycle: Lifecycle;
+  /** It carries what others held, and begins what is queued, though it has not reached Temporal yet. */
+  onCarrying: () => void;
   /** Nothing is begun while others take this worker for dead. */
   session: Pick<Session, 'held' | 'opened'>;
   /** Of what enters Temporal. */

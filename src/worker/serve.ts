@@ -81,7 +81,7 @@ async function cancelFor(parts: Parts, cancel: { runId: string; reason: string; 
   }
 }
 
-export type ServeDeps = { config: Config; log: Log; lifecycle: Lifecycle; session: Session };
+export type ServeDeps = { config: Config; log: Log; lifecycle: Lifecycle; session: Session; onCarrying: () => void };
 
 /** Everything of a worker that takes long to load. @returns resolves when it polls for the first time */
 export async function serve(deps: ServeDeps, worker: { id: string; name: string; version: string }): Promise<void> {
@@ -104,6 +104,7 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
         clock: systemClock,
         lifecycle,
         session,
+        onCarrying: deps.onCarrying,
         dataConverter,
         storageFull: parts.opened.objects.isFull,
       },

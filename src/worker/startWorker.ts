@@ -47,6 +47,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   const takeover = createTakeover({ ...deps, worker: place.id, held: session.held, carry: carryAgain, onTaken: waker.kick });
   lifecycle.onStop('takeover', () => takeover.stop());
   await Promise.race([session.opened.then(takeover.look), sleep(FIRST_LOOK_MS)]);
+  deps.onCarrying();
   const early = { ...deps, carry, worker: place.id, taken: takeover.taken, isUp: waker.polling };
   if (session.held())
     void beginEarly(early).catch((error: unknown) => {

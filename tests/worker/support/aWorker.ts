@@ -78,6 +78,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
         isInline: () => Promise.resolve(false),
         carryAgain: () => Promise.resolve(false),
       }),
+      onCarrying: () => undefined,
       session: { held: () => true, opened: Promise.resolve() },
       fires: {
         fireDue: () => Promise.resolve('fired'),
