@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestEnvironment } from 'jest-environment-node';
 
@@ -16,7 +17,7 @@ export default class LeakGuard extends TestEnvironment {
     for (;;) {
       const leaked = without(leftovers(), this.#before);
       if (leaked.length === 0) return;
-      if (Date.now() > until) throw new Error(`this suite leaves behind: ${leaked.join(', ')}`);
+      if (Date.now() > until) throw new Error(`this suite leaves behind: ${leaked.join(', ')} (open: ${connections().join(', ')})`);
       await sleep(50);
     }
   }
@@ -30,6 +31,12 @@ function leftovers(): string[] {
     .filter(([, parent, state, command]) => parent === String(process.pid) && !state?.startsWith('Z') && command !== 'ps')
     .map(([pid, , , ...command]) => `process ${pid ?? ''} (${command.join(' ').slice(0, 80)})`);
   return [...children, ...process.getActiveResourcesInfo().filter((name) => WATCHED.has(name))];
+}
+
+/** Ports of open connections, by which a leak is found. */
+function connections(): string[] {
+  const handles = (process as unknown as { _getActiveHandles: () => object[] })._getActiveHandles();
+  return handles.flatMap((handle) => (handle instanceof Socket && handle.remotePort ? [`${handle.localPort} to ${handle.remotePort}`] : []));
 }
 
 /** What is in `now` more often than in `before`. */
