@@ -9,8 +9,8 @@ import { CLAIM_MS, createUnfinishedStarts } from './unfinishedStarts.ts';
 import type { TemporalSide } from './temporalSide.ts';
 import { createWaker } from './waker.ts';
 
-/** Time for the first look at who is gone, before loading what speaks to Temporal takes this thread, ms. */
-const FIRST_LOOK_MS = 250;
+/** Time for what others left and what is queued, before loading what speaks to Temporal takes this thread, ms. */
+const FIRST_MS = 500;
 
 /**
  * Everything a worker process does: carries workflows and activities, starts and pokes runs, repairs. Ends with the
@@ -46,13 +46,17 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   });
   const takeover = createTakeover({ ...deps, worker: place.id, held: session.held, carry: carryAgain, onTaken: waker.kick });
   lifecycle.onStop('takeover', () => takeover.stop());
-  await Promise.race([session.opened.then(takeover.look), sleep(FIRST_LOOK_MS)]);
-  deps.onCarrying();
   const early = { ...deps, carry, worker: place.id, taken: takeover.taken, isUp: waker.polling };
-  if (session.held())
-    void beginEarly(early).catch((error: unknown) => {
-      log.warn({ err: error }, 'runs.not_begun_early');
-    });
+  const first = async () => {
+    await session.opened;
+    await takeover.look();
+    deps.onCarrying();
+    if (session.held()) await beginEarly(early);
+  };
+  const carried = first().catch((error: unknown) => {
+    log.warn({ err: error }, 'runs.not_begun_early');
+  });
+  await Promise.race([carried, sleep(FIRST_MS)]);
   const { startTemporalSide } = await import('./temporalSide.ts');
   late.side = startTemporalSide({ ...deps, waker, unfinished, aborts, takeover, activities, carry, isInline }, place);
   await late.side.ready;
