@@ -12,15 +12,13 @@ export const statement = (text: string, values: readonly unknown[] = []) => ({ n
 /** Runs as a dispatcher has just started them: epoch 1, running. */
 export async function someRuns(db: Pick<Database, 'rows'>, count: number, tasks = 10): Promise<string[]> {
   const runs = Array.from({ length: count }, () => randomUUIDv7()).sort();
+  // In one statement: whoever sees a run sees that it was accepted before anything happened to it.
   await db.rows({
     name: 'some_runs',
-    text: `insert into run_state (run, workspace, status, epoch, total, open, last_seq) select r, $2, 'running', 1, $3, $3, 1 from unnest($1::uuid[]) r`,
+    text: `with s as (insert into run_state (run, workspace, status, epoch, total, open, last_seq)
+        select r, $2, 'running', 1, $3, $3, 1 from unnest($1::uuid[]) r returning run)
+      insert into run_event (run, seq, workspace, type, at) select run, 1, $2, 'run.accepted', clock_timestamp() from s`,
     values: [runs, WORKSPACE, tasks],
-  });
-  await db.rows({
-    name: 'some_events',
-    text: `insert into run_event (run, seq, workspace, type, at) select r, 1, $2, 'run.accepted', clock_timestamp() from unnest($1::uuid[]) r`,
-    values: [runs, WORKSPACE],
   });
   return runs;
 }
