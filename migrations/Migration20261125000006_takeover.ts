@@ -67,12 +67,14 @@ end $$;`;
 /**
  * The next runs of a worker that is gone, for another one that begins them anew: their epoch fences what is left of the
  * first. What it had promised to send (a cancel, a poke, slices of maps) is unmarked and sent again, which harms nobody.
- * Runs that only wait for something later than p_soon_ms are left to adopt_runs_v1.
+ * Runs that only wait are left to adopt_runs_v1, but for those that began to wait a moment ago: the workflow task that
+ * tells their execution so may have died with the worker, and is begun anew by nothing but its timeout.
  */
 const reclaim = `
 create function waits_only_v1(s run_state) returns boolean language sql stable as $$
   select s.status = 'waiting' and s.command_seq <= s.applied_seq and s.intent is null
-    and not exists (select from wait w where w.run = s.run and not w.closed and (w.decision is not null or w.until < clock_timestamp() + interval '3 s')) $$;
+    and not exists (select from wait w where w.run = s.run and not w.closed and (w.decision is not null or w.until < clock_timestamp() + interval '3 s'))
+    and exists (select from run_event e where e.run = s.run and e.seq = s.last_seq and e.at < clock_timestamp() - interval '3 s') $$;
 create function reclaim_runs_v1(p_dead uuid, p_worker uuid, p_n int, p_claim_ms int, p_stall_ms int)
 returns table (run uuid, workspace uuid, definition text, title text, parent uuid, priority smallint, total int, mode text, epoch int, cursor bigint,
   intent text, due double precision, plan text, input json, input_size int, started timestamptz)

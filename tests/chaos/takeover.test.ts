@@ -47,7 +47,7 @@ const statusesOf = async (run: AcceptedRun) => {
     statuses.push(execution.status.name);
   return statuses.sort();
 };
-const expectAll = async (runs: AcceptedRun[], options: { zombies?: boolean } = {}) => {
+const expectAll = async (runs: AcceptedRun[], options: { zombies?: boolean; temporal?: boolean } = {}) => {
   await closed(cluster, runs, runs.length > 100 ? 180_000 : undefined);
   const report = await holds(cluster, runs, options);
   expect(report.bad).toEqual([]);
@@ -224,7 +224,9 @@ test(
     await kill(victim);
     await nothingLeftOf(most.owner, 180_000);
     for (const [id, epoch] of await epochsOf(ids)) expect(epoch - (epochs.get(id) ?? 0)).toBeLessThanOrEqual(2);
-    await expectAll(runs);
+    // Of a run that was over before the kill, the last workflow task may be with the dead worker; it comes back by its
+    // timeout alone, which is never here.
+    await expectAll(runs, { temporal: false });
   },
   4 * LIMIT_MS,
 );

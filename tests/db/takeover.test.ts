@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
+import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import type { Database } from '../../src/db/database.ts';
 import { openSession, type Session } from '../../src/db/session.ts';
 import { adoptRuns, forgetWorker, goneWorkers, reclaimRuns, releaseWorker } from '../../src/db/workers.ts';
@@ -31,7 +31,7 @@ async function aLivingWorker() {
 /** A worker whose session has ended without a word, with open runs. */
 async function aDeadWorker(runs: number, status = 'running') {
   const { id, session } = await aLivingWorker();
-  const ids = Array.from({ length: runs }, () => randomUUID());
+  const ids = Array.from({ length: runs }, () => randomUUIDv7());
   const workspace = randomUUID();
   await sql(
     `insert into run (id, workspace, definition, plan, priority, created, created_by) select i, $2, 'd', '\\x00', 0, now(), 'test' from unnest($1::uuid[]) i`,
@@ -100,16 +100,21 @@ test('the row of one that still owns an open run stays', async () => {
   await take(id);
 });
 
-test('a run that only waits gets another owner and keeps its epoch', async () => {
-  const { id, runs } = await aDeadWorker(2, 'waiting');
-  const [due] = runs;
+test('a run that only waits gets another owner and keeps its epoch, but for one that is due or has just begun to wait', async () => {
+  const { id, runs } = await aDeadWorker(3, 'waiting');
+  const [due, fresh] = runs;
+  await sql(
+    `insert into run_event (run, seq, workspace, type, at)
+      select i, 2, i, 'run.waiting', clock_timestamp() - case when i = $2 then interval '0' else interval '1 minute' end from unnest($1::uuid[]) i`,
+    [runs, fresh],
+  );
   await sql(
     `insert into wait (run, task, item, generation, kind, workspace, until) values ($1, 0, -1, 0, 'timer', $1, clock_timestamp())`,
     [due],
   );
-  expect((await take(id)).map(({ runId }) => runId)).toEqual([due]);
+  expect(new Set((await take(id)).map(({ runId }) => runId))).toEqual(new Set([due, fresh]));
   expect(await adoptRuns(db, { gone: gone(id), worker: randomUUID(), n: 10 })).toBe(1);
-  expect(await sql('select epoch from run_state where run = any($1) order by epoch', [runs])).toEqual([{ epoch: 1 }, { epoch: 2 }]);
+  expect(await sql('select epoch from run_state where run = any($1) order by epoch', [runs])).toEqual([{ epoch: 1 }, { epoch: 2 }, { epoch: 2 }]);
   await forgetWorker(db, id);
 });
 
