@@ -5,6 +5,7 @@ import type { Intent, OutcomeRow } from '../domain/plan/state.ts';
 import { beginRun, type BegunRun } from './beginRun.ts';
 import { createCarry, type Carry } from './carry.ts';
 import type { ActivityDeps } from './deps.ts';
+import { createElements } from './elements.ts';
 import { endRun, namedRows, readEnding, type Ended, type Ending } from './endRun.ts';
 import { executeInline } from './executeInline.ts';
 import { createGate } from './gate.ts';
@@ -53,7 +54,7 @@ export function createEngine(deps: ActivityDeps): { activities: Activities } & O
 }
 
 function createActivities(deps: ActivityDeps, { contextOf, take }: Pick<Plans, 'contextOf'> & Pick<Carry, 'take'>) {
-  const engine = { ...deps, claim: createClaims(deps), gate: createGate(deps.maxEffects) };
+  const engine = { ...deps, claim: createClaims(deps), gate: createGate(deps.maxEffects), elementsOf: createElements(deps) };
   const own = (context: RunContext, request: OwnRequest) => ownIn(deps, { context, request, beat: heartbeat() });
   const graphOf = async (runId: string) => (await contextOf(runId)).compiled.plan.graph;
 

@@ -10,15 +10,16 @@ import type { Intent } from '../domain/plan/state.ts';
 import { Problem } from '../domain/problem.ts';
 import { attempt, effectKey, isInfrastructure, storeAttempted, type Attempted } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
+import type { ElementsOf } from './elements.ts';
 import type { Gate } from './gate.ts';
-import { bindingsOf, itemsOf, withItem } from './evaluate.ts';
+import { bindingsOf, withItem } from './evaluate.ts';
 import { holdLimits, limitRequests } from './limits.ts';
 import { createOutputs } from './outputs.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
 import { displaced } from './segment.ts';
 
-/** What effects need besides: the claims of this process, and a place among its effects at work. */
-export type EffectDeps = ActivityDeps & { claim: Claims; gate: Gate };
+/** What effects need besides: the claims of this process, a place among its effects at work, and the elements of maps. */
+export type EffectDeps = ActivityDeps & { claim: Claims; gate: Gate; elementsOf: ElementsOf };
 
 type Claimed = Extract<Claim, { attempt: number }>;
 export type EffectRequest = TaskKey & { epoch: number };
@@ -61,7 +62,7 @@ async function claimAndRun(deps: EffectDeps, context: RunContext, given: { reque
   const task = context.compiled.task(request.task);
   const token = randomUUID();
   const deadline = request.item < 0 && task.deadlineMs !== undefined ? { deadlineMs: task.deadlineMs } : {};
-  const { limits, failed } = await limitsOf(deps, context, { task, item: request.item });
+  const { limits, failed } = await limitsOf(deps, context, { task, item: request.item, generation: request.generation });
   const claim = await deps.claim({ ...request, token, ...deadline, ...(limits && { limits }) });
   if ('stale' in claim) return claim;
   if ('final' in claim) return { rows: [claim.final], intent: claim.intent };
@@ -84,12 +85,11 @@ function waitsFor(deps: ActivityDeps, run: string, claim: Extract<Claim, { waiti
   return { rows: [claim.waiting], intent: null, due: claim.due };
 }
 
+/** item: -1 = the task itself */
+type Which = { task: CompiledTask; item: number; generation: number };
+
 /** What limits the attempt; or, if a key cannot be told, how it fails. */
-async function limitsOf(
-  deps: ActivityDeps,
-  context: RunContext,
-  which: { task: CompiledTask; item: number },
-): Promise<{ limits?: LimitRequest[]; failed?: Attempted }> {
+async function limitsOf(deps: EffectDeps, context: RunContext, which: Which): Promise<{ limits?: LimitRequest[]; failed?: Attempted }> {
   const { task, item } = which;
   if (task.limited.length === 0) return {};
   try {
@@ -103,7 +103,7 @@ async function limitsOf(
 
 type Work = { context: RunContext; task: CompiledTask; claim: Claimed; token: string; request: EffectRequest };
 
-async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
+async function execute(deps: EffectDeps, work: Work): Promise<Attempted> {
   const { context, task, claim, request } = work;
   const { run, workspace } = context.facts;
   const cancelled = new AbortController();
@@ -133,7 +133,7 @@ async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
     signal: AbortSignal.any([cancelled.signal, ...timers.map(({ signal }) => signal)]),
   };
   try {
-    const bindings = await bindingsFor(deps, context, { task, item: request.item });
+    const bindings = await bindingsFor(deps, context, { task, item: request.item, generation: request.generation });
     return await attempt(deps, task, { bindings, execution, alone: claim.losses >= 2 });
   } catch (error) {
     if (!(error instanceof Problem) || isInfrastructure(error)) throw error;
@@ -146,11 +146,10 @@ async function execute(deps: ActivityDeps, work: Work): Promise<Attempted> {
   }
 }
 
-async function bindingsFor(deps: ActivityDeps, context: RunContext, which: { task: CompiledTask; item: number }): Promise<Bindings> {
-  const bindings = await bindingsOf(context, which.task, createOutputs(deps, context));
-  return which.item < 0
-    ? bindings
-    : withItem(bindings, which.task, { item: itemsOf(which.task, bindings)[which.item] ?? null, index: which.item });
+async function bindingsFor(deps: EffectDeps, context: RunContext, which: Which): Promise<Bindings> {
+  if (which.item < 0) return bindingsOf(context, which.task, createOutputs(deps, context));
+  const { bindings, values } = await deps.elementsOf(context, which);
+  return withItem(bindings, which.task, { item: values[which.item] ?? null, index: which.item });
 }
 
 function timer(ms: number | undefined, code: 'task_timed_out' | 'deadline_exceeded'): { signal: AbortSignal; clear: () => void } {

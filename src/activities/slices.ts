@@ -4,9 +4,7 @@ import { Refused, Stale, type Committed } from '../db/journal/record.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
 import { runEffectItems, type SliceId } from './effectBatch.ts';
-import { bindingsOf, itemsOf } from './evaluate.ts';
 import { runItems, type Mark } from './items.ts';
-import { createOutputs } from './outputs.ts';
 import type { RunContext } from './plans.ts';
 import { runEffect, type EffectDeps } from './runTask.ts';
 
@@ -42,7 +40,7 @@ export function createSliceActivities(deps: EffectDeps, contextOf: ContextOf, be
       if ('over' in loaded) return { over: true, left: [] };
       const context = await contextOf(id.runId);
       const task = context.compiled.task(id.task);
-      const bindings = await bindingsOf(context, task, createOutputs(deps, context));
+      const { bindings, values } = await deps.elementsOf(context, { task, generation: id.generation });
       const until = performance.now() + sliceMs;
       const slice = { over: false, started: new Set<number>() };
       const abort = new AbortController();
@@ -52,7 +50,7 @@ export function createSliceActivities(deps: EffectDeps, contextOf: ContextOf, be
       });
       const token = randomUUID();
       const done = await runItems({
-        ...{ deps, context, task, generation: id.generation, bindings, values: itemsOf(task, bindings), positions: items },
+        ...{ deps, context, task, generation: id.generation, bindings, values, positions: items },
         concurrency: Math.min(task.map?.maxConcurrency ?? 1, 50),
         marks: 'sent',
         signal: abort.signal,
