@@ -5,6 +5,7 @@ import { connect } from './connection.ts';
 import { chain, definitionOf, fan, layered, single } from './definitions.ts';
 import { eventScenarios } from './events.ts';
 import { idleAfter, idleScenario, killScenario } from './faults.ts';
+import { loneScenario } from './lone.ts';
 import { machine, watchMachine } from './processes.ts';
 import { overloadScenarios } from './overload.ts';
 import { openReceiver } from './receiver.ts';
@@ -16,7 +17,16 @@ import { round, spread } from './spread.ts';
 import { openStack } from './stack.ts';
 import { countStatements, type StatementUse } from './statements.ts';
 
-const SCENARIOS = [idleScenario, ...runScenarios, ...eventScenarios, killScenario, ...overloadScenarios, ...scaleScenarios, idleAfter];
+const SCENARIOS = [
+  idleScenario,
+  ...runScenarios,
+  ...eventScenarios,
+  killScenario,
+  ...overloadScenarios,
+  ...scaleScenarios,
+  idleAfter,
+  loneScenario, // leaves a queue behind
+];
 const USAGE = `usage: npm run bench -- [--only A,B] [--reps N] [--quick] [--out FILE] [--keep] [--profile] [--statements]
   --only     ${SCENARIOS.map(({ name }) => name).join(' ')}
   --reps     goes of each, 1 to 50

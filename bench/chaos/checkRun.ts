@@ -99,7 +99,8 @@ function checkEvents({ state, tasks, events, bad }: Checking): void {
     events.findIndex(({ type }) => type.startsWith('task.')),
   );
   const types = opening.map(({ type }) => type).filter((type) => !type.startsWith('command.')); // one may come before the start
-  if (types[0] !== 'run.accepted' || types[1] !== 'run.started') bad('events', `begins with ${types.join()}`);
+  const endedInQueue = state.started === null && ['timed_out', 'cancelled'].includes(state.status);
+  if (types[0] !== 'run.accepted' || (types[1] !== 'run.started' && !endedInQueue)) bad('events', `begins with ${types.join()}`);
   if (events.at(-1)?.type !== `run.${state.status}`) bad('events', `is ${state.status} and its last event is ${events.at(-1)?.type ?? ''}`);
   const byTask = Map.groupBy(
     events.filter((event) => event.task !== null),

@@ -30,7 +30,8 @@ const LOG_BYTES = 8 * 2 ** 20;
 export async function startService(options: ServiceOptions): Promise<Service> {
   const log = openLog(options.logFile);
   const args = ['--disable-warning=ExperimentalWarning', ...(options.flags ?? []), options.script];
-  const child = spawn(...(options.standsBack ? standingBack(process.execPath, args) : ([process.execPath, args] as const)), {
+  const session = options.guard === undefined ? 'shared' : 'own';
+  const child = spawn(...(options.standsBack ? standingBack(process.execPath, args, session) : ([process.execPath, args] as const)), {
     env: options.env,
     stdio: ['ignore', 'pipe', log],
     detached: options.guard !== undefined,

@@ -60,7 +60,7 @@ export async function serveTemporal(options: {
   port: number;
   guard?: Guard;
 }): Promise<Stoppable & { address: string }> {
-  const child = spawn(...standingBack(options.binary, options.args), {
+  const child = spawn(...standingBack(options.binary, options.args, options.guard === undefined ? 'shared' : 'own'), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
     detached: options.guard !== undefined,

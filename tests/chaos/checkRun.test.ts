@@ -16,7 +16,7 @@ const well = (): Seen => ({
   },
   state: {
     ...{ run: RUN, status: 'completed', intent: null, reason: null, open: 0, failed: 0, total: 2, last_seq: 5, epoch: 1, restarts: 0 },
-    ...{ finished: at, failure: null },
+    ...{ started: at, finished: at, failure: null },
   },
   tasks: [0, 1].map((task) => ({ run: RUN, task, item: -1, status: 'completed', seq: task + 3, attempt: 1, finished: at })),
   events: [
@@ -32,6 +32,15 @@ const kinds = (change: Partial<Seen>) => new Set(checkRun({ ...well(), ...change
 
 test('a run that went well has no breach', () => {
   expect(checkRun(well())).toEqual([]);
+});
+
+test('a run may end in the queue, by its deadline or a cancel: then it has no beginning', () => {
+  const ended = { ...well().state, started: null, status: 'timed_out', last_seq: 4 };
+  const tasks = well().tasks.map((task) => ({ ...task, status: 'cancelled' as const, seq: task.task + 2 }));
+  const events = [event(1, 'run.accepted'), event(2, 'task.cancelled', 0), event(3, 'task.cancelled', 1), event(4, 'run.timed_out')];
+  const run = { ...well().run, status: 'timed_out' };
+  expect(kinds({ run, state: ended, tasks, events, calls: [] })).toEqual(new Set());
+  expect(kinds({ run, state: { ...ended, started: at }, tasks, events, calls: [] })).toEqual(new Set(['events']));
 });
 
 test('the checker sees what is broken', () => {

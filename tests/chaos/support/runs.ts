@@ -68,6 +68,8 @@ export type StateRow = {
   last_seq: number;
   epoch: number;
   restarts: number;
+  /** null: not begun, or it ended in the queue. */
+  started: Date | null;
   finished: Date | null;
   failure: { code: string } | null;
 };
