@@ -9,11 +9,10 @@ const BACK = `[ "$1" = own ] && echo 10 2>/dev/null >/proc/self/autogroup; shift
  * what is left. By the command, because a priority set from outside would only reach the threads there are.
  * @param session `own` if it is started in one of its own (detached): only then may the group be changed
  */
-export const standingBack = (
-  command: string,
-  args: readonly string[],
-  session: 'own' | 'shared',
-): [command: string, args: string[]] => ['/bin/sh', ['-c', BACK, 'sh', session, command, ...args]];
+export const standingBack = (command: string, args: readonly string[], session: 'own' | 'shared'): [command: string, args: string[]] => [
+  '/bin/sh',
+  ['-c', BACK, 'sh', session, command, ...args],
+];
 
 export type Stoppable = { pid: number; exited: Promise<void>; stop: () => Promise<void> };
 
