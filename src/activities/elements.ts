@@ -7,7 +7,7 @@ import { createOutputs } from './outputs.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
 
 /** What the items of a mapped task are made from: its bindings, and its elements in their order. */
-export type Elements = { bindings: Bindings; values: readonly Json[] };
+type Elements = { bindings: Bindings; values: readonly Json[] };
 
 /** @throws Problem invalid_task_input if they are no list */
 export type ElementsOf = (context: RunContext, which: { task: CompiledTask; generation: number }) => Promise<Elements>;

@@ -38,7 +38,11 @@ test('every operation has an id of its own, a summary and a success', () => {
 
 test('every POST that creates or acts keeps an idempotency key or repeats harmlessly', () => {
   const without = routes.filter((route) => route.method === 'post' && route.idempotency === undefined).map((route) => route.path);
-  const pure = ['/api/v1/workflows/check', '/api/v1/schedules/check', ...routes.map(({ path }) => path).filter((path) => path.includes('/codec/'))];
+  const pure = [
+    '/api/v1/workflows/check',
+    '/api/v1/schedules/check',
+    ...routes.map(({ path }) => path).filter((path) => path.includes('/codec/')),
+  ];
   const setsWhatIsSet = ['/api/v1/schedules/{id}/pause', '/api/v1/schedules/{id}/unpause', '/api/v1/artifacts'];
   expect(new Set(without)).toEqual(new Set([...pure, ...setsWhatIsSet]));
 });

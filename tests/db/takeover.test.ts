@@ -114,7 +114,11 @@ test('a run that only waits gets another owner and keeps its epoch, but for one 
   );
   expect(new Set((await take(id)).map(({ runId }) => runId))).toEqual(new Set([due, fresh]));
   expect(await adoptRuns(db, { gone: gone(id), worker: randomUUID(), n: 10 })).toBe(1);
-  expect(await sql('select epoch from run_state where run = any($1) order by epoch', [runs])).toEqual([{ epoch: 1 }, { epoch: 2 }, { epoch: 2 }]);
+  expect(await sql('select epoch from run_state where run = any($1) order by epoch', [runs])).toEqual([
+    { epoch: 1 },
+    { epoch: 2 },
+    { epoch: 2 },
+  ]);
   await forgetWorker(db, id);
 });
 

@@ -36,7 +36,9 @@ function leftovers(): string[] {
 /** Ports of open connections, by which a leak is found. */
 function connections(): string[] {
   const handles = (process as unknown as { _getActiveHandles: () => object[] })._getActiveHandles();
-  return handles.flatMap((handle) => (handle instanceof Socket && handle.remotePort ? [`${handle.localPort} to ${handle.remotePort}`] : []));
+  return handles.flatMap((handle) =>
+    handle instanceof Socket && handle.remotePort ? [`${handle.localPort} to ${handle.remotePort}`] : [],
+  );
 }
 
 /** What is in `now` more often than in `before`. */

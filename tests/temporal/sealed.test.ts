@@ -9,7 +9,7 @@ import { KINDS } from '../../src/domain/kinds/kinds.ts';
 import { createPayloadCipher } from '../../src/providers/payloadCipher/payloadCipher.ts';
 import { CANARY, play, shapes, SUGGESTED } from '../replay/shapes.ts';
 import { aCluster, kill, type Cluster } from '../chaos/support/cluster.ts';
-import { call, cancel, closed, define, executionsOf, happened, statesOf, submit, wait } from '../chaos/support/runs.ts';
+import { call, cancel, closed, define, executionsOf, happened, statesOf, submit, wait, type AcceptedRun } from '../chaos/support/runs.ts';
 
 /** Names that operators may read with the key, and nobody without. */
 const NAMED = 'named_7a1c';
@@ -168,6 +168,9 @@ async function restartWorkersWith(list: typeof keys): Promise<void> {
   await cluster.staff(2);
 }
 
+/** As if it had waited for long: one that has just begun to is started anew with its worker's takeover. */
+const hasWaited = ({ id }: AcceptedRun) => cluster.rows(`update run_event set at = at - interval '1 minute' where run = $1`, [id]);
+
 test(
   'a run goes on over a rotation of keys, and over the loss of a key',
   async () => {
@@ -193,6 +196,7 @@ test(
       status: 'cancelled',
     });
     await happened(cluster, idle, 'run.waiting');
+    await hasWaited(idle);
     await restartWorkersWith([{ id: 'k3', secret: Buffer.alloc(32, 3) }]);
     await cancel(cluster, idle);
     await closed(cluster, [idle], LIMIT_MS); // of it, the workflow task cannot be read
