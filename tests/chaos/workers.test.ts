@@ -214,7 +214,10 @@ test(
     const { port } = await cluster.receiver.next(run.id);
     const alone = processOf(port);
     expect(cluster.workers.map(({ pid }) => pid)).not.toContain(alone);
-    if (alone === undefined) throw new Error('nobody holds the call');
+    if (alone === undefined) {
+      const calls = cluster.receiver.calls.filter(({ key }) => key.startsWith(run.id));
+      throw new Error(`nobody holds the call at ${port}: ${JSON.stringify(calls)}\n${cluster.log().slice(-3_000)}`);
+    }
     process.kill(alone, 'SIGKILL');
     await closed(cluster, [run]);
     open();
