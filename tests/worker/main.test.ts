@@ -23,19 +23,19 @@ let worker: ChildProcess;
 let metricsPort: number;
 const workspace = randomUUID();
 
-/** The real process, as production starts it. */
-async function startProcess(): Promise<ChildProcess> {
+/** The real process, as production starts it. @returns it as soon as it says so much */
+async function startProcess(says: 'ready' | 'carries' = 'ready', temporal = process.env.TIU_TEST_TEMPORAL_ADDRESS): Promise<ChildProcess> {
   const child = spawn(process.execPath, ['--max-old-space-size=256', '--max-semi-space-size=4', 'src/worker/main.ts'], {
     stdio: ['ignore', 'pipe', process.env.TIU_TEST_LOG ? 'inherit' : 'ignore'],
     env: {
       ...process.env,
       DATABASE_URL: base.url,
-      TEMPORAL_ADDRESS: process.env.TIU_TEST_TEMPORAL_ADDRESS,
+      TEMPORAL_ADDRESS: temporal,
       TIU_TASK_QUEUE: base.url.slice(-12),
       TIU_METRICS_PORT: String(metricsPort),
     },
   });
-  for await (const line of createInterface(child.stdout)) if ((JSON.parse(line) as { ready?: boolean }).ready) return child;
+  for await (const line of createInterface(child.stdout)) if (says in (JSON.parse(line) as object)) return child;
   throw new Error('the worker ended before it was ready');
 }
 beforeAll(async () => {
@@ -113,4 +113,17 @@ test('it drains on SIGTERM, ends with code 0 and leaves no health row', async ()
   const [code] = (await once(worker, 'exit')) as [number | null];
   expect(code).toBe(0);
   expect((await db.pool.query('select from worker')).rowCount).toBe(0);
+});
+
+test('before it has reached Temporal it ends what is queued and what a killed one held, as far as that goes', async () => {
+  const queued = await submit(aDefinition({ a: aTask }));
+  const gone = randomUUID();
+  const held = await submit(aDefinition({ a: aTask, b: { ...aTask, dependsOn: ['a'] } }));
+  await db.pool.query(
+    `insert into worker (id, name, version, started, session, seen, temporal, data) values ($1, 'gone', '0', now(), now(), now(), false, '{}')`,
+    [gone],
+  );
+  await db.pool.query(`update run_state set started = now(), epoch = 1, status = 'running', owner = $2 where run = $1`, [held, gone]);
+  worker = await startProcess('carries', '127.0.0.1:1');
+  for (const runId of [queued, held]) await ended(runId, 'completed');
 });
