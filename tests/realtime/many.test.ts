@@ -41,6 +41,10 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const proxy of proxies) proxy.close();
   await Promise.all(apis.map((api) => api.stop()));
+  // A WebSocket that was cut in its closing handshake waits up to 30 s for the other side.
+  const ports = new Set([...apis, ...proxies].map(({ url }) => Number(new URL(url).port)));
+  for (const handle of (process as unknown as { _getActiveHandles: () => object[] })._getActiveHandles())
+    if (handle instanceof net.Socket && ports.has(handle.remotePort ?? 0)) handle.destroy();
   await stopLeftOvers();
   await journal.close();
   await base.drop();

@@ -5,7 +5,6 @@ import { holds } from './holds.ts';
 import { mixed } from './mixed.ts';
 import { processOf } from './processOf.ts';
 import { call, closed, define, eventsOf, submit, type AcceptedRun } from './runs.ts';
-import { until } from './until.ts';
 
 type Seen = { seq: number; type: string };
 export type Played = {
@@ -91,8 +90,14 @@ async function carriers(cluster: Cluster, runs: AcceptedRun[]): Promise<Map<stri
   const { workflow } = new Client({ connection });
   const carriedBy = new Map<string, number>();
   for (const { id } of runs) {
-    const { events } = await until(`the history of ${id}`, () => workflow.getHandle(`run/${id}`).fetchHistory());
-    const identity = events?.find((event) => event.workflowTaskStartedEventAttributes)?.workflowTaskStartedEventAttributes?.identity ?? '';
+    // Who was killed between the end of a short run and the start of its execution leaves it without one.
+    const history = await workflow
+      .getHandle(`run/${id}`)
+      .fetchHistory()
+      .catch(() => undefined);
+    if (!history) continue;
+    const identity =
+      history.events?.find((event) => event.workflowTaskStartedEventAttributes)?.workflowTaskStartedEventAttributes?.identity ?? '';
     carriedBy.set(identity, (carriedBy.get(identity) ?? 0) + 1);
   }
   await connection.close();
