@@ -30,6 +30,9 @@ export type CompiledTask = PlanTask & {
   passed: Passed[];
 };
 
+/** What the compilation of each task asks of its plan: made once, else a plan costs the square of its tasks. */
+type Names = { index: Map<string, number>; all: ReadonlySet<string> };
+
 type CompiledPlan = {
   plan: Plan;
   task: (index: number) => CompiledTask;
@@ -110,13 +113,12 @@ function compileLimits(plan: Plan, task: PlanTask, contract: Kind): CompiledTask
   }));
 }
 
-function compileTask(plan: Plan, position: number, index: Map<string, number>): CompiledTask {
+function compileTask(plan: Plan, position: number, { index, all }: Names): CompiledTask {
   const task = plan.tasks[position];
   const contract = task && KINDS[task.kind];
   if (!task || !contract)
     throw new Problem('engine_fault', { detail: `the plan names a kind that is not there: ${task?.kind ?? position}` });
-  const tasks = new Set(plan.graph.names);
-  const scope: Scope = { names: ['input', 'tasks', 'run'], tasks };
+  const scope: Scope = { names: ['input', 'tasks', 'run'], tasks: all };
   const inner: Scope = task.map ? { ...scope, names: [...scope.names, task.map.as, 'item', 'index'] } : scope;
   const condition = task.if === undefined ? undefined : must(compileCondition(task.if, scope));
   const fields = compileFields(task, contract, inner);
@@ -149,8 +151,8 @@ function compileTask(plan: Plan, position: number, index: Map<string, number>): 
   };
 }
 
-function compileOutput(value: Json, plan: Plan, index: Map<string, number>) {
-  const compiled = must(compileTemplate(value, { names: ['input', 'tasks', 'run'], tasks: new Set(plan.graph.names) }));
+function compileOutput(value: Json, { index, all }: Names) {
+  const compiled = must(compileTemplate(value, { names: ['input', 'tasks', 'run'], tasks: all }));
   const places = placesIn([compiled], index);
   return passesOn(compiled) ? { compiled, passed: places, computed: [] } : { compiled, passed: [], computed: tasksOf(places) };
 }
@@ -158,6 +160,7 @@ function compileOutput(value: Json, plan: Plan, index: Map<string, number>) {
 function compilePlan(plan: Plan): CompiledPlan {
   const tasks = new Map<number, CompiledTask>();
   const index = new Map(plan.graph.names.map((name, i) => [name, i]));
+  const names = { index, all: new Set(index.keys()) };
   let output: ReturnType<CompiledPlan['output']>;
   const releases = new Set(
     plan.graph.deps.flatMap((edges, task) => (plan.graph.classes[task] === EFFECT ? [] : edges.map(([dependency]) => dependency))),
@@ -173,11 +176,11 @@ function compilePlan(plan: Plan): CompiledPlan {
     dependants: (task) => dependants[task] ?? [],
     task: (i) => {
       let task = tasks.get(i);
-      if (!task) tasks.set(i, (task = compileTask(plan, i, index)));
+      if (!task) tasks.set(i, (task = compileTask(plan, i, names)));
       return task;
     },
     output: () => {
-      if (plan.output && !output) output = compileOutput(plan.output.value, plan, index);
+      if (plan.output && !output) output = compileOutput(plan.output.value, names);
       return output;
     },
   };
