@@ -19,11 +19,11 @@ export type Definitions = {
   compile: (definition: string | object) => Compiled;
 };
 
-/** Text over this is compiled each time, so that what is remembered stays small. Characters. */
-const REMEMBERED = 64 * 1024;
+/** Of all definitions that are remembered, characters: what is compiled of them takes about twelve times as much. */
+const REMEMBERED = 4 * 2 ** 20;
 
 export function createDefinitions(): Definitions {
-  const known = new LRUCache<string, Compiled>({ max: 100 });
+  const known = new LRUCache<string, Compiled>({ max: 100, maxSize: REMEMBERED, sizeCalculation: (_, text) => text.length });
   return {
     compile: (definition) => {
       const text = typeof definition === 'string' ? `yaml\n${definition}` : `json\n${JSON.stringify(definition)}`;
@@ -35,7 +35,7 @@ export function createDefinitions(): Definitions {
       const planText = canonicalJson(plan);
       const canonical = canonicalJson(definition);
       const compiled = { definition: read.definition, plan, planText, canonical, planHash: createHash('sha256').update(planText).digest() };
-      if (text.length <= REMEMBERED) known.set(text, compiled);
+      known.set(text, compiled);
       return compiled;
     },
   };
