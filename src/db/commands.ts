@@ -49,8 +49,7 @@ export function createCommands(deps: { url: string; log?: Log }): Commands {
       const seq = row?.seq ?? null;
       if (seq === null) throw new Problem('run_already_closed');
       if (seq === 0) throw new Problem('not_found');
-      notices.run(run);
-      notices.kick('command');
+      notices.tell({ runs: [run], kicks: ['command'] });
       return seq;
     },
     close: async () => {

@@ -14,8 +14,12 @@ export class Unknown extends Error {
 }
 
 export type Connection = {
-  /** Rows of one autocommitted statement; one after the other. @throws pg.DatabaseError when the server refused it, Unknown when the connection went */
-  rows: <R extends QueryResultRow>(statement: Statement) => Promise<R[]>;
+  /**
+   * Rows of one autocommitted statement; one after the other. `then` is sent right behind it, in the same breath: the server
+   * takes it up when the first is committed or refused, and nobody waits for it.
+   * @throws pg.DatabaseError when the server refused it, Unknown when the connection went
+   */
+  rows: <R extends QueryResultRow>(statement: Statement, then?: Statement) => Promise<R[]>;
   end: () => Promise<void>;
 };
 
@@ -42,38 +46,18 @@ export function openConnection(options: ConnectionOptions): Connection {
     if (client === lost) client = undefined;
     void lost.end().catch(() => undefined);
   };
-  const refuseWhenEnded = () => {
-    if (ended) throw new Unknown('the connection was closed');
-  };
-  const connect = async (): Promise<pg.Client> => {
-    for (let delayMs = 20; ; delayMs = Math.min(delayMs * 2, 500)) {
-      refuseWhenEnded();
-      const next = newClient(options);
-      next.on('error', () => {
-        forget(next);
-      });
-      try {
-        await next.connect();
-        if (options.warm) await next.query(toQuery(options.warm));
-        refuseWhenEnded();
-        return next;
-      } catch (error) {
-        options.log?.('database.unreachable', { connection: options.name, error });
-        void next.end().catch(() => undefined);
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
-      }
-    }
-  };
   const current = async (): Promise<pg.Client> => {
-    opening ??= connect().finally(() => {
+    opening ??= connect(options, { forget, isEnded: () => ended }).finally(() => {
       opening = undefined;
     });
     return (client = await opening);
   };
-  const query = async <R extends QueryResultRow>(statement: Statement): Promise<R[]> => {
+  const query = async <R extends QueryResultRow>(statement: Statement, then?: Statement): Promise<R[]> => {
     const used = client ?? (await current());
     try {
-      return (await used.query<R>(toQuery(statement))).rows;
+      const answer = used.query<R>(toQuery(statement));
+      if (then) used.query(toQuery(then)).catch(() => undefined);
+      return (await answer).rows;
     } catch (error) {
       if (isRefusal(error)) throw error;
       forget(used);
@@ -82,8 +66,8 @@ export function openConnection(options: ConnectionOptions): Connection {
   };
   let last: Promise<unknown> = Promise.resolve();
   return {
-    rows: <R extends QueryResultRow>(statement: Statement) => {
-      const answer = last.then(() => query<R>(statement));
+    rows: <R extends QueryResultRow>(statement: Statement, then?: Statement) => {
+      const answer = last.then(() => query<R>(statement, then));
       last = answer.catch(() => undefined);
       return answer;
     },
@@ -93,6 +77,30 @@ export function openConnection(options: ConnectionOptions): Connection {
       client = undefined;
     },
   };
+}
+
+/** Tries until it is connected. @throws Unknown once it is not wanted any more */
+async function connect(options: ConnectionOptions, on: { forget: (lost: pg.Client) => void; isEnded: () => boolean }): Promise<pg.Client> {
+  const refuseWhenEnded = () => {
+    if (on.isEnded()) throw new Unknown('the connection was closed');
+  };
+  for (let delayMs = 20; ; delayMs = Math.min(delayMs * 2, 500)) {
+    refuseWhenEnded();
+    const next = newClient(options);
+    next.on('error', () => {
+      on.forget(next);
+    });
+    try {
+      await next.connect();
+      if (options.warm) await next.query(toQuery(options.warm));
+      refuseWhenEnded();
+      return next;
+    } catch (error) {
+      options.log?.('database.unreachable', { connection: options.name, error });
+      void next.end().catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  }
 }
 
 const toQuery = (statement: Statement) => ({ name: statement.name, text: statement.text, values: [...statement.values] });
@@ -106,4 +114,5 @@ const newClient = (options: ConnectionOptions) =>
     connectionTimeoutMillis: 5_000,
     query_timeout: 15_000,
     keepAlive: true,
+    pipeline: true,
   });

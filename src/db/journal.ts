@@ -1,4 +1,3 @@
-import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import { openConnection, Unknown, type Log } from './connection.ts';
 import { createNotices } from './notices.ts';
 import { takeBatch, type Entry, type Group } from './journal/batch.ts';
@@ -23,8 +22,6 @@ export type Journal = {
   room: () => Promise<void> | undefined;
   /** Tells of a run to which something was committed by other means. */
   notify: (runId: string) => void;
-  /** Runs that this process's commits closed. */
-  onClosed: (listener: (runId: string, status: ClosedStatus) => void) => void;
   readonly stats: Readonly<Stats> & { readonly queued: number };
   /** Writes what is queued, for at most 5 s, and disconnects. */
   close: () => Promise<void>;
@@ -47,7 +44,6 @@ type Writer = CommitDeps & {
 /** The one way results, events and counters get into PostgreSQL: one writer a process, group commit, three connections. */
 export function createJournal(deps: { url: string; log?: Log }): Journal {
   const notices = createNotices(deps);
-  const listeners: ((runId: string, status: ClosedStatus) => void)[] = [];
   const lane = (name: string, wait: boolean): Lane => ({
     connection: openConnection({ url: deps.url, name, warm: WARM, log: deps.log }),
     wait,
@@ -58,20 +54,16 @@ export function createJournal(deps: { url: string; log?: Log }): Journal {
     settle: (entry, result) => {
       settle(writer, entry, result);
     },
-    committed: (group, closed) => {
-      notices.run(group.run);
-      if (opensWait(group)) notices.kick('wait');
-      if (closed !== null) notices.kick('closed');
-      if (closed !== null) for (const listener of listeners) listener(group.run, closed);
-    },
+    notices,
     ...{ main: lane('journal', false), second: lane('journal alone', true) },
     ...{ queue: [], size: 0, bytes: 0, busy: false, alone: new Map(), turn: Promise.resolve(), waiting: [], closing: false },
   };
   return {
     push: (record) => push(writer, record),
     room: () => (hasRoom(writer) ? undefined : new Promise((resolve) => writer.waiting.push(resolve))),
-    notify: notices.run,
-    onClosed: (listener) => void listeners.push(listener),
+    notify: (run) => {
+      notices.tell({ runs: [run], kicks: [] });
+    },
     get stats() {
       return { ...writer.stats, queued: writer.size };
     },
@@ -83,11 +75,6 @@ export function createJournal(deps: { url: string; log?: Log }): Journal {
     },
   };
 }
-
-const opensWait = (group: Group): boolean => {
-  for (const row of group.rows.values()) if (row.wait !== undefined || row.deadlineMs !== undefined) return true;
-  return false;
-};
 
 const hasRoom = (writer: Writer): boolean => writer.size < MAX_QUEUE && writer.bytes < MAX_QUEUE_BYTES;
 

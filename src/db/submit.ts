@@ -4,7 +4,7 @@ import { Problem } from '../domain/problem.ts';
 import { isRefusal, openConnection, type Connection, type Log } from './connection.ts';
 import type { Statement } from './database.ts';
 import { bytea, int4, int8, json, text, uuid } from './encode.ts';
-import { createNotices } from './notices.ts';
+import { createNotices, type Hint, type Notices } from './notices.ts';
 
 const MAX_SUBMITS = 200;
 const MAX_BYTES = 4 * 2 ** 20;
@@ -77,10 +77,6 @@ export function createSubmits(deps: SubmitsDeps): Submits {
 
   const accepted = (entry: Entry, submitted: Submitted) => {
     if (plans.size < KNOWN_PLANS) plans.add(entry.submit.plan.hash.toString('hex'));
-    if (submitted.outcome === 'new') {
-      notices.run(entry.runId);
-      notices.kick('queued');
-    }
     entry.resolve(submitted);
   };
   const work = async () => {
@@ -89,7 +85,7 @@ export function createSubmits(deps: SubmitsDeps): Submits {
       const { batch, left } = takeSubmits(queue);
       queue = left;
       committing = batch.length;
-      await commitSubmits({ connection, plans, accepted }, batch.sort(inLockOrder));
+      await commitSubmits({ connection, notices, plans, accepted }, batch.sort(inLockOrder));
       committing = 0;
     }
     working = undefined;
@@ -147,13 +143,16 @@ function takeSubmits(entries: readonly Entry[]): { batch: Entry[]; left: Entry[]
 
 type LostRow = { i: number; run: string | null; outcome: 'known' | 'conflict' };
 type AcceptedRow = { i: null; at: string | null };
-type SubmitDeps = { connection: Connection; plans: Set<string>; accepted: (entry: Entry, submitted: Submitted) => void };
+type SubmitDeps = { connection: Connection; notices: Notices; plans: Set<string>; accepted: (entry: Entry, submitted: Submitted) => void };
 
 async function commitSubmits(deps: SubmitDeps, batch: readonly Entry[]): Promise<void> {
   let statement: Statement | undefined;
   try {
     statement = submitStatement(deps.plans, batch);
-    const rows = await deps.connection.rows<LostRow | AcceptedRow>(statement);
+    const hint: Hint = { runs: batch.map((entry) => entry.runId), kicks: ['queued'] };
+    const behind = deps.notices.behind(hint);
+    const rows = await deps.connection.rows<LostRow | AcceptedRow>(statement, behind);
+    if (!behind) deps.notices.tell(hint);
     const lost = new Map(rows.flatMap((row) => (row.i === null ? [] : [[row.i - 1, row] as const])));
     const at = new Date(rows.find((row) => row.i === null)?.at ?? NaN);
     for (const [i, entry] of batch.entries()) {

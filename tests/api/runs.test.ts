@@ -145,6 +145,27 @@ test('a waiting request is answered with the result in the moment the run ends, 
   expect(late.headers.get('preference-applied')).toBeNull();
 });
 
+test('who waits is answered with the notice of the end: the run is not read again', async () => {
+  const runId = randomUUIDv7();
+  await start({ definition, runId });
+  const read: string[] = [];
+  const { rows } = api.deps.db;
+  api.deps.db.rows = (statement) => {
+    read.push(statement.name);
+    return rows(statement);
+  };
+  const waiting = api.call('GET', `/api/v1/runs/${runId}`, { headers: { prefer: 'wait=20' } });
+  while (!read.includes('run_view')) await new Promise((resolve) => setImmediate(resolve));
+  await begin(api.deps.db, runId);
+  const output = '{"text":"Hello"}';
+  await Promise.all([tell(journal, runId, { output }), close(journal, runId, { status: 'completed', output })]); // in one commit
+  const { body } = await waiting;
+  api.deps.db.rows = rows;
+  expect(read).not.toContain('runs_closed');
+  expect(body).toEqual((await api.call('GET', `/api/v1/runs/${runId}`)).body);
+  expect(body).toMatchObject({ status: 'completed', counts: { completed: 1, open: 0 } });
+});
+
 const mapped = {
   dsl: 'tiu/1',
   name: 'mapped',

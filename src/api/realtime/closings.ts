@@ -17,21 +17,27 @@ export type Closings = {
 
 type Tell = (closed: ClosedRun) => void;
 
-/** Waits for the ends of runs; all that ended in a burst of changes are read with one query. */
+/** Waits for the ends of runs: short ones are told with their notice, all others that ended in a burst of changes are read with one query. */
 export function createClosings(deps: { db: Database; feed: Feed; log: Log }): Closings {
   const waiting = new Map<string, Set<Tell>>();
   const touched = new Set<string>();
+  const told = (closed: ClosedRun) => {
+    for (const tell of waiting.get(closed.id) ?? []) tell(closed);
+  };
   const look = coalesce(
     async () => {
       const runs = [...touched].filter((run) => waiting.has(run));
       touched.clear();
       if (runs.length === 0) return;
-      for (const closed of await findClosedRuns(deps.db, runs)) for (const tell of waiting.get(closed.id) ?? []) tell(closed);
+      for (const closed of await findClosedRuns(deps.db, runs)) told(closed);
     },
     (error) => {
       deps.log.warn({ err: error }, 'closings.failed'); // the next poll looks again
     },
   );
+  deps.feed.onEnd((run, read) => {
+    if (waiting.has(run)) told(read());
+  });
   deps.feed.onChange((change) => {
     for (const run of change ?? waiting.keys()) if (waiting.has(run)) touched.add(run);
     if (touched.size > 0) look();

@@ -1,5 +1,6 @@
 import { startupOptions } from '../../db/pool.ts';
 import { listen } from '../../db/listen.ts';
+import { closedRunOf, type ClosedRun, type ClosedRunJson } from '../../db/repositories/runs.ts';
 import type { Log } from '../log.ts';
 
 /** Runs that something was committed to; undefined = maybe any: look for yourself. */
@@ -8,10 +9,16 @@ type Change = ReadonlySet<string> | undefined;
 export type Feed = {
   /** @returns removes the listener */
   onChange: (listener: (change: Change) => void) => () => void;
+  /** Told the id of a short run that has ended, and how to read it out of its notice. What changed is told besides, and later. */
+  onEnd: (listener: (run: string, read: () => ClosedRun) => void) => void;
   close: () => Promise<void>;
 };
 
 const POLL_MS = 1_000;
+
+/** Most notices are of runs that nobody here waits for: only the id is looked at. */
+const ID_AT = '{"id":"'.length;
+const readEnd = (payload: string): ClosedRun => closedRunOf(JSON.parse(payload) as ClosedRunJson);
 
 /** Hints that something was committed: notices of the database, and a look at everything each second and on every new LISTEN, as notices get lost. */
 export function createFeed(deps: { url: string; log: Log }): Feed {
@@ -19,12 +26,14 @@ export function createFeed(deps: { url: string; log: Log }): Feed {
   const tell = (change: Change) => {
     for (const listener of listeners) listener(change);
   };
+  const ends: ((run: string, read: () => ClosedRun) => void)[] = [];
   const listener = listen({
     url: deps.url,
     options: startupOptions('tiu_engine'),
-    channels: ['run'],
-    onNotice: (_, payload) => {
-      tell(payload === '*' ? undefined : new Set(payload.split(',')));
+    channels: ['run', 'end'],
+    onNotice: (channel, payload) => {
+      if (channel === 'end') for (const end of ends) end(payload.slice(ID_AT, ID_AT + 36), () => readEnd(payload));
+      else tell(payload === '*' ? undefined : new Set(payload.split(',')));
     },
     onListen: () => {
       tell(undefined);
@@ -41,6 +50,7 @@ export function createFeed(deps: { url: string; log: Log }): Feed {
       listeners.add(add);
       return () => listeners.delete(add);
     },
+    onEnd: (listener) => void ends.push(listener),
     close: async () => {
       clearInterval(poll);
       await listener.close();

@@ -1,7 +1,7 @@
 import { Problem } from '../../domain/problem.ts';
-import type { ClosedStatus } from '../../domain/plan/outcome.ts';
 import { isRefusal, Unknown, type Connection, type Log } from '../connection.ts';
 import type { Statement } from '../database.ts';
+import type { Hint, Kick, Notices } from '../notices.ts';
 import { keyOf, takeBatch, type Entry, type Group } from './batch.ts';
 import { Refused, Stale, type Committed } from './record.ts';
 import { commitStatement, type CommitRow } from './statement.ts';
@@ -28,8 +28,7 @@ export type CommitDeps = {
   stats: Stats;
   log: Log;
   settle: (entry: Entry, result: Committed | Error) => void;
-  /** Called for each run that the commit wrote. */
-  committed: (group: Group, closed: ClosedStatus | null) => void;
+  notices: Notices;
 };
 
 type Unsettled = { skipped: Group[]; again: Entry[] };
@@ -44,12 +43,15 @@ export async function commitBatch(deps: CommitDeps, lane: Lane, groups: Group[])
   } catch (error) {
     return poisoned(deps, lane, { groups, error }); // a value that cannot even be encoded
   }
+  const hint = hintOf(groups);
+  const behind = deps.notices.behind(hint);
   let rows: CommitRow[];
   try {
-    rows = await lane.connection.rows<CommitRow>(statement);
+    rows = await lane.connection.rows<CommitRow>(statement, behind);
   } catch (error) {
     return failed(deps, lane, { groups, error });
   }
+  if (!behind) deps.notices.tell(hint);
   stats.commits += 1;
   stats.slowestMs = Math.max(stats.slowestMs, performance.now() - from);
   const skipped: Group[] = [];
@@ -66,6 +68,20 @@ export async function commitBatch(deps: CommitDeps, lane: Lane, groups: Group[])
   }
   return { skipped, again: [] };
 }
+
+/** What a commit may have changed, as far as it is known before it is made. */
+function hintOf(groups: readonly Group[]): Hint {
+  const kicks: Kick[] = [];
+  if (groups.some(opensWait)) kicks.push('wait');
+  const ended = groups.flatMap((group) => (group.close === undefined ? [] : [group.run]));
+  if (ended.length > 0) kicks.push('closed');
+  return { runs: groups.map((group) => group.run), ended, kicks };
+}
+
+const opensWait = (group: Group): boolean => {
+  for (const row of group.rows.values()) if (row.wait !== undefined || row.deadlineMs !== undefined) return true;
+  return false;
+};
 
 /** Position of each group's first row among the task columns, from 1. */
 function positions(groups: readonly Group[]): number[] {
@@ -100,7 +116,6 @@ function settleGroup(deps: CommitDeps, group: Group, { row, closing, firstTask }
       );
     } else deps.settle(entry, { seq: own, lastSeq, intent: row.intent, unseen: row.unseen ?? false, closed });
   }
-  deps.committed(group, closed);
 }
 
 const POISON = /^(21|22|23502|23514)/;

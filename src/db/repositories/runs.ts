@@ -66,13 +66,17 @@ export type ClosedRun = RunView & StoredOutput;
 
 /** Those of `ids` that are closed, with what they gave. */
 export async function findClosedRuns(db: Database, ids: readonly string[]): Promise<ClosedRun[]> {
-  return db.rows<ClosedRun>({
-    name: 'runs_closed',
-    text: `select ${COLUMNS}, ${COUNTS}, o.output::text as output, o.output_ref, o.output_size from run_state s join run r on r.id = s.run
-      left join run_output o on o.run = s.run where s.run = any($1) and s.finished is not null`,
-    values: [ids],
-  });
+  const rows = await db.rows<{ run: ClosedRunJson }>({ name: 'runs_closed', text: 'select closed_runs_v1($1) as run', values: [ids] });
+  return rows.map(({ run }) => closedRunOf(run));
 }
+
+/** A run as closed_runs_v1 and notices of the channel `end` have it. */
+export type ClosedRunJson = Omit<ClosedRun, 'output_ref'> & { output_ref: string | null };
+
+export const closedRunOf = (run: ClosedRunJson): ClosedRun => ({
+  ...run,
+  output_ref: run.output_ref === null ? null : Buffer.from(run.output_ref, 'hex'),
+});
 
 /** Runs among `ids` that belong to the workspace. */
 export async function findRuns(db: Database, runs: { workspace: string; ids: string[] }): Promise<RunRow[]> {

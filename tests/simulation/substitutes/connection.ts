@@ -40,9 +40,10 @@ export function openConnection({ name }: ConnectionOptions): Connection {
     }
   };
   return {
-    rows: <R>(statement: Statement) => {
+    rows: <R>(statement: Statement, then?: Statement) => {
       const answer = last.then(() => query(statement));
       last = answer.catch(() => undefined);
+      if (then) last = last.then(() => query(then)).catch(() => undefined);
       return answer as Promise<R[]>;
     },
     end: () => {
