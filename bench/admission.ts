@@ -51,10 +51,10 @@ try {
     for (const group of groups) await enqueue(admin, group);
     await admin.query('vacuum analyze run_state');
     const alone = await measure(async () => {
-      await engine.rows({ name: 'alone', text: 'select run from select_runs_v1(16)', values: [] });
+      await engine.rows({ name: 'alone', text: 'select run from select_runs_v2(16, array[]::uuid[])', values: [] });
     });
     const whole = await measure(async () => {
-      await engine.rows({ name: 'whole', text: 'select run from admit_v2($1, 16, 5000)', values: [randomUUID()] });
+      await engine.rows({ name: 'whole', text: 'select run from admit_v3($1, 16, 5000, array[]::uuid[])', values: [randomUUID()] });
     });
     process.stdout.write(`${name}: alone ${alone}; select and begin ${whole}\n`);
     if (explain) process.stdout.write(`${await explained(engine)}\n`);
@@ -93,7 +93,7 @@ async function measure(tick: () => Promise<void>): Promise<string> {
 async function explained(engine: Connection): Promise<string> {
   const rows = await engine.rows<{ 'QUERY PLAN': string }>({
     name: 'explain',
-    text: 'explain (analyze, buffers) select * from select_runs_v1(16)',
+    text: 'explain (analyze, buffers) select * from select_runs_v2(16, array[]::uuid[])',
     values: [],
   });
   return rows.map((row) => row['QUERY PLAN']).join('\n');

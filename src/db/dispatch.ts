@@ -16,7 +16,8 @@ export type RunHeadRow = {
 
 type Rows = Pick<Database, 'rows'>;
 
-const HEAD = `s.run as "runId", h.workspace, h.definition, h.title, h.parent, h.priority, s.total`;
+/** Of run_state s and run_head_v1 h. */
+export const HEAD = `s.run as "runId", h.workspace, h.definition, h.title, h.parent, h.priority, s.total`;
 
 /** How long a poke is given to take effect before the run is poked again. */
 const POKE_AGAIN = `interval '2 s'`;
@@ -45,13 +46,17 @@ export const BEGUN = `run as "runId", workspace, definition, title, parent, prio
  * Begins queued runs for this worker, in the order of admission. Serialised over all workers.
  * @param claim.claimMs until then nobody else repairs them
  * @param claim.maxRuns run slots of this worker: runs that it has begun or loaded and that do more than wait
+ * @param claim.except workspaces that are passed over
  */
-export function admit(db: Rows, claim: { worker: string; n: number; claimMs: number; maxRuns: number }): Promise<BegunRow[]> {
+export function admit(
+  db: Rows,
+  claim: { worker: string; n: number; claimMs: number; maxRuns: number; except?: readonly string[] },
+): Promise<BegunRow[]> {
   return db.rows<BegunRow>({
     name: 'admit',
-    text: `select ${BEGUN} from admit_v2($1, greatest(0, least($2::int, $4::int - (select count(*)::int from
-      (select from run_state where owner = $1 and started is not null and finished is null and status <> 'waiting' limit $4::int) used))), $3)`,
-    values: [claim.worker, claim.n, claim.claimMs, claim.maxRuns],
+    text: `select ${BEGUN} from admit_v3($1, greatest(0, least($2::int, $4::int - (select count(*)::int from
+      (select from run_state where owner = $1 and started is not null and finished is null and status <> 'waiting' limit $4::int) used))), $3, $5)`,
+    values: [claim.worker, claim.n, claim.claimMs, claim.maxRuns, claim.except ?? []],
   });
 }
 

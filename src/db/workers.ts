@@ -1,5 +1,5 @@
 import type { Database } from './database.ts';
-import { BEGUN, type BegunRow } from './dispatch.ts';
+import { BEGUN, HEAD, type BegunRow, type RunHeadRow } from './dispatch.ts';
 
 type Rows = Pick<Database, 'rows'>;
 
@@ -77,6 +77,29 @@ export async function releaseWorker(db: Rows, gone: GoneWorker): Promise<boolean
   });
   return row?.released === true;
 }
+
+export type EndedRow = RunHeadRow & { completed: boolean };
+
+/** Submitted no longer ago than this, ms: runs that were quick. */
+const RECENT_MS = 600_000;
+/** Ended no longer ago than this, ms: longer no start is put off. */
+const ENDED_MS = 60_000;
+
+/** Standard runs that ended just now and that `worker` carried last; the newest, at most `limit`. */
+export const endedRuns = (db: Rows, of: { worker: string; limit: number; now: number }): Promise<EndedRow[]> =>
+  db.rows<EndedRow>({
+    name: 'ended_runs',
+    text: `select ${HEAD}, s.status = 'completed' as completed from run_state s join run r on r.id = s.run and r.mode = 'standard'
+      cross join lateral run_head_v1(s.run) h
+      where s.run >= $1 and s.owner = $2 and s.finished > clock_timestamp() - interval '${ENDED_MS} ms' and s.started is not null order by s.run desc limit $3`,
+    values: [firstIdOf(of.now - RECENT_MS), of.worker, of.limit],
+  });
+
+/** The least v7 id of a time, ms since the epoch (RFC 9562, 5.7). */
+const firstIdOf = (ms: number): string => {
+  const hex = ms.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+};
 
 /** Deletes the row of a worker that is gone and owns nothing. */
 export async function forgetWorker(db: Rows, id: string): Promise<void> {

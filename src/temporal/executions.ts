@@ -1,4 +1,4 @@
-import { Client, type ConnectionLike, type WorkflowExecutionStatusName } from '@temporalio/client';
+import { Client, WorkflowExecutionAlreadyStartedError, type ConnectionLike, type WorkflowExecutionStatusName } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/logger.ts';
@@ -31,8 +31,11 @@ export type Execution = {
 
 /** All that the worker asks of Temporal. Every call has a deadline; none is repeated here, because the rows are looked at again. */
 export type Executions = {
-  /** @param known.completed the run has ended already: its execution has nothing to do but to say so */
-  start: (run: RunHead, known?: { completed: boolean }) => Promise<void>;
+  /**
+   * @param known.completed the run has ended already: its execution has nothing to do but to say so
+   * @param known.found it may have had its execution: then it gets no other
+   */
+  start: (run: RunHead, known?: { completed: boolean; found?: boolean }) => Promise<void>;
   /** Starts the run in place of the execution it has, if any, which is terminated in the same step. */
   restart: (run: RunHead) => Promise<void>;
   /** Starts the run if it has no execution, so a lost one comes back by being needed. */
@@ -84,7 +87,7 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
     staticDetails: `[Run ${run.runId}](${runUrl(config, run.runId)})`,
   });
   const handle = (client: Client, workflowId: string) => client.workflow.getHandle(workflowId);
-  const start = (run: RunHead, more: { workflowIdConflictPolicy?: 'TERMINATE_EXISTING'; args?: [object] }) =>
+  const start = (run: RunHead, more: More) =>
     attributes.withThem(run, (typedSearchAttributes) =>
       call(async (client) => {
         await client.workflow.start(run.definition, {
@@ -97,7 +100,7 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
       }),
     );
   return {
-    start: (run, known) => start(run, known?.completed ? { args: [{ runId: run.runId, completed: true }] } : {}),
+    start: (run, known) => startKnown(start, run, known),
     restart: (run) => start(run, { workflowIdConflictPolicy: 'TERMINATE_EXISTING' }),
     poke: (run) =>
       attributes.withThem(run, (typedSearchAttributes) =>
@@ -118,6 +121,19 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
     ...createInspection(config, call),
     prepare: () => attributes.register(),
   };
+}
+
+type More = { workflowIdConflictPolicy?: 'TERMINATE_EXISTING'; workflowIdReusePolicy?: 'REJECT_DUPLICATE'; args?: [object] };
+
+/** What `Executions.start` says. */
+async function startKnown(start: (run: RunHead, more: More) => Promise<void>, run: RunHead, known: Parameters<Executions['start']>[1]) {
+  const args: More = known?.completed ? { args: [{ runId: run.runId, completed: true }] } : {};
+  if (!known?.found) return start(run, args);
+  try {
+    await start(run, { ...args, workflowIdReusePolicy: 'REJECT_DUPLICATE' });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
 }
 
 export type Call = <T>(ask: (client: Client) => Promise<T>) => Promise<T>;

@@ -1,10 +1,11 @@
 import type { Database } from '../db/database.ts';
-import { admit, carriedElsewhere, holdClaims, type BegunRow } from '../db/dispatch.ts';
+import { admit, carriedElsewhere, holdClaims, type BegunRow, type RunHeadRow } from '../db/dispatch.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
 import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
+import type { LateStarts } from './lateStarts.ts';
 import { CLAIM_MS, type UnfinishedStarts } from './unfinishedStarts.ts';
 
 export type AdmissionDeps = {
@@ -15,6 +16,7 @@ export type AdmissionDeps = {
   /** Whether a run may well end in its first segment. */
   isInline: (run: BegunRow) => Promise<boolean>;
   unfinished: UnfinishedStarts;
+  late: Pick<LateStarts, 'add' | 'room' | 'workspaces'>;
   /** Run slots of this process. */
   maxRuns: number;
   metrics: WorkerMetrics;
@@ -36,17 +38,31 @@ const LATE_MS = 300;
  * @returns whether there may be more to begin at once
  */
 export async function admitRuns(deps: AdmissionDeps): Promise<boolean> {
-  const { db, unfinished, metrics } = deps;
+  const { unfinished, late } = deps;
   if (unfinished.room() === 0) await forgetElsewhere(deps);
-  const n = unfinished.room();
+  const room = late.room() ? unfinished.room() : 0;
+  return room > 0 ? admitSome(deps, { n: room, except: [] }) : admitSome(deps, { n: unfinished.reserve(), except: crowded(deps) });
+}
+
+async function admitSome(deps: AdmissionDeps, { n, except }: { n: number; except: readonly string[] }): Promise<boolean> {
+  const { db, unfinished, metrics, late } = deps;
   if (n === 0) return false;
   const end = metrics.admission.startTimer();
-  const begun = await admit(db, { worker: deps.worker, n, claimMs: CLAIM_MS, maxRuns: deps.maxRuns });
+  const begun = await admit(db, { worker: deps.worker, n, claimMs: CLAIM_MS, maxRuns: deps.maxRuns, except });
   end();
-  for (const run of begun) unfinished.add(run.runId);
+  for (const run of begun) unfinished.add(run, except.length > 0 ? 'reserved' : undefined);
   metrics.unfinishedStarts.set(unfinished.size());
   for (const run of begun) void beginRun(deps, run).catch(deps.onError);
-  return begun.length === n;
+  return begun.length === n && (except.length === 0 || late.room());
+}
+
+/** Workspaces that hold more than half of an even share of what is being begun or waits to be shown: the reserve is not for them. */
+function crowded({ unfinished, late }: Pick<AdmissionDeps, 'unfinished' | 'late'>): string[] {
+  const held = new Map<string, number>();
+  const all = [...unfinished.workspaces(), ...late.workspaces()];
+  for (const workspace of all) held.set(workspace, (held.get(workspace) ?? 0) + 1);
+  const half = all.length / (2 * held.size);
+  return [...held].flatMap(([workspace, n]) => (n > half ? [workspace] : []));
 }
 
 /** Those that another worker carries by now make room. */
@@ -56,24 +72,29 @@ async function forgetElsewhere({ db, worker, unfinished }: AdmissionDeps): Promi
 }
 
 /**
- * Standard: Temporal's start is under way while the first segment runs; where that is likely to be all, it comes after it,
- * and the execution has nothing left to ask for. Express: a run that ends in its first segment needs no execution.
+ * Standard: Temporal's start is under way while the first segment runs; where that is likely to be all, it comes after it.
+ * That of a run that has ended by then is not waited for. Express: a run that ends in its first segment needs no execution.
  */
 async function beginRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
   const carried = deps.carry(run).catch((error: unknown) => {
     deps.log.warn({ err: error, runId: run.runId }, 'run.first_segment_failed'); // its execution begins again
     return null;
   });
-  if (run.mode === 'standard' && !(await deps.isInline(run).catch(() => false))) return startRun(deps, run, null);
+  if (run.mode === 'standard' && !(await deps.isInline(run).catch(() => false))) return startRun(deps, run);
   const ended = await carried;
-  if (run.mode === 'express' && ended !== null) deps.unfinished.done(run.runId);
-  else await startRun(deps, run, ended);
+  if (ended === null) return startRun(deps, run);
+  if (run.mode === 'standard') deps.late.add({ run: headOf(run), completed: ended === 'completed' });
+  deps.unfinished.done(run.runId);
 }
 
-async function startRun(deps: AdmissionDeps, run: BegunRow, ended: ClosedStatus | null): Promise<void> {
+/** Without its input. */
+const headOf = ({ runId, workspace, definition, title, parent, priority, total }: BegunRow): RunHeadRow => ({
+  ...{ runId, workspace, definition, title, parent, priority, total },
+});
+
+async function startRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
   try {
-    await deps.executions.start(run, { completed: ended === 'completed' });
-    if (ended === 'completed') deps.unfinished.done(run.runId); // it will not ask
+    await deps.executions.start(run);
     deps.metrics.starts.inc({ result: 'ok' });
   } catch (error) {
     const failure = temporalFailure(error);

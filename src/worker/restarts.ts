@@ -64,7 +64,7 @@ function takeFirst(taken: TakenRun[], n: number): TakenRun[] {
 async function restart(deps: RestartsDeps, taken: TakenRun): Promise<boolean> {
   const { run, ended } = taken;
   if (run.mode === 'express' && ended) return true; // it never had one
-  deps.unfinished.add(run.runId);
+  deps.unfinished.add(run);
   try {
     await deps.executions.restart(run);
     deps.metrics.starts.inc({ result: 'ok' });

@@ -44,7 +44,11 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
       if ((await deps.fires.fireDue(schedule, at)) === 'gone') await temporal().schedules.remove(schedule);
     },
   });
-  const takeover = createTakeover({ ...deps, worker: place.id, held: session.held, carry: carryAgain, onTaken: waker.kick });
+  const gone: string[] = [];
+  const takeover = createTakeover({
+    ...{ ...deps, worker: place.id, held: session.held, carry: carryAgain, onTaken: waker.kick },
+    onGone: (worker) => void gone.push(worker),
+  });
   lifecycle.onStop('takeover', () => takeover.stop());
   const early = { ...deps, carry, worker: place.id, taken: takeover.taken, isUp: waker.polling };
   const first = async () => {
@@ -58,6 +62,6 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
   });
   await Promise.race([carried, sleep(FIRST_MS)]);
   const { startTemporalSide } = await import('./temporalSide.ts');
-  late.side = startTemporalSide({ ...deps, waker, unfinished, aborts, takeover, activities, carry, isInline }, place);
+  late.side = startTemporalSide({ ...deps, waker, unfinished, aborts, takeover, gone, activities, carry, isInline }, place);
   await late.side.ready;
 }

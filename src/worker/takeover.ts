@@ -22,6 +22,8 @@ export type TakeoverDeps = {
   held: () => boolean;
   /** There is something to start anew in Temporal. */
   onTaken: () => void;
+  /** Nothing is left of a worker. */
+  onGone: (worker: string) => void;
 };
 
 /** A run that was taken over. `ended`: it is over, only its execution does not know yet. */
@@ -126,7 +128,10 @@ async function takeOver(passing: Passing, gone: GoneWorker): Promise<void> {
     await Promise.all(runs.map((run) => carryOn(passing, run)));
   }
   while ((await adoptRuns(db, { gone, worker, n: ADOPT })) === ADOPT);
-  if (!gone.stalled) await forgetWorker(db, gone.id);
+  if (!gone.stalled) {
+    await forgetWorker(db, gone.id);
+    passing.onGone(gone.id);
+  }
   passing.emptied.set(gone.id, passing.clock.now());
 }
 

@@ -8,6 +8,7 @@ import type { AbortWatch } from './aborts.ts';
 import type { AdmissionDeps } from './admission.ts';
 import { createWorker } from './createWorker.ts';
 import { createDispatcher, type Dispatcher } from './dispatcher.ts';
+import { createLateStarts } from './lateStarts.ts';
 import { createFaultLog } from './faultLog.ts';
 import { startHealth } from './health.ts';
 import { createReconciler } from './reconciler.ts';
@@ -27,6 +28,8 @@ export type TemporalSideDeps = Omit<StartWorkerDeps, 'engine'> &
     unfinished: UnfinishedStarts;
     aborts: AbortWatch;
     takeover: Takeover;
+    /** Workers of which nothing is left. */
+    gone: string[];
     activities: object;
   };
 
@@ -55,9 +58,19 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
   lifecycle.onStop('health', () => health.stop());
   const restarts = createRestarts({ ...shared, unfinished, takeover });
   lifecycle.onStop('restarts', () => restarts.stop());
-  const room = () => (restarts.pending() ? 0 : unfinished.room());
+  const unlessPending = (room: () => number) => () => (restarts.pending() ? 0 : room());
+  const onRoom = () => {
+    waker.kick('queued');
+  };
+  const late = createLateStarts({ ...shared, idleSince: unfinished.idleSince, gone: deps.gone, onRoom }, config.TIU_MAX_LATE_STARTS);
+  lifecycle.onStop('late starts', () => late.stop());
   const dispatcher = createDispatcher({
-    ...{ ...shared, unfinished: { ...unfinished, room }, maxRuns: config.TIU_MAX_RUNS },
+    late,
+    ...{
+      ...shared,
+      unfinished: { ...unfinished, room: unlessPending(unfinished.room), reserve: unlessPending(unfinished.reserve) },
+      maxRuns: config.TIU_MAX_RUNS,
+    },
     ...{ carry: deps.carry, isInline: deps.isInline },
   });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());

@@ -8,12 +8,18 @@ import type { Clock } from '../runtime/clock.ts';
 export type UnfinishedStarts = {
   /** How many more may be started now. */
   room: () => number;
+  /** How many more may be started beyond that, of workspaces that hold little. */
+  reserve: () => number;
   size: () => number;
-  add: (runId: string) => void;
+  /** Since when there is none, ms since the epoch; undefined while there is one. */
+  idleSince: () => number | undefined;
+  add: (run: { runId: string; workspace: string }, place?: 'reserved') => void;
   /** The engine has begun the run, or it will not be begun here. */
   done: (runId: string) => void;
   /** Those begun at least so long ago, ms. */
   runs: (ms: number) => string[];
+  /** Workspace of each. */
+  workspaces: () => string[];
 };
 
 /** How long a run that was begun is left alone: until then its execution has asked for it, or somebody else repairs it. */
@@ -22,15 +28,19 @@ export const CLAIM_MS = 5_000;
 const SLOW_MS = 500;
 const QUICK_MS = 250;
 const FIRST_BOUND = 4;
+const RESERVED = 2;
+
+type Begun = { since: number; workspace: string; reserved: boolean };
 
 /** @param options.claimMs after this long a start counts no more: its claim has expired, and another may have it */
 export function createUnfinishedStarts(
   deps: { clock: Clock; onRoom: () => void },
   options: { max: number; claimMs: number },
 ): UnfinishedStarts {
-  const begun = new Map<string, number>();
+  const begun = new Map<string, Begun>();
   let bound = Math.min(FIRST_BOUND, options.max);
   let narrowed = -Infinity;
+  let idle = deps.clock.now();
   const learn = (since: number) => {
     const now = deps.clock.now();
     if (now - since < QUICK_MS) bound = Math.min(options.max, bound + 1 / bound);
@@ -41,34 +51,44 @@ export function createUnfinishedStarts(
   };
   const expire = () => {
     const now = deps.clock.now();
-    for (const [runId, since] of begun) {
+    for (const [runId, { since }] of begun) {
       // Insertion order is order of expiry.
       if (since + options.claimMs > now) return;
       begun.delete(runId);
       learn(since);
+      if (begun.size === 0) idle = now;
     }
   };
+  const reserved = () => [...begun.values()].filter((one) => one.reserved).length;
+  const room = () => {
+    expire();
+    return Math.max(0, Math.floor(bound) - begun.size + reserved());
+  };
   return {
-    room: () => {
+    room,
+    reserve: () => {
       expire();
-      return Math.max(0, Math.floor(bound) - begun.size);
+      return RESERVED - reserved();
     },
     size: () => begun.size,
-    add: (runId) => {
+    idleSince: () => (begun.size === 0 ? idle : undefined),
+    add: ({ runId, workspace }, place) => {
       begun.delete(runId);
-      begun.set(runId, deps.clock.now());
+      begun.set(runId, { since: deps.clock.now(), workspace, reserved: place === 'reserved' });
     },
     done: (runId) => {
-      const since = begun.get(runId);
-      if (since === undefined) return;
-      const wasFull = begun.size >= Math.floor(bound);
+      const one = begun.get(runId);
+      if (one === undefined) return;
+      const wasFull = one.reserved || room() === 0;
       begun.delete(runId);
-      learn(since);
+      learn(one.since);
+      if (begun.size === 0) idle = deps.clock.now();
       if (wasFull) deps.onRoom();
     },
     runs: (ms) => {
       const before = deps.clock.now() - ms;
-      return [...begun].flatMap(([runId, since]) => (since <= before ? [runId] : []));
+      return [...begun].flatMap(([runId, { since }]) => (since <= before ? [runId] : []));
     },
+    workspaces: () => [...begun.values()].map(({ workspace }) => workspace),
   };
 }

@@ -28,7 +28,9 @@ async function start(more: object = {}, input: object = {}): Promise<string> {
   return (answer.body as Run).id;
 }
 const begin = async (): Promise<string[]> =>
-  (await api.deps.db.pool.query<{ run: string }>('select run from admit_v2($1, 10, 5000)', [worker])).rows.map(({ run }) => run);
+  (await api.deps.db.pool.query<{ run: string }>('select run from admit_v3($1, 10, 5000, array[]::uuid[])', [worker])).rows.map(
+    ({ run }) => run,
+  );
 const explain = async (run: string) => (await api.call('GET', `/api/v1/runs/${run}/explain`)).body as Explanation;
 const worker = randomUUID();
 const report = (temporal: boolean) =>

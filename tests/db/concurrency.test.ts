@@ -28,7 +28,7 @@ const statesOf = async (key: string) =>
       key,
     ])
   ).rows;
-const begin = () => db.pool.query('select run from admit_v2($1, 16, 5000)', [randomUUID()]);
+const begin = () => db.pool.query('select run from admit_v3($1, 16, 5000, array[]::uuid[])', [randomUUID()]);
 
 test('of runs submitted at once by three processes, as many are accepted as may be open; the others leave nothing', async () => {
   const concurrency = { key: randomUUID(), limit: 3, onConflict: 'reject' as const };

@@ -16,6 +16,7 @@ import { startHealth } from '../../src/worker/health.ts';
 import { createPoke } from '../../src/worker/poke.ts';
 import { createReconciler } from '../../src/worker/reconciler.ts';
 import { createRestarts } from '../../src/worker/restarts.ts';
+import { createLateStarts } from '../../src/worker/lateStarts.ts';
 import { createTakeover } from '../../src/worker/takeover.ts';
 import { CLAIM_MS, createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
 import { randomUUIDv7 } from './substitutes/chance.ts';
@@ -59,6 +60,7 @@ const metricsOf = (corrected: (reason: string) => void): WorkerMetrics =>
         : counter,
   });
 
+const MAX_LATE = 100;
 const MAX_STARTS = 16;
 const LOOK_MS = 1_000;
 const noObject = (): Promise<never> => Promise.reject(new Error('no output is that large'));
@@ -125,12 +127,17 @@ export function createProcess(deps: ProcessDeps): Process {
   const engine = openEngine({ ...deps, worker, db, journal, aborts, log, cancelFor, onRoom, started: unfinished.done });
   const temporal = { temporalUp: deps.held, onTemporal: () => undefined };
   const shared = { db, executions, metrics: metricsOf(deps.corrected), log, clock, worker, ...temporal };
-  const takeover = deps.takesOver ? createTakeover({ ...shared, carry: engine.carryAgain, held: deps.held, onTaken: onRoom }) : undefined;
+  const gone: string[] = [];
+  const onGone = (id: string): void => void gone.push(id);
+  const takeover = deps.takesOver
+    ? createTakeover({ ...shared, carry: engine.carryAgain, held: deps.held, onTaken: onRoom, onGone })
+    : undefined;
   const restarts = takeover && createRestarts({ ...shared, unfinished, takeover });
   const room = (): number => (restarts?.pending() ? 0 : unfinished.room());
+  const late = createLateStarts({ ...shared, gone, onRoom, idleSince: unfinished.idleSince }, MAX_LATE);
   const dispatcher = createDispatcher({
-    ...shared,
-    unfinished: { ...unfinished, room },
+    ...{ ...shared, late },
+    unfinished: { ...unfinished, room, reserve: () => (restarts?.pending() ? 0 : unfinished.reserve()) },
     maxRuns: 1_000,
     carry: engine.carry,
     isInline: engine.isInline,

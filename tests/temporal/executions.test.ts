@@ -60,6 +60,17 @@ test('a second start of the same run changes nothing', async () => {
   expect(await executions.describe(runWorkflowId(run.runId))).toEqual(first);
 });
 
+test('a run that may have had its execution gets no second one when it has ended, and its first when it had none', async () => {
+  const [had, none] = [aHead(), aHead()];
+  await executions.start(had);
+  const first = await executions.describe(runWorkflowId(had.runId));
+  await client.workflow.getHandle(runWorkflowId(had.runId)).terminate();
+  await executions.start(had, { completed: true, found: true });
+  expect(await executions.describe(runWorkflowId(had.runId))).toMatchObject({ temporalRunId: first?.temporalRunId, status: 'TERMINATED' });
+  await executions.start(none, { completed: true, found: true });
+  expect(await executions.describe(runWorkflowId(none.runId))).toMatchObject({ status: 'RUNNING' });
+});
+
 test('first starts of small plans notice a dead worker soon, large plans and restarts get time', async () => {
   const [small, large, restarted] = [aHead(), aHead({ total: 501 }), aHead()];
   await executions.start(small);

@@ -24,13 +24,17 @@ beforeEach(async () => {
   await db.pool.query('delete from run_state');
 });
 
+const OTHER = '33333333-3333-4333-8333-333333333333';
+
 function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () => Promise.resolve(), maxRuns = 1_000) {
   let now = 0;
   const unfinished = createUnfinishedStarts({ clock: { now: () => now }, onRoom: () => undefined }, { max, claimMs: CLAIM_MS });
   const worker = aWorkerId();
   const failed = Promise.withResolvers<unknown>();
+  const late = { room: true, workspaces: [] as string[] };
   const admission = {
     ...{ db, executions: { start }, unfinished, metrics: createWorkerMetrics(createRegistry()), log: silent, worker },
+    late: { add: () => undefined, room: () => late.room, workspaces: () => late.workspaces },
     carry: () => Promise.resolve(null),
     isInline: () => Promise.resolve(false),
     maxRuns,
@@ -39,6 +43,7 @@ function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () =>
   return {
     worker,
     unfinished,
+    late,
     /** What the first start that failed failed with. */
     failed: failed.promise,
     tick: () => admitRuns(admission),
@@ -79,6 +84,34 @@ test('a worker begins no run beyond its slots; one that only waits takes none', 
   await db.pool.query(`update run_state set status = 'waiting' where started is not null`);
   await one.tick();
   expect(await begun()).toBe(4);
+});
+
+test('a worker that is full of one workspace has a place for the lone run of another', async () => {
+  for (let i = 0; i < 5; i++) await aRun(db);
+  const one = anAdmission(1);
+  await one.tick();
+  expect(await one.tick()).toBe(false);
+  expect(one.unfinished.size()).toBe(1);
+  const lone = await aRun(db);
+  await db.pool.query('update run_state set workspace = $2 where run = $1', [lone, OTHER]);
+  await one.tick();
+  expect(await stateOf(db, lone)).toMatchObject({ status: 'running', owner: one.worker });
+  expect(one.unfinished.size()).toBe(2);
+});
+
+test('while executions that are put off fill their queue, only who holds little of it may begin', async () => {
+  const [crowd, lone] = [await aRun(db), await aRun(db)];
+  const { rows } = await db.pool.query<{ workspace: string }>('select workspace from run_state where run = $1', [crowd]);
+  await db.pool.query('update run_state set workspace = $2 where run = $1', [lone, OTHER]);
+  const one = anAdmission(4);
+  one.late.room = false;
+  one.late.workspaces = [...Array.from({ length: 9 }, () => rows[0]?.workspace ?? ''), OTHER];
+  await one.tick();
+  expect((await stateOf(db, lone)).started).not.toBeNull();
+  expect((await stateOf(db, crowd)).started).toBeNull();
+  one.late.room = true;
+  await one.tick();
+  expect((await stateOf(db, crowd)).started).not.toBeNull();
 });
 
 test('the oldest queued runs are claimed first, with what Temporal is told about them', async () => {

@@ -24,6 +24,8 @@ beforeAll(async () => {
 });
 afterAll(() => base.drop());
 
+const aStart = (runId: string, workspace = 'workspace') => ({ runId, workspace });
+
 test('kicks during a round become one more round; nothing starts after the end', async () => {
   let rounds = 0;
   const gate = Promise.withResolvers<undefined>();
@@ -77,8 +79,8 @@ test('room comes back when a start ends or its claim does, and the first is told
   let now = 0;
   let told = 0;
   const starts = createUnfinishedStarts({ clock: { now: () => now }, onRoom: () => told++ }, { max: 2, claimMs: 100 });
-  starts.add('a');
-  starts.add('b');
+  starts.add(aStart('a'));
+  starts.add(aStart('b'));
   expect(starts.room()).toBe(0);
   starts.done('a');
   starts.done('a');
@@ -87,12 +89,39 @@ test('room comes back when a start ends or its claim does, and the first is told
   expect(starts.room()).toBe(2);
 });
 
+test('a full worker has two places in reserve, and what takes them is not counted against its bound', () => {
+  const starts = createUnfinishedStarts({ clock: { now: () => 0 }, onRoom: () => undefined }, { max: 1, claimMs: 100 });
+  starts.add(aStart('a'));
+  starts.add(aStart('b', 'other'), 'reserved');
+  expect([starts.room(), starts.reserve(), starts.size()]).toEqual([0, 1, 2]);
+  expect(starts.workspaces()).toEqual(['workspace', 'other']);
+  starts.done('a');
+  expect([starts.room(), starts.reserve()]).toEqual([1, 1]);
+  starts.done('b');
+  expect(starts.reserve()).toBe(2);
+});
+
+test('it is known since when no run is being begun', () => {
+  let now = 5;
+  const starts = createUnfinishedStarts({ clock: { now: () => now }, onRoom: () => undefined }, { max: 2, claimMs: 100 });
+  expect(starts.idleSince()).toBe(5);
+  starts.add(aStart('a'));
+  expect(starts.idleSince()).toBeUndefined();
+  now = 7;
+  starts.done('a');
+  expect(starts.idleSince()).toBe(7);
+  starts.add(aStart('b'));
+  now = 107;
+  starts.room(); // its claim has expired
+  expect(starts.idleSince()).toBe(107);
+});
+
 test('runs that begin slowly leave room for fewer at once, and quick ones for more again', () => {
   let now = 0;
   const starts = createUnfinishedStarts({ clock: { now: () => now }, onRoom: () => undefined }, { max: 16, claimMs: 5_000 });
   const begin = (n: number, ms: number) => {
     const runs = Array.from({ length: n }, (_, i) => `${now}-${i}`);
-    for (const run of runs) starts.add(run);
+    for (const run of runs) starts.add(aStart(run));
     now += ms;
     for (const run of runs) starts.done(run);
     return starts.room();

@@ -14,10 +14,14 @@ export const headOf = ({ state, definition, priority }: RunRows): object => ({
 });
 
 /** Which queued runs may start, in order. */
-function selectRuns(tables: Tables, n: number): RunRows[] {
+function selectRuns(tables: Tables, { n, except }: { n: number; except: readonly string[] }): RunRows[] {
   const now = tables.now();
   const queued = sorted(tables).filter(
-    ({ state }) => state.started === null && state.finished === null && (state.notBefore === null || state.notBefore <= now),
+    ({ state }) =>
+      !except.includes(state.workspace) &&
+      state.started === null &&
+      state.finished === null &&
+      (state.notBefore === null || state.notBefore <= now),
   );
   return queued.slice(0, n);
 }
@@ -44,9 +48,9 @@ function beginRun(rows: RunRows, { worker, claimMs, now }: { worker: string; cla
   };
 }
 
-export function admit(tables: Tables, [worker, n, claimMs]: readonly [string, number, number]): object[] {
+export function admit(tables: Tables, [worker, n, claimMs, , except]: readonly [string, number, number, number, string[]]): object[] {
   const now = tables.now();
-  return selectRuns(tables, n).map((rows) => beginRun(rows, { worker, claimMs, now }));
+  return selectRuns(tables, { n, except }).map((rows) => beginRun(rows, { worker, claimMs, now }));
 }
 
 export function holdClaims(tables: Tables, [worker, runs, ms]: readonly [string, string[], number]): object[] {

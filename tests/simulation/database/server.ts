@@ -123,6 +123,7 @@ const WORK = new Map<string, Work>([
   many('gone_workers', workers.goneWorkers),
   many('reclaim_runs', workers.reclaimRuns),
   many('adopt_runs', workers.adoptRuns),
+  many('ended_runs', workers.endedRuns),
   many('release_worker', workers.releaseWorker),
   many('forget_worker', workers.forgetWorker),
   many('hold_duty', dispatch.holdDuty),

@@ -47,6 +47,19 @@ const ownedBy = (tables: Tables, owner: string): RunRows[] =>
     .filter(({ state }) => state.owner === owner && state.started !== null && state.finished === null)
     .sort((a, b) => (a.state.run < b.state.run ? -1 : 1));
 
+const ENDED_MS = 60_000;
+
+export function endedRuns(tables: Tables, [, worker, limit]: readonly [string, string, number]): object[] {
+  const now = tables.now();
+  return [...tables.runs.values()]
+    .filter(
+      ({ state, mode }) =>
+        mode === 'standard' && state.owner === worker && state.started !== null && (state.finished ?? 0) > now - ENDED_MS,
+    )
+    .slice(0, limit)
+    .map((rows) => ({ ...headOf(rows), completed: rows.state.status === 'completed' }));
+}
+
 type Reclaim = readonly [dead: string, worker: string, n: number, claimMs: number, stallMs: number | null];
 
 export function reclaimRuns(tables: Tables, [dead, worker, n, claimMs, stallMs]: Reclaim): object[] {

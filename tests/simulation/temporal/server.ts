@@ -96,6 +96,7 @@ export function createExecutions(server: Server, options: { owner: number; ident
     start: (run, known) =>
       call(() => {
         const start = startOf(run, FIRST_MS);
+        if (known?.found === true && server.executions.has(start.id)) return;
         begin(server, known?.completed === true ? { ...start, args: { runId: run.runId, completed: true } } : start);
       }),
     restart: (run) =>
