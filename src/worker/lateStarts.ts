@@ -44,6 +44,7 @@ const QUIET_MS = 20;
 export const LATEST_MS = 5_000;
 /** One that lets others wait stands back for so long at most, ms. */
 const FULL_MS = 50;
+/** Then a shorter gap will do, ms. */
 const PAUSE_MS = 5;
 const LOOK_MS = 5;
 const DOWN_MS = 500;
@@ -56,7 +57,7 @@ type Queue = LateStartsDeps & { max: number; waiting: Waiting[]; stopped: boolea
 
 /**
  * One at a time, when no run is being begun: a start costs this machine more than the run itself did. They stand back for
- * 5 s at most, and not at all once `max` wait. What is left when the process is killed, others find by its runs.
+ * 5 s at most, once `max` wait for 50 ms. What is left when the process is killed, others find by its runs.
  */
 export function createLateStarts(deps: LateStartsDeps, max: number): LateStarts {
   const queue: Queue = { ...deps, max, waiting: [], stopped: false, started: -Infinity, downUntil: 0 };
@@ -85,8 +86,9 @@ export function createLateStarts(deps: LateStartsDeps, max: number): LateStarts 
       clearInterval(timer);
       await Promise.all([working, finding.stop()]);
       const until = queue.clock.now() + STOP_MS;
+      const may = () => queue.temporalUp() && queue.clock.now() >= queue.downUntil && queue.clock.now() < until;
       const lane = async () => {
-        while (queue.waiting.length > 0 && queue.temporalUp() && queue.clock.now() < until) await startFirst(queue);
+        while (queue.waiting.length > 0 && may()) await startFirst(queue);
       };
       await Promise.all(Array.from({ length: LANES_OF_STOP }, lane));
     },

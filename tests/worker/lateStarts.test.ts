@@ -103,6 +103,24 @@ test('once as many wait as there is room for, they do not stand back, and say wh
   await late.stop();
 });
 
+test('once as many wait as there is room for, they stand back for 50 ms at most, and make do with a gap of 5', async () => {
+  const { world, started, add, until, looks, late } = lateStarts({ max: 1 });
+  for (const runId of ['a', 'b', 'c', 'd']) add(runId);
+  await until(1);
+  world.now = 49;
+  await looks(6);
+  expect(started).toHaveLength(1);
+  world.now = 50;
+  await until(2);
+  world.idle = 50;
+  world.now = 54;
+  await looks(6);
+  expect(started).toHaveLength(2);
+  world.now = 55;
+  await until(3);
+  await late.stop();
+});
+
 test('what nobody answers is tried again before the next; nothing is tried while Temporal is away', async () => {
   let tries = 0;
   const { world, started, add, until, looks, late } = lateStarts({

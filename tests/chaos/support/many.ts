@@ -90,7 +90,7 @@ async function carriers(cluster: Cluster, runs: AcceptedRun[]): Promise<Map<stri
   const { workflow } = new Client({ connection });
   const carriedBy = new Map<string, number>();
   for (const { id } of runs) {
-    // Who was killed between the end of a short run and the start of its execution leaves it without one.
+    // That of a short run comes after its end, and that of a killed worker's when somebody has taken over.
     const history = await workflow
       .getHandle(`run/${id}`)
       .fetchHistory()
