@@ -83,7 +83,7 @@ export type EndedRow = RunHeadRow & { completed: boolean };
 /** Submitted no longer ago than this, ms: runs that were quick. */
 const RECENT_MS = 600_000;
 /** Ended no longer ago than this, ms: longer no start is put off. */
-const ENDED_MS = 60_000;
+const ENDED_MS = 180_000;
 
 /** Standard runs that ended just now and that `worker` carried last; the newest, at most `limit`. */
 export const endedRuns = (db: Rows, of: { worker: string; limit: number; now: number }): Promise<EndedRow[]> =>

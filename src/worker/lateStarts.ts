@@ -40,11 +40,14 @@ export type LateStartsDeps = {
 
 /** A client that waits for its runs one after the other leaves smaller gaps, ms. */
 const QUIET_MS = 20;
-/** So long it stands back at most, ms. */
+/** After such a gap they come this far apart, ms: the next run finds the machine free more often than not. */
+const APART_MS = 40;
+/** After a gap like this the machine is theirs, ms. */
+const IDLE_MS = 500;
+/** So long the first of them stands back at most, ms. */
 export const LATEST_MS = 5_000;
-/** One that lets others wait stands back for so long at most, ms. */
+/** Where they hold up the next runs: how far they are apart at most, and the gap that they wait for, ms. */
 const FULL_MS = 50;
-/** Then a shorter gap will do, ms. */
 const PAUSE_MS = 5;
 const LOOK_MS = 5;
 const DOWN_MS = 500;
@@ -56,8 +59,8 @@ type Waiting = LateStart & { since: number };
 type Queue = LateStartsDeps & { max: number; waiting: Waiting[]; stopped: boolean; started: number; downUntil: number };
 
 /**
- * One at a time, when no run is being begun: a start costs this machine more than the run itself did. They stand back for
- * 5 s at most, once `max` wait for 50 ms. What is left when the process is killed, others find by its runs.
+ * One at a time, when no run is being begun, and with pauses while runs come: a start costs this machine more than the run
+ * itself did. Once `max` wait, they only let runs go first. What is left when the process is killed, others find by its runs.
  */
 export function createLateStarts(deps: LateStartsDeps, max: number): LateStarts {
   const queue: Queue = { ...deps, max, waiting: [], stopped: false, started: -Infinity, downUntil: 0 };
@@ -111,8 +114,9 @@ function mayStart(queue: Queue): boolean {
   if (!first || !queue.temporalUp() || now < queue.downUntil) return false;
   const idle = queue.idleSince();
   const quietMs = idle === undefined ? 0 : now - idle;
-  if (queue.waiting.length >= queue.max) return quietMs >= PAUSE_MS || now - queue.started >= FULL_MS;
-  return quietMs >= QUIET_MS || now - first.since >= LATEST_MS;
+  const apart = now - queue.started;
+  if (queue.waiting.length >= queue.max) return quietMs >= PAUSE_MS || apart >= FULL_MS;
+  return quietMs >= IDLE_MS || (apart >= APART_MS && (quietMs >= QUIET_MS || now - first.since >= LATEST_MS));
 }
 
 async function startFirst(queue: Queue): Promise<void> {

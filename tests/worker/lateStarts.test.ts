@@ -71,6 +71,11 @@ test('an execution is started when no run has been begun for 20 ms, in order, an
   await looks(6);
   expect(started).toEqual([]);
   world.now = 20;
+  await until(1);
+  world.now = 59;
+  await looks(6);
+  expect(started).toHaveLength(1); // the next follows 40 ms later
+  world.now = 60;
   await until(2);
   expect(started).toEqual([
     ['a', { completed: true }],
@@ -79,7 +84,16 @@ test('an execution is started when no run has been begun for 20 ms, in order, an
   await late.stop();
 });
 
-test('it stands back for 5 s at most', async () => {
+test('when no run has been begun for half a second, they follow one another at once', async () => {
+  const { world, add, until, late } = lateStarts();
+  for (let i = 0; i < 20; i++) add(`${i}`);
+  world.idle = 0;
+  world.now = 500;
+  await until(20);
+  await late.stop();
+});
+
+test('the first stands back for 5 s at most', async () => {
   const { world, started, add, until, looks, late } = lateStarts();
   add('a');
   world.now = LATEST_MS - 1;
@@ -90,7 +104,7 @@ test('it stands back for 5 s at most', async () => {
   await late.stop();
 });
 
-test('once as many wait as there is room for, they do not stand back, and say when there is room again', async () => {
+test('once as many wait as there is room for, one goes at once, and it is said that there is room again', async () => {
   const { world, started, add, until, late } = lateStarts({ max: 2 });
   add('a');
   expect(late.room()).toBe(true);
@@ -126,7 +140,7 @@ test('what nobody answers is tried again before the next; nothing is tried while
   const { world, started, add, until, looks, late } = lateStarts({
     answer: () => (++tries === 1 ? Promise.reject(new TemporalUnreachable()) : Promise.resolve()),
   });
-  world.idle = 0;
+  world.idle = -1_000;
   world.now = 100;
   add('a');
   add('b');
@@ -164,12 +178,12 @@ test('what a worker may have put off when it died is asked for: its own standard
   await set(failed, `status = 'failed', finished = now()`);
   await set(express, `status = 'completed', finished = now()`);
   await db.pool.query(`update run set mode = 'express' where id = $1`, [express]);
-  await set(old, `status = 'completed', finished = now() - interval '61 s'`);
+  await set(old, `status = 'completed', finished = now() - interval '181 s'`);
   await set(open, `status = 'running'`);
   await db.pool.query(`update run_state set owner = $2, status = 'completed', finished = now() where run = $1`, [other, aWorkerId()]);
   const { world, started, until, late, gone } = lateStarts();
   world.now = Date.now();
-  world.idle = 0;
+  world.idle = 0; // for long
   gone.push(dead);
   await until(2);
   await late.stop();

@@ -47,7 +47,7 @@ const ownedBy = (tables: Tables, owner: string): RunRows[] =>
     .filter(({ state }) => state.owner === owner && state.started !== null && state.finished === null)
     .sort((a, b) => (a.state.run < b.state.run ? -1 : 1));
 
-const ENDED_MS = 60_000;
+const ENDED_MS = 180_000;
 
 export function endedRuns(tables: Tables, [, worker, limit]: readonly [string, string, number]): object[] {
   const now = tables.now();
