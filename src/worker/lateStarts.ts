@@ -45,7 +45,7 @@ const APART_MS = 40;
 /** After a gap like this the machine is theirs, ms. */
 const IDLE_MS = 500;
 /** So long the first of them stands back at most, ms. */
-export const LATEST_MS = 5_000;
+export const LATEST_MS = 30_000;
 /** Where they hold up the next runs: how far they are apart at most, and the gap that they wait for, ms. */
 const FULL_MS = 50;
 const PAUSE_MS = 5;
