@@ -203,6 +203,29 @@ test('a refused row leaves no hole: the rows beside it move up', async () => {
   expect((await taskOf(run, 2)).seq).toBe(4);
 });
 
+test('items of a task that has ended are refused, whether they have a row or not', async () => {
+  const run = await aRun();
+  await Promise.all([
+    journal.push(aRecord(run, { status: 'running' })),
+    journal.push(aRecord(run, { item: 0, status: 'running' })),
+    journal.push(aRecord(run, { item: 1 })),
+  ]);
+  await journal.push(aRecord(run));
+  const late = [
+    aRecord(run, { item: 0 }),
+    aRecord(run, { item: 2, status: 'running' }),
+    aRecord(run, { item: 3, generation: 1 }),
+    aRecord(run, { task: 1 }),
+  ];
+  const all = await Promise.allSettled(late.map((record) => journal.push(record)));
+  expect(all.map((r) => (r.status === 'fulfilled' ? r.value.seq : (r.reason as Error).name))).toEqual(['Refused', 'Refused', 6, 7]);
+  expect((await eventsOf(run)).slice(5)).toMatchObject([
+    { seq: 6, task: 0, item: 3 },
+    { seq: 7, task: 1, item: null },
+  ]);
+  expect(await one('select count(*)::int as n from task where run = $1 and item = 2', run)).toEqual({ n: 0 });
+});
+
 test('what a segment pushed after a refused row is dropped with it', async () => {
   const run = await aRun();
   await journal.push(aRecord(run, { status: 'running' }));

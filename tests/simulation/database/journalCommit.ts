@@ -62,10 +62,14 @@ const sentRow = (c: Columns, i: number): Sent => ({
 const mayReplace = (row: TaskRow, sent: Sent): boolean =>
   row.finished === null && (sent.attempt > row.attempt || (sent.attempt === row.attempt && row.token !== null && sent.token === row.token));
 
-function upsert(rows: RunRows, sent: Sent, { now, seq }: { now: number; seq: number }): boolean {
+/** Items are refused if their task had ended before this call: one statement does not see its own rows. */
+const endedBefore = (row: TaskRow | undefined, base: number): boolean => row !== undefined && row.finished !== null && row.seq <= base;
+
+function upsert(rows: RunRows, sent: Sent, { now, seq, base }: { now: number; seq: number; base: number }): boolean {
   const key = taskKey(sent.task, sent.item, sent.generation);
   const known = rows.tasks.get(key);
   if (known && !mayReplace(known, sent)) return false;
+  if (sent.item !== -1 && endedBefore(rows.tasks.get(taskKey(sent.task, -1, sent.generation)), base)) return false;
   const row = known ?? aTask(sent.task, sent.item, sent.generation);
   const { status, branch, attempt, token, output, failure } = sent;
   Object.assign(row, { status, branch, attempt, token, output, failure, seq, losses: row.losses + sent.lost });
@@ -141,7 +145,7 @@ function writeTasks(commit: Commit, tasks: Columns, columns: Columns): void {
   );
   for (const { sent } of ranked.sort((a, b) => a.rank - b.rank)) {
     const seq = state.lastSeq + 1;
-    if (!upsert(rows, sent, { now, seq })) {
+    if (!upsert(rows, sent, { now, seq, base: commit.base })) {
       commit.refused.push(sent.position);
       continue;
     }
