@@ -29,6 +29,8 @@ export type AdmissionDeps = {
 
 /** A run that Temporal refuses is not started again and again. */
 const REFUSED_MS = 60_000;
+/** While runs are being begun here, what is queued meanwhile waits for them so long, ms: it is begun and recorded together, with half the commits. */
+const TOGETHER_MS = 10;
 /** An execution that has not asked by then may have been carried elsewhere. */
 const LATE_MS = 300;
 
@@ -40,8 +42,9 @@ const LATE_MS = 300;
 export async function admitRuns(deps: AdmissionDeps): Promise<boolean> {
   const { unfinished, late } = deps;
   if (unfinished.room() === 0) await forgetElsewhere(deps);
-  const room = late.room() ? unfinished.room() : 0;
-  return room > 0 ? admitSome(deps, { n: room, except: [] }) : admitSome(deps, { n: unfinished.reserve(), except: crowded(deps) });
+  const room = () => (late.room() ? unfinished.room() : 0);
+  if (room() > 0) await unfinished.settled(TOGETHER_MS);
+  return room() > 0 ? admitSome(deps, { n: room(), except: [] }) : admitSome(deps, { n: unfinished.reserve(), except: crowded(deps) });
 }
 
 async function admitSome(deps: AdmissionDeps, { n, except }: { n: number; except: readonly string[] }): Promise<boolean> {
