@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { NODE_FLAGS } from '../src/dev/nodeFlags.ts';
 import { makeCluster, postgresPlace, temporalBinary } from '../tools/setup.mjs';
 import { openDatabase } from '../src/db/database.ts';
 import { ensureDatabase } from '../src/db/ensureDatabase.ts';
@@ -47,10 +48,6 @@ export type StackOptions = {
 };
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-const FLAGS = {
-  api: ['--max-old-space-size=512', '--max-semi-space-size=4'],
-  worker: ['--max-old-space-size=256', '--max-semi-space-size=4'],
-};
 /** Owner of what is measured. */
 const WORKSPACE = 'bench';
 
@@ -102,7 +99,7 @@ async function build(options: StackOptions, { folder, stops, stop }: Place): Pro
     ...options.env,
   };
   const start = async (role: 'api' | 'worker', until: 'ready' | 'carries' = 'ready') => {
-    const flags = [...FLAGS[role], ...(options.flags?.[role] ?? [])];
+    const flags = [...NODE_FLAGS[role], ...(options.flags?.[role] ?? [])];
     const service = await startService({
       script: path.join(ROOT, `src/${role}/main.ts`),
       env,

@@ -45,7 +45,7 @@ async function loadRun(deps: BeginDeps, runId: string, sliceMs: number): Promise
   const base = { epoch, cursor, graph, rows: namedRows(graph, loaded.rows), intent, due, closed: null };
   const roots = firstRoots(base);
   if (roots.length === 0) return base;
-  const first = await deps.own(context, { run: runId, epoch, roots, sliceMs });
+  const first = await deps.own(context, { run: runId, epoch, roots, sliceMs, known: base.rows });
   return 'stale' in first ? base : begunWith(deps, runId, { ...base, ...first, rows: [...base.rows, ...first.rows] });
 }
 

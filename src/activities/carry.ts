@@ -23,8 +23,8 @@ export type Carry = {
   take: (runId: string) => Promise<BegunRun | undefined>;
 };
 
-/** Goes on with a run that this process has taken over. @returns whether it has ended @throws what ended the segment before its time */
-export type CarryAgain = (run: BegunRow) => Promise<boolean>;
+/** Goes on with a run that this process has taken over. @returns how it ended; null: it goes on @throws what ended the segment before its time */
+export type CarryAgain = (run: BegunRow) => Promise<ClosedStatus | null>;
 
 type CarryDeps = Pick<ActivityDeps, 'db'> &
   Plans & { own: (context: RunContext, request: OwnRequest) => Promise<OwnedOrStale>; sliceMs: number };
@@ -43,7 +43,7 @@ export function createCarry(deps: CarryDeps): Carry {
   };
   return {
     carry: (run) => carry(run.runId, firstSegment(deps, run)),
-    carryAgain: async (run) => (await carry(run.runId, nextSegment(deps, run))) !== null,
+    carryAgain: (run) => carry(run.runId, nextSegment(deps, run)),
     isInline: async (run) => (await contextOf(deps, run)).compiled.plan.graph.classes.every((kind) => kind === INLINE),
     take: async (runId) => {
       const result = results.get(runId);
@@ -73,7 +73,7 @@ async function nextSegment(deps: CarryDeps, row: BegunRow): Promise<BegunRun | u
   const base = { epoch, cursor, graph, rows: namedRows(graph, await readTaskRows(deps.db, runId)), intent, due, closed: null };
   const roots = firstRoots(base);
   if (roots.length === 0) return base;
-  const next = await deps.own(context, { run: runId, epoch, roots, sliceMs: deps.sliceMs });
+  const next = await deps.own(context, { run: runId, epoch, roots, sliceMs: deps.sliceMs, known: base.rows });
   return 'stale' in next ? undefined : begunWith(deps, runId, { ...base, ...next, rows: [...base.rows, ...next.rows] });
 }
 

@@ -10,6 +10,7 @@ import {
   isOwnedBy,
   reach,
   record,
+  recordRows,
   rowOf,
   verdict,
   type GraphState,
@@ -72,6 +73,8 @@ export type OwnRequest = {
   sliceMs: number;
   /** What the database would say of the tasks, when it has just said so. */
   loaded?: LoadedOwner;
+  /** Every row of the run, read under this epoch: with them the segment can tell its end though it began in the middle. */
+  known?: readonly OutcomeRow[];
 };
 
 export const mayOwn =
@@ -89,6 +92,7 @@ export async function openSegment(
   const needed = reach(state, request.roots, mayOwn(state));
   const loaded = request.loaded ?? (await loadOwner(deps.db, { run: request.run, epoch: request.epoch, tasks: needed }));
   if ('stale' in loaded) return undefined;
+  if (request.known) recordRows(state, request.known);
   const before = new Map<number, Before>();
   for (const [task, status, seq, generation, branch, attempt, losses] of loaded.rows) {
     const outcome = outcomeOf(status);
@@ -110,7 +114,7 @@ export async function openSegment(
     before,
     careful: loaded.careful,
     suspects: 0,
-    whole: needed.length === state.size,
+    whole: request.known !== undefined || needed.length === state.size,
     until: performance.now() + request.sliceMs,
     openedAt: performance.now(),
     abort: new AbortController(),

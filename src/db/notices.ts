@@ -1,4 +1,5 @@
 import { openConnection, type Log } from './connection.ts';
+import { createTurns } from '../domain/turns.ts';
 import type { Statement } from './database.ts';
 
 const INTERVAL_MS = 5;
@@ -35,7 +36,7 @@ export function createNotices(deps: { url: string; log?: Log | undefined }): Not
   const connection = openConnection({ url: deps.url, name: 'notices', log: deps.log });
   const runs = new Set<string>();
   const kicks = new Set<Kick>();
-  const turns = createTurns();
+  const turns = createTurns({ now: () => performance.now() }, { burst: BURST, everyMs: INTERVAL_MS });
   let sending: Promise<void> | undefined;
 
   const add = (hint: Hint) => {
@@ -76,27 +77,6 @@ export function createNotices(deps: { url: string; log?: Log | undefined }): Not
       // a lost server must not hold up the end of a process
       await Promise.race([sending, new Promise((resolve) => setTimeout(resolve, 1_000).unref())]);
       await connection.end();
-    },
-  };
-}
-
-/** So many at once, then one every interval. */
-function createTurns() {
-  let credit = BURST;
-  let last = performance.now();
-  const refill = () => {
-    const now = performance.now();
-    credit = Math.min(BURST, credit + (now - last) / INTERVAL_MS);
-    last = now;
-  };
-  return {
-    /** ms */
-    untilNext: (): number => {
-      refill();
-      return credit >= 1 ? 0 : (1 - credit) * INTERVAL_MS;
-    },
-    take: () => {
-      credit -= 1;
     },
   };
 }

@@ -8,6 +8,7 @@ import { codecSettings, type CodecSettings } from './codec.ts';
 import { freePort } from './freePort.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { keepUp } from './keepUp.ts';
+import { NODE_FLAGS } from './nodeFlags.ts';
 import { startPostgres } from './postgres.ts';
 import type { Stoppable } from './process.ts';
 import { startService } from './service.ts';
@@ -44,9 +45,6 @@ type Building = {
   stops: Stop[];
 };
 
-// Of the worker: 193 MB resident with these, 223 without.
-const WORKER_FLAGS = ['--max-old-space-size=256', '--max-semi-space-size=4'];
-const API_FLAGS = ['--max-old-space-size=512', '--max-semi-space-size=4'];
 /** Of one process of ours at most, with the default settings. */
 const CONNECTIONS = 16;
 const STOP_ORDER = ['api', 'worker', 'temporal', 'postgres', 'guard', 'lock'];
@@ -216,7 +214,7 @@ async function startWorkers(building: Building, env: Settings): Promise<void> {
 
 async function startWorker(building: Building, env: Settings, number: number): Promise<void> {
   const name = `worker-${number}`;
-  const service = { script: entryOf(building, 'worker'), env: settings(building, env), flags: WORKER_FLAGS, standsBack: true };
+  const service = { script: entryOf(building, 'worker'), env: settings(building, env), flags: NODE_FLAGS.worker, standsBack: true };
   await keep(building, {
     name,
     signal: 'SIGTERM',
@@ -242,7 +240,7 @@ async function startApis(building: Building, env: Settings, ports: readonly numb
 
 async function startApi(building: Building, env: Settings, { port, name }: { port: number; name: string }): Promise<string> {
   const { guard, state } = building;
-  const service = { script: entryOf(building, 'api'), env: settings(building, { ...env, TIU_PORT: String(port) }), flags: API_FLAGS };
+  const service = { script: entryOf(building, 'api'), env: settings(building, { ...env, TIU_PORT: String(port) }), flags: NODE_FLAGS.api };
   let url = '';
   await keep(building, {
     name,

@@ -37,7 +37,7 @@ export type Executions = {
    */
   start: (run: RunHead, known?: { completed: boolean; found?: boolean }) => Promise<void>;
   /** Starts the run in place of the execution it has, if any, which is terminated in the same step. */
-  restart: (run: RunHead) => Promise<void>;
+  restart: (run: RunHead, known?: { completed: boolean }) => Promise<void>;
   /** Starts the run if it has no execution, so a lost one comes back by being needed. */
   poke: (run: RunHead) => Promise<void>;
   cancel: (runId: string) => Promise<void>;
@@ -101,7 +101,7 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
     );
   return {
     start: (run, known) => startKnown(start, run, known),
-    restart: (run) => start(run, { workflowIdConflictPolicy: 'TERMINATE_EXISTING' }),
+    restart: (run, known) => start(run, { workflowIdConflictPolicy: 'TERMINATE_EXISTING', ...argsOf(run, known) }),
     poke: (run) =>
       attributes.withThem(run, (typedSearchAttributes) =>
         call(async (client) => {
@@ -125,9 +125,12 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
 
 type More = { workflowIdConflictPolicy?: 'TERMINATE_EXISTING'; workflowIdReusePolicy?: 'REJECT_DUPLICATE'; args?: [object] };
 
+const argsOf = (run: RunHead, known?: { completed: boolean }): More =>
+  known?.completed ? { args: [{ runId: run.runId, completed: true }] } : {};
+
 /** What `Executions.start` says. */
 async function startKnown(start: (run: RunHead, more: More) => Promise<void>, run: RunHead, known: Parameters<Executions['start']>[1]) {
-  const args: More = known?.completed ? { args: [{ runId: run.runId, completed: true }] } : {};
+  const args = argsOf(run, known);
   if (!known?.found) return start(run, args);
   try {
     await start(run, { ...args, workflowIdReusePolicy: 'REJECT_DUPLICATE' });

@@ -1,6 +1,7 @@
 import type { Database } from '../db/database.ts';
 import { admit, carriedElsewhere, holdClaims, type BegunRow, type RunHeadRow } from '../db/dispatch.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
+import type { Turns } from '../domain/turns.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
 import type { Executions } from '../temporal/executions.ts';
@@ -23,14 +24,14 @@ export type AdmissionDeps = {
   log: Log;
   /** Id of this worker: the owner of what it begins. */
   worker: string;
+  /** Of rounds that find less than there is room for: runs that come one after the other are begun and recorded together. */
+  turns: Turns;
   /** A run could not be started in Temporal. */
   onError: (error: unknown) => void;
 };
 
 /** A run that Temporal refuses is not started again and again. */
 const REFUSED_MS = 60_000;
-/** While runs are being begun here, what is queued meanwhile waits for them so long, ms: it is begun and recorded together, with half the commits. */
-const TOGETHER_MS = 10;
 /** An execution that has not asked by then may have been carried elsewhere. */
 const LATE_MS = 300;
 
@@ -42,9 +43,9 @@ const LATE_MS = 300;
 export async function admitRuns(deps: AdmissionDeps): Promise<boolean> {
   const { unfinished, late } = deps;
   if (unfinished.room() === 0) await forgetElsewhere(deps);
-  const room = () => (late.room() ? unfinished.room() : 0);
-  if (room() > 0) await unfinished.settled(TOGETHER_MS);
-  return room() > 0 ? admitSome(deps, { n: room(), except: [] }) : admitSome(deps, { n: unfinished.reserve(), except: crowded(deps) });
+  await nextTurn(deps.turns);
+  const room = late.room() ? unfinished.room() : 0;
+  return room > 0 ? admitSome(deps, { n: room, except: [] }) : admitSome(deps, { n: unfinished.reserve(), except: crowded(deps) });
 }
 
 async function admitSome(deps: AdmissionDeps, { n, except }: { n: number; except: readonly string[] }): Promise<boolean> {
@@ -56,7 +57,13 @@ async function admitSome(deps: AdmissionDeps, { n, except }: { n: number; except
   for (const run of begun) unfinished.add(run, except.length > 0 ? 'reserved' : undefined);
   metrics.unfinishedStarts.set(unfinished.size());
   for (const run of begun) void beginRun(deps, run).catch(deps.onError);
+  if (begun.length < n) deps.turns.take();
   return begun.length === n && (except.length === 0 || late.room());
+}
+
+async function nextTurn(turns: Turns): Promise<void> {
+  const ms = turns.untilNext();
+  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Workspaces that hold more than half of an even share of what is being begun or waits to be shown: the reserve is not for them. */
@@ -91,7 +98,7 @@ async function beginRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
 }
 
 /** Without its input. */
-const headOf = ({ runId, workspace, definition, title, parent, priority, total }: BegunRow): RunHeadRow => ({
+export const headOf = ({ runId, workspace, definition, title, parent, priority, total }: BegunRow): RunHeadRow => ({
   ...{ runId, workspace, definition, title, parent, priority, total },
 });
 

@@ -10,6 +10,7 @@ import {
   type SliceRow,
 } from '../db/dispatch.ts';
 import type { Kick } from '../db/notices.ts';
+import { createTurns } from '../domain/turns.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
@@ -17,7 +18,7 @@ import { admitRuns, type AdmissionDeps } from './admission.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPump } from './pump.ts';
 
-export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError'> & {
+export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'turns'> & {
   executions: Pick<Executions, 'start' | 'poke' | 'cancel' | 'startSlice'>;
   clock: Clock;
   /** Told what calls to Temporal say about it: true = it answers. */
@@ -33,6 +34,8 @@ export type Dispatcher = {
 };
 
 const POLL_MS = 1_000;
+/** Rounds of admission: a few at once, then apart. One costs the database as much as a run does. */
+const [ROUNDS, ROUND_MS] = [4, 10];
 /** Most runs that end make room for nobody: who waits for one of them waits so much longer. */
 const CLOSED_MS = 25;
 /** Fits a notice. */
@@ -50,7 +53,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     else fault(error);
   };
   const guarded = (duty: () => Promise<boolean>) => createPump(() => (deps.temporalUp() ? duty() : Promise.resolve(false)), onError);
-  const tell = { ...deps, onError };
+  const tell = { ...deps, onError, turns: createTurns(deps.clock, { burst: ROUNDS, everyMs: ROUND_MS }) };
   const admission = guarded(() => admitRuns(tell));
   const commands = guarded(() => sendCommands(tell));
   const slices = guarded(() => startSlices(tell));

@@ -8,8 +8,11 @@ import { temporalFailure } from '../temporal/failures.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPump } from './pump.ts';
 
-/** `completed`: its execution has nothing to do but to say so · `found`: it may have had its execution already */
-type LateStart = { run: RunHead; completed: boolean; found?: true };
+/**
+ * `completed`: its execution has nothing to do but to say so · `found`: it may have had its execution already ·
+ * `replaces`: it has one, which is terminated in the same step
+ */
+type LateStart = { run: RunHead; completed: boolean; found?: true; replaces?: true };
 
 /** Starts of executions whose runs have ended already: they make a run visible in Temporal, and nobody waits for them. */
 export type LateStarts = {
@@ -23,7 +26,7 @@ export type LateStarts = {
 };
 
 export type LateStartsDeps = {
-  executions: Pick<Executions, 'start'>;
+  executions: Pick<Executions, 'start' | 'restart'>;
   clock: Clock;
   metrics: Pick<WorkerMetrics, 'starts' | 'lateStarts'>;
   log: Log;
@@ -125,9 +128,10 @@ async function startFirst(queue: Queue): Promise<void> {
   if (queue.waiting.length === queue.max - 1) queue.onRoom();
   queue.metrics.lateStarts.set(queue.waiting.length);
   if (!late) return;
-  const { run, completed, found } = late;
+  const { run, completed, found, replaces } = late;
   try {
-    await queue.executions.start(run, { completed, ...(found && { found }) });
+    if (replaces) await queue.executions.restart(run, { completed });
+    else await queue.executions.start(run, { completed, ...(found && { found }) });
     queue.metrics.starts.inc({ result: 'ok' });
   } catch (error) {
     const failure = temporalFailure(error);

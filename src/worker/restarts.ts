@@ -5,6 +5,8 @@ import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPump } from './pump.ts';
+import { headOf } from './admission.ts';
+import type { LateStarts } from './lateStarts.ts';
 import type { TakenRun, Takeover } from './takeover.ts';
 import type { UnfinishedStarts } from './unfinishedStarts.ts';
 
@@ -12,6 +14,7 @@ export type RestartsDeps = {
   executions: Pick<Executions, 'restart'>;
   takeover: Pick<Takeover, 'taken' | 'busy'>;
   unfinished: UnfinishedStarts;
+  late: Pick<LateStarts, 'add'>;
   clock: Clock;
   metrics: WorkerMetrics;
   log: Log;
@@ -30,7 +33,7 @@ const POLL_MS = 500;
 
 /**
  * Starts the executions of runs that were taken over, each in place of the one it has, as many as this worker can begin.
- * Those of runs that are over come last: they only learn of the end. What is not started when this process dies is taken
+ * Those of runs that are over only learn of the end: that can wait. What is not started when this process dies is taken
  * over with the run.
  */
 export function createRestarts(deps: RestartsDeps): Restarts {
@@ -38,7 +41,8 @@ export function createRestarts(deps: RestartsDeps): Restarts {
   const fault = createFaultLog(deps, 'restart.failed');
   const round = async (): Promise<boolean> => {
     const n = deps.temporalUp() ? unfinished.room() : 0;
-    const next = takeFirst(takeover.taken, n);
+    for (const one of takeOut(takeover.taken, ({ ended }) => ended !== null)) putOff(deps, one);
+    const next = takeover.taken.splice(0, n);
     const done = await Promise.all(next.map((taken) => restart(deps, taken)));
     return next.length > 0 && done.every(Boolean);
   };
@@ -46,7 +50,7 @@ export function createRestarts(deps: RestartsDeps): Restarts {
   const timer = setInterval(pump.kick, POLL_MS);
   return {
     kick: pump.kick,
-    pending: () => takeover.busy() || takeover.taken.some(({ ended }) => !ended),
+    pending: () => takeover.busy() || takeover.taken.some(({ ended }) => ended === null),
     stop: async () => {
       clearInterval(timer);
       await pump.stop();
@@ -54,16 +58,19 @@ export function createRestarts(deps: RestartsDeps): Restarts {
   };
 }
 
-/** Takes out the first `n`, those that go on before those that are over. */
-function takeFirst(taken: TakenRun[], n: number): TakenRun[] {
-  const order = [...taken.filter(({ ended }) => !ended), ...taken.filter(({ ended }) => ended)];
-  taken.splice(0, taken.length, ...order.slice(n));
-  return order.slice(0, n);
+function takeOut(taken: TakenRun[], which: (one: TakenRun) => boolean): TakenRun[] {
+  const out = taken.filter(which);
+  taken.splice(0, taken.length, ...taken.filter((one) => !which(one)));
+  return out;
+}
+
+function putOff({ late }: Pick<RestartsDeps, 'late'>, { run, ended, fresh }: TakenRun): void {
+  if (run.mode === 'express') return; // it never had one
+  late.add({ run: headOf(run), completed: ended === 'completed', ...(!fresh && { replaces: true }) });
 }
 
 async function restart(deps: RestartsDeps, taken: TakenRun): Promise<boolean> {
-  const { run, ended } = taken;
-  if (run.mode === 'express' && ended) return true; // it never had one
+  const { run } = taken;
   deps.unfinished.add(run);
   try {
     await deps.executions.restart(run);

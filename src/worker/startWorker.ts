@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Problem } from '../domain/problem.ts';
 import { createAborts } from './aborts.ts';
-import { beginEarly } from './beginEarly.ts';
+import { createEarlyStarts } from './earlyStarts.ts';
 import type { StartWorkerDeps, WorkerPlace } from './parts.ts';
 import { createPoke } from './poke.ts';
 import { createTakeover } from './takeover.ts';
@@ -11,6 +11,10 @@ import { createWaker } from './waker.ts';
 
 /** Time for what others left and what is queued, before loading what speaks to Temporal takes this thread, ms. */
 const FIRST_MS = 500;
+/** They take this thread for 100 ms each. */
+const SLOW_PARTS = ['@temporalio/client', '@temporalio/worker'];
+/** What is queued meanwhile is looked for this often at first, and then, while Temporal is away, ms. */
+const [LOOK_MS, LATER_MS, LOOKS] = [25, 1_000, 80];
 
 /**
  * Everything a worker process does: carries workflows and activities, starts and pokes runs, repairs. Ends with the
@@ -50,18 +54,36 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
     onGone: (worker) => void gone.push(worker),
   });
   lifecycle.onStop('takeover', () => takeover.stop());
-  const early = { ...deps, carry, worker: place.id, taken: takeover.taken, isUp: waker.polling };
+  const early = createEarlyStarts({
+    ...{ db, carry, worker: place.id, taken: takeover.taken },
+    held: session.held,
+    isUp: () => waker.polling() || lifecycle.stopping.aborted,
+  });
   const first = async () => {
     await session.opened;
     await takeover.look();
     deps.onCarrying();
-    if (session.held()) await beginEarly(early);
+    await early.look();
   };
   const carried = first().catch((error: unknown) => {
     log.warn({ err: error }, 'runs.not_begun_early');
   });
   await Promise.race([carried, sleep(FIRST_MS)]);
+  void keepBeginning(early, { until: waker.polling, stopping: lifecycle.stopping, log });
+  for (const part of SLOW_PARTS) await import(part).then(() => sleep(1)); // what came meanwhile has its turn
   const { startTemporalSide } = await import('./temporalSide.ts');
   late.side = startTemporalSide({ ...deps, waker, unfinished, aborts, takeover, gone, activities, carry, isInline }, place);
   await late.side.ready;
+}
+
+async function keepBeginning(
+  early: ReturnType<typeof createEarlyStarts>,
+  { until, stopping, log }: { until: () => boolean; stopping: AbortSignal; log: StartWorkerDeps['log'] },
+): Promise<void> {
+  for (let looks = 0; !until() && !stopping.aborted; looks++) {
+    await sleep(looks < LOOKS ? LOOK_MS : LATER_MS, undefined, { ref: false });
+    await early.look().catch((error: unknown) => {
+      log.warn({ err: error }, 'runs.not_begun_early');
+    });
+  }
 }

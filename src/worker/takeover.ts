@@ -2,6 +2,7 @@ import type { CarryAgain } from '../activities/carry.ts';
 import type { Database } from '../db/database.ts';
 import type { BegunRow } from '../db/dispatch.ts';
 import { adoptRuns, forgetWorker, goneWorkers, reclaimRuns, releaseWorker, STALL_MS, type GoneWorker } from '../db/workers.ts';
+import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
@@ -26,8 +27,8 @@ export type TakeoverDeps = {
   onGone: (worker: string) => void;
 };
 
-/** A run that was taken over. `ended`: it is over, only its execution does not know yet. */
-export type TakenRun = { run: BegunRow; ended: boolean };
+/** A run that was taken over. `ended`: it is over, only its execution does not know yet. `fresh`: it was queued, so it has none. */
+export type TakenRun = { run: BegunRow; ended: ClosedStatus | null; fresh?: true };
 
 export type Takeover = {
   /** Runs whose executions are to be started anew. */
@@ -139,7 +140,7 @@ async function takeOver(passing: Passing, gone: GoneWorker): Promise<void> {
 async function carryOn(passing: Passing, run: BegunRow): Promise<void> {
   const ended = await passing.carry(run).catch((error: unknown) => {
     passing.log.warn({ err: error, runId: run.runId }, 'run.not_carried_on'); // its execution loads it
-    return false;
+    return null;
   });
   passing.taken.push({ run, ended });
   passing.onTaken();

@@ -56,14 +56,14 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
   lifecycle.onStop('reconciler', () => reconciler.stop());
   const health = startHealth({ ...shared, reconciler, unfinished, temporalUp: link.up, storageFull: deps.storageFull }, place);
   lifecycle.onStop('health', () => health.stop());
-  const restarts = createRestarts({ ...shared, unfinished, takeover });
-  lifecycle.onStop('restarts', () => restarts.stop());
-  const unlessPending = (room: () => number) => () => (restarts.pending() ? 0 : room());
   const onRoom = () => {
     waker.kick('queued');
   };
   const late = createLateStarts({ ...shared, idleSince: unfinished.idleSince, gone: deps.gone, onRoom }, config.TIU_MAX_LATE_STARTS);
   lifecycle.onStop('late starts', () => late.stop());
+  const restarts = createRestarts({ ...shared, unfinished, takeover, late });
+  lifecycle.onStop('restarts', () => restarts.stop());
+  const unlessPending = (room: () => number) => () => (restarts.pending() ? 0 : room());
   const dispatcher = createDispatcher({
     late,
     ...{

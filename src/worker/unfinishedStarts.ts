@@ -13,8 +13,6 @@ export type UnfinishedStarts = {
   size: () => number;
   /** Since when there is none, ms since the epoch; undefined while there is one. */
   idleSince: () => number | undefined;
-  /** Resolves as soon as there is none, or after `ms`. */
-  settled: (ms: number) => Promise<void>;
   add: (run: { runId: string; workspace: string }, place?: 'reserved') => void;
   /** The engine has begun the run, or it will not be begun here. */
   done: (runId: string) => void;
@@ -42,7 +40,7 @@ export function createUnfinishedStarts(
   const begun = new Map<string, Begun>();
   let bound = Math.min(FIRST_BOUND, options.max);
   let narrowed = -Infinity;
-  const idleness = createIdleness(deps.clock);
+  let idle = deps.clock.now();
   const learn = (since: number) => {
     const now = deps.clock.now();
     if (now - since < QUICK_MS) bound = Math.min(options.max, bound + 1 / bound);
@@ -58,7 +56,7 @@ export function createUnfinishedStarts(
       if (since + options.claimMs > now) return;
       begun.delete(runId);
       learn(since);
-      if (begun.size === 0) idleness.begins();
+      if (begun.size === 0) idle = deps.clock.now();
     }
   };
   const reserved = () => [...begun.values()].filter((one) => one.reserved).length;
@@ -73,8 +71,7 @@ export function createUnfinishedStarts(
       return RESERVED - reserved();
     },
     size: () => begun.size,
-    settled: (ms) => (begun.size === 0 ? Promise.resolve() : idleness.next(ms)),
-    idleSince: () => (begun.size === 0 ? idleness.since() : undefined),
+    idleSince: () => (begun.size === 0 ? idle : undefined),
     add: ({ runId, workspace }, place) => {
       begun.delete(runId);
       begun.set(runId, { since: deps.clock.now(), workspace, reserved: place === 'reserved' });
@@ -85,7 +82,7 @@ export function createUnfinishedStarts(
       const wasFull = one.reserved || room() === 0;
       begun.delete(runId);
       learn(one.since);
-      if (begun.size === 0) idleness.begins();
+      if (begun.size === 0) idle = deps.clock.now();
       if (wasFull) deps.onRoom();
     },
     runs: (ms) => {
@@ -93,28 +90,5 @@ export function createUnfinishedStarts(
       return [...begun].flatMap(([runId, { since }]) => (since <= before ? [runId] : []));
     },
     workspaces: () => [...begun.values()].map(({ workspace }) => workspace),
-  };
-}
-
-function createIdleness(clock: Clock) {
-  let since = clock.now();
-  const told = new Set<() => void>();
-  return {
-    since: () => since,
-    begins: () => {
-      since = clock.now();
-      for (const tell of told) tell();
-    },
-    /** Resolves when it begins the next time, or after `ms`. */
-    next: (ms: number): Promise<void> =>
-      new Promise((resolve) => {
-        const end = () => {
-          clearTimeout(timer);
-          told.delete(end);
-          resolve();
-        };
-        const timer = setTimeout(end, ms);
-        told.add(end);
-      }),
   };
 }

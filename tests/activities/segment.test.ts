@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { createClaims } from '../../src/db/claims.ts';
+import { admit, type BegunRow } from '../../src/db/dispatch.ts';
 import type { Json } from '../../src/domain/json.ts';
 import { outcomeOf, statusOf, TASK_STATUSES } from '../../src/domain/plan/outcome.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
@@ -157,6 +158,61 @@ test('a segment that runs again after its commits reports everything it owns and
     ],
   });
   expect(await engine.events(runId)).toEqual(before);
+});
+
+/** A run of which `done` was recorded before its worker died, as it is begun anew. */
+async function inItsMiddle(definition: Json, done: readonly (readonly [task: number, output: Json])[]): Promise<BegunRow> {
+  const runId = await engine.submit(aPlan(definition));
+  const begun = await admit(engine.db, { worker: engine.deps.worker, n: 100, claimMs: 60_000, maxRuns: 1_000 });
+  const run = begun.find((row) => row.runId === runId);
+  if (!run) throw new Error('not begun');
+  const record = { type: 'task', segment: {}, run: runId, epoch: run.epoch, token: randomUUID() } as const;
+  for (const [task, output] of done)
+    await engine.journal.push({
+      ...record,
+      ...{ task, item: -1, generation: 0, attempt: 1, status: 'completed', output: JSON.stringify(output) },
+    });
+  return { ...run, cursor: run.cursor + done.length };
+}
+
+const layers = define(
+  {
+    a: transform(1),
+    b: transform(2),
+    c: transform('${tasks.b.output + 1}'),
+    d: transform('${tasks.c.output + 1}'),
+  },
+  { output: { value: ['${tasks.a.output}', '${tasks.d.output}'] } },
+);
+
+test('a run that is taken over in its middle is closed by the segment that ends it', async () => {
+  const run = await inItsMiddle(layers, [
+    [0, 10],
+    [1, 20],
+  ]);
+  expect(await engine.carryAgain(run)).toBe('completed');
+  expect(await engine.output(run.runId)).toEqual([10, 22]);
+  await gapless(run.runId);
+});
+
+test('a run that is loaded in its middle is closed by the segment that ends it', async () => {
+  const { runId } = await inItsMiddle(layers, [
+    [0, 10],
+    [1, 20],
+  ]);
+  expect(await engine.inActivity(engine.activities.loadRun, runId)).toMatchObject({ ended: { status: 'completed' } });
+  expect(await engine.output(runId)).toEqual([10, 22]);
+});
+
+test('a run that is taken over beside a task that somebody else has is not closed', async () => {
+  const run = await inItsMiddle(layers, [[1, 20]]);
+  await engine.db.rows({
+    name: 'elsewhere',
+    text: `insert into task (run, task, item, generation, workspace, status, attempt, token, seq) values ($1, 0, -1, 0, $2, 'waiting', 1, gen_random_uuid(), 3)`,
+    values: [run.runId, run.workspace],
+  });
+  expect(await engine.carryAgain(run)).toBeNull();
+  expect(await engine.state(run.runId)).toMatchObject({ status: 'running', open: 1 });
 });
 
 test('an older epoch writes nothing', async () => {

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import readline from 'node:readline';
+import { NODE_FLAGS } from '../../src/dev/nodeFlags.ts';
 import { stopProcess } from '../../src/dev/process.ts';
 
 export type ApiProcess = {
@@ -19,7 +20,7 @@ export async function stopLeftOvers(): Promise<void> {
 
 /** `src/api/main.ts` as a process of its own. */
 export async function anApiProcess(env: Record<string, string>): Promise<ApiProcess> {
-  const child = spawn(process.execPath, ['--max-semi-space-size=4', '--max-old-space-size=512', 'src/api/main.ts'], {
+  const child = spawn(process.execPath, [...NODE_FLAGS.api, 'src/api/main.ts'], {
     env: { PATH: process.env.PATH, TIU_PORT: '0', TIU_LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -132,9 +132,9 @@ export function createProcess(deps: ProcessDeps): Process {
   const takeover = deps.takesOver
     ? createTakeover({ ...shared, carry: engine.carryAgain, held: deps.held, onTaken: onRoom, onGone })
     : undefined;
-  const restarts = takeover && createRestarts({ ...shared, unfinished, takeover });
-  const room = (): number => (restarts?.pending() ? 0 : unfinished.room());
   const late = createLateStarts({ ...shared, gone, onRoom, idleSince: unfinished.idleSince }, MAX_LATE);
+  const restarts = takeover && createRestarts({ ...shared, unfinished, takeover, late });
+  const room = (): number => (restarts?.pending() ? 0 : unfinished.room());
   const dispatcher = createDispatcher({
     ...{ ...shared, late },
     unfinished: { ...unfinished, room, reserve: () => (restarts?.pending() ? 0 : unfinished.reserve()) },

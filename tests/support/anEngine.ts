@@ -116,10 +116,10 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
     log: { warn: () => undefined },
     ...more,
   };
-  const { activities, carry } = createEngine(deps);
+  const { activities, carry, carryAgain } = createEngine(deps);
   const submit = submitter(submits, workspace);
   return {
-    ...{ db, journal, commands, workspace, activities, carry, deps, inActivity, submit, url: base.url, objects },
+    ...{ db, journal, commands, workspace, activities, carry, carryAgain, deps, inActivity, submit, url: base.url, objects },
     ...readers(db),
     /** Submits a definition of inline tasks and runs it to its end. @returns the run's id */
     run: async (definition: Json, input: Json = {}): Promise<string> => {

@@ -32,18 +32,26 @@ function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () =>
   const worker = aWorkerId();
   const failed = Promise.withResolvers<unknown>();
   const late = { room: true, workspaces: [] as string[] };
+  const turns = {
+    taken: 0,
+    wait: 0,
+    untilNext: () => turns.wait,
+    take: () => {
+      turns.taken++;
+    },
+  };
   const admission = {
     ...{ db, executions: { start }, unfinished, metrics: createWorkerMetrics(createRegistry()), log: silent, worker },
     late: { add: () => undefined, room: () => late.room, workspaces: () => late.workspaces },
     carry: () => Promise.resolve(null),
     isInline: () => Promise.resolve(false),
-    maxRuns,
+    ...{ maxRuns, turns },
     onError: failed.resolve,
   };
   return {
     worker,
     unfinished,
-    late,
+    ...{ late, turns },
     /** What the first start that failed failed with. */
     failed: failed.promise,
     tick: () => admitRuns(admission),
@@ -72,6 +80,29 @@ test('four claimers at once never exceed their bounds and never claim a run twic
   expect(started.length).toBeGreaterThanOrEqual(20);
   const { rows } = await db.pool.query<{ n: string }>('select count(*) as n from run_state where owner_until > clock_timestamp()');
   expect(Number(rows[0]?.n)).toBe(started.length);
+});
+
+test('a round that finds less than there is room for takes a turn, one that fills it takes none', async () => {
+  const one = anAdmission(4);
+  await one.tick();
+  expect(one.turns.taken).toBe(1);
+  for (let i = 0; i < 5; i++) await aRun(db);
+  expect(await one.tick()).toBe(true);
+  expect(one.turns.taken).toBe(1);
+  for (const runId of one.unfinished.runs(0)) one.unfinished.done(runId);
+  await one.tick();
+  expect([one.unfinished.size(), one.turns.taken]).toEqual([1, 2]);
+});
+
+test('what is queued until the next turn is begun together', async () => {
+  const runs = [await aRun(db)];
+  const one = anAdmission(4);
+  one.turns.wait = 1_000;
+  const round = one.tick();
+  runs.push(await aRun(db));
+  expect(one.unfinished.size()).toBe(0);
+  await round;
+  expect(new Set(one.unfinished.runs(0))).toEqual(new Set(runs));
 });
 
 test('a worker begins no run beyond its slots; one that only waits takes none', async () => {

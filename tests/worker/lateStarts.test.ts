@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => base.drop());
 
-type Start = [runId: string, known: { completed: boolean; found?: boolean } | undefined];
+type Start = [runId: string, known: { completed: boolean; found?: boolean } | undefined, how?: string];
 
 function lateStarts({ max = 100, answer = () => Promise.resolve() }: { max?: number; answer?: () => Promise<void> } = {}) {
   const world = { now: 0, looks: 0, idle: undefined as number | undefined, up: true, rooms: 0 };
@@ -34,6 +34,11 @@ function lateStarts({ max = 100, answer = () => Promise.resolve() }: { max?: num
           started.push([run.runId, known]);
           tell();
         },
+        restart: (run, known) => {
+          started.push([run.runId, known, 'in place of another']);
+          tell();
+          return Promise.resolve();
+        },
       },
       clock: {
         now: () => {
@@ -49,8 +54,8 @@ function lateStarts({ max = 100, answer = () => Promise.resolve() }: { max?: num
     },
     max,
   );
-  const add = (runId: string, completed = true) => {
-    late.add({ run: { runId, workspace: 'w', definition: 'd', title: null, parent: null, priority: 0, total: 1 }, completed });
+  const add = (runId: string, completed = true, more: { replaces?: true } = {}) => {
+    late.add({ run: { runId, workspace: 'w', definition: 'd', title: null, parent: null, priority: 0, total: 1 }, completed, ...more });
   };
   const until = (n: number) =>
     started.length >= n ? Promise.resolve() : new Promise<void>((resolve) => waiting.push({ n, tell: resolve }));
@@ -81,6 +86,16 @@ test('an execution is started when no run has been begun for 20 ms, in order, an
     ['a', { completed: true }],
     ['b', { completed: false }],
   ]);
+  await late.stop();
+});
+
+test('that of a run that was taken over comes in place of the one it has', async () => {
+  const { world, started, add, until, late } = lateStarts();
+  add('a', true, { replaces: true });
+  world.idle = 0;
+  world.now = 20;
+  await until(1);
+  expect(started).toEqual([['a', { completed: true }, 'in place of another']]);
   await late.stop();
 });
 
@@ -187,7 +202,7 @@ test('what a worker may have put off when it died is asked for: its own standard
   gone.push(dead);
   await until(2);
   await late.stop();
-  expect(new Map(started)).toEqual(
+  expect(new Map(started.map(([runId, known]) => [runId, known]))).toEqual(
     new Map([
       [own, { completed: true, found: true }],
       [failed, { completed: false, found: true }],

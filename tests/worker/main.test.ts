@@ -5,6 +5,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { createInterface } from 'node:readline';
+import { NODE_FLAGS } from '../../src/dev/nodeFlags.ts';
 import { canonicalJson } from '../../src/domain/definition/canonical.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import { createCommands, type Commands } from '../../src/db/commands.ts';
@@ -25,7 +26,7 @@ const workspace = randomUUID();
 
 /** The real process, as production starts it. @returns it as soon as it says so much */
 async function startProcess(says: 'ready' | 'carries' = 'ready', temporal = process.env.TIU_TEST_TEMPORAL_ADDRESS): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['--max-old-space-size=256', '--max-semi-space-size=4', 'src/worker/main.ts'], {
+  const child = spawn(process.execPath, [...NODE_FLAGS.worker, 'src/worker/main.ts'], {
     stdio: ['ignore', 'pipe', process.env.TIU_TEST_LOG ? 'inherit' : 'ignore'],
     env: {
       ...process.env,

@@ -116,21 +116,6 @@ test('it is known since when no run is being begun', () => {
   expect(starts.idleSince()).toBe(107);
 });
 
-test('who waits for the runs that are being begun is told when there is none, or after a while', async () => {
-  const starts = createUnfinishedStarts({ clock: { now: () => 0 }, onRoom: () => undefined }, { max: 2, claimMs: 100 });
-  await starts.settled(60_000);
-  starts.add(aStart('a'));
-  starts.add(aStart('b'));
-  await starts.settled(1);
-  let told = false;
-  const settled = starts.settled(60_000).then(() => (told = true));
-  starts.done('a');
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(told).toBe(false);
-  starts.done('b');
-  await settled;
-});
-
 test('runs that begin slowly leave room for fewer at once, and quick ones for more again', () => {
   let now = 0;
   const starts = createUnfinishedStarts({ clock: { now: () => now }, onRoom: () => undefined }, { max: 16, claimMs: 5_000 });

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { NODE_FLAGS } from '../../../src/dev/nodeFlags.ts';
 import { makeCluster, postgresPlace, temporalBinary } from '../../../tools/setup.mjs';
 import { openDatabase } from '../../../src/db/database.ts';
 import { ensureDatabase } from '../../../src/db/ensureDatabase.ts';
@@ -75,8 +76,6 @@ type Building = {
 const ROOT = process.cwd();
 /** Folders of a cluster that fill up. */
 const VOLUMES = ['postgres', 'temporal', 'objects'];
-const WORKER_FLAGS = ['--max-old-space-size=256', '--max-semi-space-size=4'];
-const API_FLAGS = ['--max-semi-space-size=4'];
 
 /** PostgreSQL, Temporal, apis and workers as processes of their own, for one suite alone. None outlives this process. */
 export async function aCluster(options: ClusterOptions = {}): Promise<Cluster> {
@@ -224,7 +223,7 @@ async function start(
   building.logs.push(logFile);
   const service = await startService({
     ...{ script: path.join(ROOT, `src/${role}/main.ts`), env: { ...building.env, ...env }, logFile, guard: building.guard },
-    flags: role === 'api' ? API_FLAGS : WORKER_FLAGS,
+    flags: NODE_FLAGS[role],
   });
   list.push(service);
   void service.exited.then(() => {

@@ -92,18 +92,22 @@ export function createExecutions(server: Server, options: { owner: number; ident
   const startOf = (run: RunHead, taskTimeoutMs: number): Start => ({
     ...{ id: runWorkflowId(run.runId), type: run.definition, args: { runId: run.runId }, taskTimeoutMs },
   });
+  const knownStart = (run: RunHead, known?: { completed: boolean }): Start => ({
+    ...startOf(run, FIRST_MS),
+    ...(known?.completed === true && { args: { runId: run.runId, completed: true } }),
+  });
   return {
     start: (run, known) =>
       call(() => {
-        const start = startOf(run, FIRST_MS);
+        const start = knownStart(run, known);
         if (known?.found === true && server.executions.has(start.id)) return;
-        begin(server, known?.completed === true ? { ...start, args: { runId: run.runId, completed: true } } : start);
+        begin(server, start);
       }),
-    restart: (run) =>
+    restart: (run, known) =>
       call(() => {
-        const known = server.executions.get(runWorkflowId(run.runId));
-        if (known) terminate(server, known, options.identity);
-        launch(server, startOf(run, FIRST_MS));
+        const running = server.executions.get(runWorkflowId(run.runId));
+        if (running) terminate(server, running, options.identity);
+        launch(server, knownStart(run, known));
       }),
     poke: (run) =>
       call(() => {

@@ -76,7 +76,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
         activities: activities(hooks),
         carry: () => Promise.resolve(null),
         isInline: () => Promise.resolve(false),
-        carryAgain: () => Promise.resolve(false),
+        carryAgain: () => Promise.resolve(null),
       }),
       onCarrying: () => undefined,
       session: { held: () => true, opened: Promise.resolve() },
