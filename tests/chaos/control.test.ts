@@ -46,6 +46,7 @@ test(
     const open = cluster.receiver.hold('/never');
     const run = await submit(cluster, inTheMiddle(), { input: HOUR, status: 'cancelled', tasks: CANCELLED });
     await cluster.receiver.next(run.id);
+    await happened(cluster, run, 'task.completed');
     expect(await cancel(cluster, run)).toBe(202);
     await end([run]);
     open();
@@ -61,6 +62,7 @@ test(
     const open = cluster.receiver.hold('/never');
     const run = await submit(cluster, inTheMiddle(), { input: HOUR, status: 'cancelled', tasks: CANCELLED });
     await cluster.receiver.next(run.id);
+    await happened(cluster, run, 'task.completed');
     signalWorkers('SIGSTOP');
     expect(await Promise.all([cancel(cluster, run), cancel(cluster, run)])).toEqual([202, 202]);
     signalWorkers('SIGCONT');
@@ -162,6 +164,7 @@ test(
     const open = cluster.receiver.hold('/never');
     const run = await submit(cluster, inTheMiddle(), { input: HOUR, status: 'cancelled', tasks: CANCELLED });
     await cluster.receiver.next(run.id);
+    await happened(cluster, run, 'task.completed');
     await cluster.cli('workflow', 'cancel', '--workflow-id', `run/${run.id}`);
     await end([run]);
     open();
