@@ -9,6 +9,8 @@ export type Session = {
   opened: Promise<void>;
   /** False while it is being opened again. Who is not alive in the eyes of others must not begin anything. */
   held: () => boolean;
+  /** There is something of this worker for others to find: its row stays when it ends. */
+  leave: () => void;
   /** Ends it. The row of the worker stays if it owns open runs, so that the next one takes them over at once. */
   close: () => Promise<void>;
 };
@@ -28,6 +30,7 @@ export function openSession(options: SessionOptions): Session {
   const opened = Promise.withResolvers<undefined>();
   const closing = new AbortController();
   let held: pg.Client | undefined;
+  let leaves = false;
   const once = async () => {
     const client = newClient(options);
     const lost = new Promise<void>((resolve) => {
@@ -61,8 +64,11 @@ export function openSession(options: SessionOptions): Session {
   return {
     opened: opened.promise,
     held: () => held !== undefined,
+    leave: () => {
+      leaves = true;
+    },
     close: async () => {
-      await held?.query('select forget_worker_v1($1)', [worker.id]).catch(() => undefined);
+      if (!leaves) await held?.query('select forget_worker_v1($1)', [worker.id]).catch(() => undefined);
       closing.abort();
       await done;
     },

@@ -80,10 +80,8 @@ export async function releaseWorker(db: Rows, gone: GoneWorker): Promise<boolean
 
 export type EndedRow = RunHeadRow & { completed: boolean };
 
-/** Submitted no longer ago than this, ms: runs that were quick. */
-const RECENT_MS = 600_000;
-/** Ended no longer ago than this, ms: longer no start is put off. */
-const ENDED_MS = 180_000;
+/** Submitted and ended no longer ago than this, ms: with the default bound no start is put off for longer. */
+const RECENT_MS = 900_000;
 
 /** Standard runs that ended just now and that `worker` carried last; the newest, at most `limit`. */
 export const endedRuns = (db: Rows, of: { worker: string; limit: number; now: number }): Promise<EndedRow[]> =>
@@ -91,7 +89,7 @@ export const endedRuns = (db: Rows, of: { worker: string; limit: number; now: nu
     name: 'ended_runs',
     text: `select ${HEAD}, s.status = 'completed' as completed from run_state s join run r on r.id = s.run and r.mode = 'standard'
       cross join lateral run_head_v1(s.run) h
-      where s.run >= $1 and s.owner = $2 and s.finished > clock_timestamp() - interval '${ENDED_MS} ms' and s.started is not null order by s.run desc limit $3`,
+      where s.run >= $1 and s.owner = $2 and s.finished > clock_timestamp() - interval '${RECENT_MS} ms' and s.started is not null order by s.run desc limit $3`,
     values: [firstIdOf(of.now - RECENT_MS), of.worker, of.limit],
   });
 

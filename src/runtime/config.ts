@@ -46,7 +46,7 @@ const schema = z.object({
   TIU_HTTP_MAX_BODY: size(100 * 2 ** 20).describe('Body of one answer to an http task'),
   TIU_MAX_OUTPUT: size(100 * 2 ** 20).describe('Output of one task or run, as JSON'),
   TIU_MAX_UNFINISHED_STARTS: size(16).describe('Runs a worker has started whose first workflow task has not ended'),
-  TIU_MAX_LATE_STARTS: size(2_000).describe(
+  TIU_MAX_LATE_STARTS: size(10_000).describe(
     'Ended runs of a worker whose executions are still to be started in Temporal; more hold up the next runs',
   ),
   TIU_MAX_EFFECTS: size(200).describe('Effects at work at once in a worker; more wait for a place'),

@@ -21,7 +21,7 @@ export type LateStarts = {
   room: () => boolean;
   /** Workspace of each that waits. */
   workspaces: () => string[];
-  /** Starts what waits, for at most 3 s. */
+  /** Starts what waits, for at most 3 s; the rest is left to others. */
   stop: () => Promise<void>;
 };
 
@@ -39,16 +39,15 @@ export type LateStartsDeps = {
   gone: string[];
   /** There is room again. */
   onRoom: () => void;
+  /** This process ends and leaves some to others. */
+  onLeft: () => void;
 };
 
-/** A client that waits for its runs one after the other leaves smaller gaps, ms. */
-const QUIET_MS = 20;
-/** After such a gap they come this far apart, ms: the next run finds the machine free more often than not. */
-const APART_MS = 40;
-/** After a gap like this the machine is theirs, ms. */
-const IDLE_MS = 500;
-/** So long the first of them stands back at most, ms. */
+/** A client at work leaves smaller gaps, ms: after one like this the machine is theirs. */
+const QUIET_MS = 250;
+/** So long the first of them stands back at most; then they come this far apart, ms. */
 export const LATEST_MS = 30_000;
+const APART_MS = 40;
 /** Where they hold up the next runs: how far they are apart at most, and the gap that they wait for, ms. */
 const FULL_MS = 50;
 const PAUSE_MS = 5;
@@ -62,8 +61,8 @@ type Waiting = LateStart & { since: number };
 type Queue = LateStartsDeps & { max: number; waiting: Waiting[]; stopped: boolean; started: number; downUntil: number };
 
 /**
- * One at a time, when no run is being begun, and with pauses while runs come: a start costs this machine more than the run
- * itself did. Once `max` wait, they only let runs go first. What is left when the process is killed, others find by its runs.
+ * One at a time, when no run has been begun for a while: a start costs this machine more than the run itself did. Once `max`
+ * wait, they only let runs go first. What is left when the process ends, others find by its runs.
  */
 export function createLateStarts(deps: LateStartsDeps, max: number): LateStarts {
   const queue: Queue = { ...deps, max, waiting: [], stopped: false, started: -Infinity, downUntil: 0 };
@@ -97,11 +96,12 @@ export function createLateStarts(deps: LateStartsDeps, max: number): LateStarts 
         while (queue.waiting.length > 0 && may()) await startFirst(queue);
       };
       await Promise.all(Array.from({ length: LANES_OF_STOP }, lane));
+      if (queue.waiting.length > 0) deps.onLeft();
     },
   };
 }
 
-/** What a worker put off when it died: it cannot be told from what it had started, so it is asked for once more. */
+/** What a worker had put off when it ended: it cannot be told from what it had started, so it is asked for once more. */
 async function find(queue: Queue, add: LateStarts['add']): Promise<boolean> {
   const [worker] = queue.gone;
   if (worker === undefined) return false;
@@ -119,7 +119,7 @@ function mayStart(queue: Queue): boolean {
   const quietMs = idle === undefined ? 0 : now - idle;
   const apart = now - queue.started;
   if (queue.waiting.length >= queue.max) return quietMs >= PAUSE_MS || apart >= FULL_MS;
-  return quietMs >= IDLE_MS || (apart >= APART_MS && (quietMs >= QUIET_MS || now - first.since >= LATEST_MS));
+  return quietMs >= QUIET_MS || (apart >= APART_MS && now - first.since >= LATEST_MS);
 }
 
 async function startFirst(queue: Queue): Promise<void> {

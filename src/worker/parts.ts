@@ -42,7 +42,7 @@ export type StartWorkerDeps = Pick<HealthDeps, 'storageFull'> & {
   /** It carries what others held, and begins what is queued, though it has not reached Temporal yet. */
   onCarrying: () => void;
   /** Nothing is begun while others take this worker for dead. */
-  session: Pick<Session, 'held' | 'opened'>;
+  session: Pick<Session, 'held' | 'opened' | 'leave'>;
   /** Of what enters Temporal. */
   dataConverter: DataConverter;
   /** Cancels a run at once, on behalf of an operator. */

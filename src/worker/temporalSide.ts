@@ -59,7 +59,10 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
   const onRoom = () => {
     waker.kick('queued');
   };
-  const late = createLateStarts({ ...shared, idleSince: unfinished.idleSince, gone: deps.gone, onRoom }, config.TIU_MAX_LATE_STARTS);
+  const late = createLateStarts(
+    { ...shared, idleSince: unfinished.idleSince, gone: deps.gone, onRoom, onLeft: session.leave },
+    config.TIU_MAX_LATE_STARTS,
+  );
   lifecycle.onStop('late starts', () => late.stop());
   const restarts = createRestarts({ ...shared, unfinished, takeover, late });
   lifecycle.onStop('restarts', () => restarts.stop());

@@ -100,6 +100,14 @@ test('the row of one that still owns an open run stays', async () => {
   await take(id);
 });
 
+test('the row of one that ends goes with it, unless it leaves something for others to find', async () => {
+  const [done, leaving] = [await aLivingWorker(), await aLivingWorker()];
+  leaving.session.leave();
+  await Promise.all([done.session.close(), leaving.session.close()]);
+  expect([await listed(done.id), await listed(leaving.id)]).toEqual([undefined, gone(leaving.id)]);
+  await forgetWorker(db, leaving.id);
+});
+
 test('a run that only waits gets another owner and keeps its epoch, but for one that is due or has just begun to wait', async () => {
   const { id, runs } = await aDeadWorker(3, 'waiting');
   const [due, fresh] = runs;

@@ -132,7 +132,7 @@ export function createProcess(deps: ProcessDeps): Process {
   const takeover = deps.takesOver
     ? createTakeover({ ...shared, carry: engine.carryAgain, held: deps.held, onTaken: onRoom, onGone })
     : undefined;
-  const late = createLateStarts({ ...shared, gone, onRoom, idleSince: unfinished.idleSince }, MAX_LATE);
+  const late = createLateStarts({ ...shared, gone, onRoom, onLeft: () => undefined, idleSince: unfinished.idleSince }, MAX_LATE);
   const restarts = takeover && createRestarts({ ...shared, unfinished, takeover, late });
   const room = (): number => (restarts?.pending() ? 0 : unfinished.room());
   const dispatcher = createDispatcher({

@@ -19,7 +19,7 @@ afterAll(() => base.drop());
 type Start = [runId: string, known: { completed: boolean; found?: boolean } | undefined, how?: string];
 
 function lateStarts({ max = 100, answer = () => Promise.resolve() }: { max?: number; answer?: () => Promise<void> } = {}) {
-  const world = { now: 0, looks: 0, idle: undefined as number | undefined, up: true, rooms: 0 };
+  const world = { now: 0, looks: 0, idle: undefined as number | undefined, up: true, rooms: 0, left: 0 };
   const started: Start[] = [];
   const waiting: { n: number; tell: () => void }[] = [];
   const tell = () => {
@@ -51,6 +51,7 @@ function lateStarts({ max = 100, answer = () => Promise.resolve() }: { max?: num
       onTemporal: () => undefined,
       idleSince: () => world.idle,
       onRoom: () => world.rooms++,
+      onLeft: () => world.left++,
     },
     max,
   );
@@ -66,21 +67,16 @@ function lateStarts({ max = 100, answer = () => Promise.resolve() }: { max?: num
   return { world, started, late, add, until, looks, gone };
 }
 
-test('an execution is started when no run has been begun for 20 ms, in order, and knows how its run ended', async () => {
+test('an execution is started when no run has been begun for 250 ms, in order, and knows how its run ended', async () => {
   const { world, started, add, until, looks, late } = lateStarts();
   add('a');
   add('b', false);
   await looks(6);
   world.idle = 0;
-  world.now = 19;
+  world.now = 249;
   await looks(6);
   expect(started).toEqual([]);
-  world.now = 20;
-  await until(1);
-  world.now = 59;
-  await looks(6);
-  expect(started).toHaveLength(1); // the next follows 40 ms later
-  world.now = 60;
+  world.now = 250;
   await until(2);
   expect(started).toEqual([
     ['a', { completed: true }],
@@ -93,29 +89,26 @@ test('that of a run that was taken over comes in place of the one it has', async
   const { world, started, add, until, late } = lateStarts();
   add('a', true, { replaces: true });
   world.idle = 0;
-  world.now = 20;
+  world.now = 250;
   await until(1);
   expect(started).toEqual([['a', { completed: true }, 'in place of another']]);
   await late.stop();
 });
 
-test('when no run has been begun for half a second, they follow one another at once', async () => {
-  const { world, add, until, late } = lateStarts();
-  for (let i = 0; i < 20; i++) add(`${i}`);
-  world.idle = 0;
-  world.now = 500;
-  await until(20);
-  await late.stop();
-});
-
-test('the first stands back for 30 s at most', async () => {
+test('the first stands back for 30 s at most, then they come 40 ms apart', async () => {
   const { world, started, add, until, looks, late } = lateStarts();
   add('a');
+  add('b');
   world.now = LATEST_MS - 1;
   await looks(6);
   expect(started).toEqual([]);
   world.now = LATEST_MS;
   await until(1);
+  world.now = LATEST_MS + 39;
+  await looks(6);
+  expect(started).toHaveLength(1);
+  world.now = LATEST_MS + 40;
+  await until(2);
   await late.stop();
 });
 
@@ -172,10 +165,18 @@ test('what nobody answers is tried again before the next; nothing is tried while
 });
 
 test('a worker that stops starts what it has put off', async () => {
-  const { started, add, late } = lateStarts();
+  const { world, started, add, late } = lateStarts();
   for (let i = 0; i < 20; i++) add(`${i}`);
   await late.stop();
-  expect(started).toHaveLength(20);
+  expect([started.length, world.left]).toEqual([20, 0]);
+});
+
+test('a worker that stops while Temporal is away leaves what it has put off to others', async () => {
+  const { world, started, add, late } = lateStarts();
+  world.up = false;
+  add('a');
+  await late.stop();
+  expect([started.length, world.left]).toEqual([0, 1]);
 });
 
 test('what a worker may have put off when it died is asked for: its own standard runs that ended just now', async () => {
@@ -193,7 +194,7 @@ test('what a worker may have put off when it died is asked for: its own standard
   await set(failed, `status = 'failed', finished = now()`);
   await set(express, `status = 'completed', finished = now()`);
   await db.pool.query(`update run set mode = 'express' where id = $1`, [express]);
-  await set(old, `status = 'completed', finished = now() - interval '181 s'`);
+  await set(old, `status = 'completed', finished = now() - interval '901 s'`);
   await set(open, `status = 'running'`);
   await db.pool.query(`update run_state set owner = $2, status = 'completed', finished = now() where run = $1`, [other, aWorkerId()]);
   const { world, started, until, late, gone } = lateStarts();

@@ -79,7 +79,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
         carryAgain: () => Promise.resolve(null),
       }),
       onCarrying: () => undefined,
-      session: { held: () => true, opened: Promise.resolve() },
+      session: { held: () => true, opened: Promise.resolve(), leave: () => undefined },
       fires: {
         fireDue: () => Promise.resolve('fired'),
         fireOverdue: () => Promise.resolve('fired'),
