@@ -24,7 +24,7 @@ export type AdmissionDeps = {
   log: Log;
   /** Id of this worker: the owner of what it begins. */
   worker: string;
-  /** Of rounds that find less than there is room for: runs that come one after the other are begun and recorded together. */
+  /** Of rounds that find several runs, but less than there is room for: where runs come on their heels, more of them are begun and recorded together. */
   turns: Turns;
   /** A run could not be started in Temporal. */
   onError: (error: unknown) => void;
@@ -57,7 +57,7 @@ async function admitSome(deps: AdmissionDeps, { n, except }: { n: number; except
   for (const run of begun) unfinished.add(run, except.length > 0 ? 'reserved' : undefined);
   metrics.unfinishedStarts.set(unfinished.size());
   for (const run of begun) void beginRun(deps, run).catch(deps.onError);
-  if (begun.length < n) deps.turns.take();
+  if (begun.length > 1 && begun.length < n) deps.turns.take();
   return begun.length === n && (except.length === 0 || late.room());
 }
 

@@ -34,7 +34,7 @@ export type Dispatcher = {
 };
 
 const POLL_MS = 1_000;
-/** Rounds of admission: a few at once, then apart. One costs the database as much as a run does. */
+/** Rounds of admission that find several runs: a few at once, then apart. One costs the database as much as a run does. */
 const [ROUNDS, ROUND_MS] = [4, 10];
 /** Most runs that end make room for nobody: who waits for one of them waits so much longer. */
 const CLOSED_MS = 25;
