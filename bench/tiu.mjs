@@ -32,12 +32,16 @@ const bodyOf = (dag) => {
 async function openExecutionLog(database, file) {
   const db = new pg.Client(database);
   await db.connect();
+  // By the index whatever the statistics: a scan of all events, 200 times a second, took half a processor from what is measured.
+  await db.query(
+    'set enable_seqscan = off; set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off',
+  );
   const runs = new Map();
   let stopped = false;
   const read = async () => {
     const found = await db.query(
-      `select e.run, e.seq::float8 as seq, e.task from unnest($1::uuid[], $2::bigint[]) a(run, after)
-       join run_event e on e.run = a.run and e.seq > a.after and e.type = 'task.completed' order by e.run, e.seq`,
+      `select a.run, e.seq::float8 as seq, e.task from unnest($1::uuid[], $2::bigint[]) a(run, after) cross join lateral
+       (select e.seq, e.task from run_event e where e.run = a.run and e.seq > a.after and e.type = 'task.completed' order by e.seq) e`,
       [[...runs.keys()], [...runs.values()]],
     );
     if (found.rows.length > 0) fs.appendFileSync(file, found.rows.map(({ run, task }) => `${run} ${task}\n`).join(''));
