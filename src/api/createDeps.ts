@@ -18,6 +18,7 @@ import { openapi } from './openapi.ts';
 import { createClosings } from './realtime/closings.ts';
 import { createFeed } from './realtime/feed.ts';
 import { createRooms } from './realtime/rooms.ts';
+import { createUntouched } from './realtime/untouched.ts';
 import { createWorkspaces } from './realtime/workspaces.ts';
 import { routes } from './routes.ts';
 
@@ -56,6 +57,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     command: commands.command,
     authenticate: createAuthenticate({ db }),
     closings: createClosings({ db, feed, log }),
+    untouched: createUntouched(feed),
     rooms: createRooms({ db, plans, feed, log }),
     workspaces: createWorkspaces({ db, feed, log, config }),
     metrics: createApiMetrics(),

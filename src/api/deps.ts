@@ -13,6 +13,7 @@ import type { ApiMetrics } from './metrics.ts';
 import type { Log } from './log.ts';
 import type { Closings } from './realtime/closings.ts';
 import type { Rooms } from './realtime/rooms.ts';
+import type { Untouched } from './realtime/untouched.ts';
 import type { Workspaces } from './realtime/workspaces.ts';
 
 /** Built by createDeps alone. */
@@ -30,6 +31,7 @@ export type Deps = {
   pressure: Pressure;
   authenticate: Authenticate;
   closings: Closings;
+  untouched: Untouched;
   rooms: Rooms;
   workspaces: Workspaces;
   metrics: ApiMetrics;

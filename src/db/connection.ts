@@ -1,3 +1,4 @@
+import net from 'node:net';
 import pg, { type QueryResultRow } from 'pg';
 import type { Statement } from './database.ts';
 import { startupOptions } from './pool.ts';
@@ -38,15 +39,15 @@ export const isRefusal = (error: unknown): error is pg.DatabaseError & { code: s
 
 /** One connection of the engine's role that opens when first used and opens again after a loss. */
 export function openConnection(options: ConnectionOptions): Connection {
-  let client: pg.Client | undefined;
-  let opening: Promise<pg.Client> | undefined;
+  let client: Client | undefined;
+  let opening: Promise<Client> | undefined;
   let ended = false;
 
-  const forget = (lost: pg.Client) => {
+  const forget = (lost: Client) => {
     if (client === lost) client = undefined;
     void lost.end().catch(() => undefined);
   };
-  const current = async (): Promise<pg.Client> => {
+  const current = async (): Promise<Client> => {
     opening ??= connect(options, { forget, isEnded: () => ended }).finally(() => {
       opening = undefined;
     });
@@ -55,9 +56,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   const query = async <R extends QueryResultRow>(statement: Statement, then?: Statement): Promise<R[]> => {
     const used = client ?? (await current());
     try {
-      const answer = used.query<R>(toQuery(statement));
-      if (then) used.query(toQuery(then)).catch(() => undefined);
-      return (await answer).rows;
+      return (await used.send<R>(statement, then)).rows;
     } catch (error) {
       if (isRefusal(error)) throw error;
       forget(used);
@@ -80,7 +79,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 }
 
 /** Tries until it is connected. @throws Unknown once it is not wanted any more */
-async function connect(options: ConnectionOptions, on: { forget: (lost: pg.Client) => void; isEnded: () => boolean }): Promise<pg.Client> {
+async function connect(options: ConnectionOptions, on: { forget: (lost: Client) => void; isEnded: () => boolean }): Promise<Client> {
   const refuseWhenEnded = () => {
     if (on.isEnded()) throw new Unknown('the connection was closed');
   };
@@ -105,9 +104,30 @@ async function connect(options: ConnectionOptions, on: { forget: (lost: pg.Clien
 
 const toQuery = (statement: Statement) => ({ name: statement.name, text: statement.text, values: [...statement.values] });
 
+class Client extends pg.Client {
+  readonly #socket: net.Socket;
+
+  constructor(config: pg.ClientConfig, socket: net.Socket) {
+    super({ ...config, stream: () => socket });
+    this.#socket = socket;
+  }
+
+  /** Both in one write: a call of the system costs as much as what it sends. */
+  send<R extends QueryResultRow>(statement: Statement, then: Statement | undefined): Promise<pg.QueryResult<R>> {
+    this.#socket.cork();
+    try {
+      const answer = this.query<R>(toQuery(statement));
+      if (then) this.query(toQuery(then)).catch(() => undefined);
+      return answer;
+    } finally {
+      this.#socket.uncork();
+    }
+  }
+}
+
 /** A server that answers nothing for 15 s counts as lost; its own limits (statement 5 s, lock 2 s) are far below. */
-const newClient = (options: ConnectionOptions) =>
-  new pg.Client({
+const newClient = (options: ConnectionOptions) => {
+  const config = {
     connectionString: options.url,
     application_name: `tiu ${options.name}`,
     options: `${startupOptions('tiu_engine')} -c plan_cache_mode=force_generic_plan -c jit=off`,
@@ -115,4 +135,6 @@ const newClient = (options: ConnectionOptions) =>
     query_timeout: 15_000,
     keepAlive: true,
     pipeline: true,
-  });
+  };
+  return new Client(config, new net.Socket());
+};

@@ -1,6 +1,7 @@
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createJournal, type Journal } from '../../src/db/journal.ts';
+import type { RunView } from '../../src/db/repositories/runs.ts';
 import { begin, close, tell } from './aStory.ts';
 import { anApi, type TestApi } from './anApi.ts';
 
@@ -145,8 +146,11 @@ test('a waiting request is answered with the result in the moment the run ends, 
   expect(late.headers.get('preference-applied')).toBeNull();
 });
 
-test('who waits is answered with the notice of the end: the run is not read again', async () => {
+test('who waits for a run accepted a moment ago is answered with the notice of its end: it is not read at all', async () => {
   const runId = randomUUIDv7();
+  const { untouched, closings } = api.deps;
+  const accepted: RunView[] = [];
+  api.deps.untouched = { add: (run) => accepted.push(run), get: (id) => accepted.find((run) => run.id === id) };
   await start({ definition, runId });
   const read: string[] = [];
   const { rows } = api.deps.db;
@@ -154,16 +158,35 @@ test('who waits is answered with the notice of the end: the run is not read agai
     read.push(statement.name);
     return rows(statement);
   };
+  const underWay = Promise.withResolvers<undefined>();
+  api.deps.closings = {
+    whenClosed: (...wait) => {
+      underWay.resolve(undefined);
+      return closings.whenClosed(...wait);
+    },
+  };
   const waiting = api.call('GET', `/api/v1/runs/${runId}`, { headers: { prefer: 'wait=20' } });
-  while (!read.includes('run_view')) await new Promise((resolve) => setImmediate(resolve));
+  await underWay.promise;
   await begin(api.deps.db, runId);
   const output = '{"text":"Hello"}';
   await Promise.all([tell(journal, runId, { output }), close(journal, runId, { status: 'completed', output })]); // in one commit
   const { body } = await waiting;
   api.deps.db.rows = rows;
+  Object.assign(api.deps, { untouched, closings });
+  expect(read).not.toContain('run_view');
   expect(read).not.toContain('runs_closed');
   expect(body).toEqual((await api.call('GET', `/api/v1/runs/${runId}`)).body);
   expect(body).toMatchObject({ status: 'completed', counts: { completed: 1, open: 0 } });
+});
+
+test("a run accepted a moment ago is nobody else's to wait for", async () => {
+  const { untouched } = api.deps;
+  const runId = randomUUIDv7();
+  const foreign = { id: runId, workspace: randomUUID(), status: 'queued' } as RunView;
+  api.deps.untouched = { add: () => undefined, get: () => foreign };
+  const answer = await api.call('GET', `/api/v1/runs/${runId}`, { headers: { prefer: 'wait=20' } });
+  api.deps.untouched = untouched;
+  expect(answer.status).toBe(404);
 });
 
 const mapped = {

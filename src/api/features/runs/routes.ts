@@ -107,7 +107,8 @@ type Waiting = Pick<Call<{ id: string }, never, never, never>, 'deps' | 'actor' 
 async function loadAwaited({ deps, actor, params, headers, gone }: Waiting): Promise<Awaited | undefined> {
   const ms = preferredWaitMs(headers.prefer);
   const end = ms > 0 && UUID.test(params.id) ? deps.closings.whenClosed(params.id, { ms, gone: gone(), look: false }) : undefined;
-  const run = await loadRunView({ deps, actor, params });
+  const untouched = end && deps.untouched.get(params.id);
+  const run = untouched?.workspace === actor.workspace ? untouched : await loadRunView({ deps, actor, params });
   return run && (end && !isClosed(run.status) ? { ...run, end } : run);
 }
 
