@@ -150,7 +150,7 @@ test('who waits for a run accepted a moment ago is answered with the notice of i
   const runId = randomUUIDv7();
   const { untouched, closings } = api.deps;
   const accepted: RunView[] = [];
-  api.deps.untouched = { add: (run) => accepted.push(run), get: (id) => accepted.find((run) => run.id === id) };
+  api.deps.untouched = { mark: () => 0, add: (run) => accepted.push(run), get: (id) => accepted.find((run) => run.id === id) };
   await start({ definition, runId });
   const read: string[] = [];
   const { rows } = api.deps.db;
@@ -183,7 +183,7 @@ test("a run accepted a moment ago is nobody else's to wait for", async () => {
   const { untouched } = api.deps;
   const runId = randomUUIDv7();
   const foreign = { id: runId, workspace: randomUUID(), status: 'queued' } as RunView;
-  api.deps.untouched = { add: () => undefined, get: () => foreign };
+  api.deps.untouched = { mark: () => 0, add: () => undefined, get: () => foreign };
   const answer = await api.call('GET', `/api/v1/runs/${runId}`, { headers: { prefer: 'wait=20' } });
   api.deps.untouched = untouched;
   expect(answer.status).toBe(404);

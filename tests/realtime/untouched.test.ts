@@ -21,10 +21,8 @@ function untouched() {
     },
   });
   const run = { id: 'a', workspace: 'w', status: 'queued' } as RunView;
-  made.add(run);
   return {
     ...made,
-    ...on,
     run,
     change: (...ids: string[]) => {
       on.change(new Set(ids));
@@ -39,7 +37,8 @@ function untouched() {
 }
 
 test('an accepted run is known as it was accepted until something is committed to it', () => {
-  const { get, change, run } = untouched();
+  const { mark, add, get, change, run } = untouched();
+  add(run, mark());
   expect(get('a')).toBe(run);
   expect(get('b')).toBeUndefined();
   change('a'); // of its own submit
@@ -50,14 +49,35 @@ test('an accepted run is known as it was accepted until something is committed t
   expect(get('a')).toBeUndefined();
 });
 
-test('its end makes it forgotten', () => {
-  const { get, end } = untouched();
-  end('a');
+test('the notice of its submit may come before the answer', () => {
+  const { mark, add, get, change, run } = untouched();
+  const before = mark();
+  change('a');
+  add(run, before);
+  expect(get('a')).toBe(run);
+  change('a');
   expect(get('a')).toBeUndefined();
 });
 
-test('a look at everything makes all forgotten: a notice may have been lost', () => {
-  const { get, all } = untouched();
+test('its end makes it forgotten, also one that comes before the answer', () => {
+  const { mark, add, get, end, run } = untouched();
+  const before = mark();
+  add(run, before);
+  end('a');
+  expect(get('a')).toBeUndefined();
+  end('b');
+  add({ ...run, id: 'b' }, before);
+  expect(get('b')).toBeUndefined();
+});
+
+test('a look at everything makes all forgotten, also those that were being submitted: a notice may have been lost', () => {
+  const { mark, add, get, all, run } = untouched();
+  const before = mark();
+  add(run, before);
   all();
   expect(get('a')).toBeUndefined();
+  add({ ...run, id: 'b' }, before);
+  expect(get('b')).toBeUndefined();
+  add(run, mark());
+  expect(get('a')).toBe(run);
 });

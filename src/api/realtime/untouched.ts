@@ -4,34 +4,48 @@ import type { Feed } from './feed.ts';
 
 /** Runs that this process has accepted and to which nothing has been committed since, as far as it has been told. */
 export type Untouched = {
-  add: (accepted: RunView) => void;
+  /** To be taken before a run is submitted. */
+  mark: () => number;
+  /** @param mark from before the submit */
+  add: (accepted: RunView, mark: number) => void;
   /** The run as it was accepted; undefined: it is to be read. */
   get: (run: string) => RunView | undefined;
 };
 
 const MAX = 10_000;
 
+type Known = { notices: number; run?: RunView; mark?: number };
+
 /**
  * Who waits for a run that was accepted a moment ago need not read it first: what is committed later is told, and every look
  * at everything, once a second and on every new LISTEN, forgets all of them.
+ *
+ * The notice of the submit itself touches no run. It may come before the submit is answered, and after the notice of the
+ * first commit: so the second one counts.
  */
 export function createUntouched(feed: Pick<Feed, 'onChange' | 'onEnd'>): Untouched {
-  // The notice of its own submit touches no run, and it may come after the one of the first commit: any two of them do.
-  const runs = new LRUCache<string, { run: RunView; told: boolean }>({ max: MAX });
-  feed.onEnd((run) => runs.delete(run));
+  const runs = new LRUCache<string, Known>({ max: MAX });
+  let looks = 0;
+  const known = (id: string): Known => {
+    const one = runs.get(id) ?? { notices: 0 };
+    runs.set(id, one);
+    return one;
+  };
+  feed.onEnd((id) => {
+    known(id).notices = 2;
+  });
   feed.onChange((change) => {
-    if (change === undefined) {
-      runs.clear();
-      return;
-    }
-    for (const id of change) {
-      const known = runs.peek(id);
-      if (known?.told) runs.delete(id);
-      else if (known) known.told = true;
-    }
+    if (change === undefined) looks++;
+    else for (const id of change) known(id).notices++;
   });
   return {
-    add: (run) => runs.set(run.id, { run, told: false }),
-    get: (run) => runs.get(run)?.run,
+    mark: () => looks,
+    add: (run, mark) => {
+      Object.assign(known(run.id), { run, mark });
+    },
+    get: (id) => {
+      const one = runs.get(id);
+      return one?.mark === looks && one.notices < 2 ? one.run : undefined;
+    },
   };
 }

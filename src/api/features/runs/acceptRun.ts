@@ -13,9 +13,10 @@ type Request = Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'header
 export async function acceptRun(call: Request, input: Omit<StartRunInput, 'idempotencyKey'>): Promise<Reply> {
   const { deps, actor, headers, gone } = call;
   const waitMs = preferredWaitMs(headers.prefer);
+  const mark = deps.untouched.mark();
   const { runId, accepted } = await startRun(deps, actor, { ...input, idempotencyKey: idempotencyKey(headers) });
   const replayed = accepted === undefined;
-  if (accepted) deps.untouched.add(accepted);
+  if (accepted) deps.untouched.add(accepted, mark);
   deps.metrics.accepted.inc({ replayed: String(replayed) });
   const closed = waitMs > 0 ? await deps.closings.whenClosed(runId, { ms: waitMs, gone: gone(), look: replayed }) : undefined;
   const run = closed ?? (waitMs > 0 ? undefined : accepted) ?? (await findRunView(deps.db, { workspace: actor.workspace, id: runId }));
