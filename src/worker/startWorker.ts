@@ -69,7 +69,7 @@ export async function startWorker(deps: StartWorkerDeps, place: WorkerPlace): Pr
     log.warn({ err: error }, 'runs.not_begun_early');
   });
   await Promise.race([carried, sleep(FIRST_MS)]);
-  void keepBeginning(early, { until: waker.polling, stopping: lifecycle.stopping, log });
+  void carried.then(() => keepBeginning(early, { until: waker.polling, stopping: lifecycle.stopping, log }));
   for (const part of SLOW_PARTS) await import(part).then(() => sleep(1)); // what came meanwhile has its turn
   const { startTemporalSide } = await import('./temporalSide.ts');
   late.side = startTemporalSide({ ...deps, waker, unfinished, aborts, takeover, gone, activities, carry, isInline }, place);
