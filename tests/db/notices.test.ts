@@ -107,6 +107,16 @@ test('a run comes along if it has less than 7,900 bytes, to the byte', async () 
   expect(seen.get(false)?.length).toBeGreaterThan(0);
 });
 
+test('eight runs that end in one commit come along with its notice; of more, the others are only told to have changed', async () => {
+  const begun: string[] = [];
+  for (let i = 0; i < 9; i++) begun.push(await aBegunRun(1));
+  const closed = (run: string) => ({ segment: {}, run, epoch: 1, type: 'close', status: 'completed' }) as const;
+  await Promise.all(begun.flatMap((run) => [journal.push(aRecord(run)), journal.push(closed(run))]));
+  const notices = await hear((channel, payload) => channel === 'kick' && payload === 'closed');
+  expect(notices.map(([channel]) => channel)).toEqual([...Array.from({ length: 8 }, () => 'end'), 'run', 'kick']);
+  expect(new Set(notices.at(-2)?.[1].split(','))).toEqual(new Set(begun));
+});
+
 test('notices go with a commit four at once, then one every 5 ms; what had no turn is told together', async () => {
   const notices = createNotices({ url: base.url });
   const hint = (run: string) => ({ runs: [run], kicks: [] });
