@@ -45,9 +45,12 @@ export type LateStartsDeps = {
 
 /** A client at work leaves smaller gaps, ms: after one like this the machine is theirs. */
 const QUIET_MS = 250;
-/** So long the first of them stands back at most; then they come this far apart, ms. */
+/** So long the first of them stands back at most, ms; then one comes in the wake of a run: its client has something else to do for a moment. */
 export const LATEST_MS = 30_000;
+const WAKE_MS = 20;
+/** How far apart those are at least, and how far at most where runs leave no gap at all. */
 const APART_MS = 40;
+const NO_WAKE_MS = 200;
 /** Where they hold up the next runs: how far they are apart at most, and the gap that they wait for, ms. */
 const FULL_MS = 50;
 const PAUSE_MS = 5;
@@ -119,7 +122,8 @@ function mayStart(queue: Queue): boolean {
   const quietMs = idle === undefined ? 0 : now - idle;
   const apart = now - queue.started;
   if (queue.waiting.length >= queue.max) return quietMs >= PAUSE_MS || apart >= FULL_MS;
-  return quietMs >= QUIET_MS || (apart >= APART_MS && now - first.since >= LATEST_MS);
+  if (quietMs >= QUIET_MS || now - first.since < LATEST_MS) return quietMs >= QUIET_MS;
+  return apart >= (idle !== undefined && quietMs < WAKE_MS ? APART_MS : NO_WAKE_MS);
 }
 
 async function startFirst(queue: Queue): Promise<void> {

@@ -95,19 +95,37 @@ test('that of a run that was taken over comes in place of the one it has', async
   await late.stop();
 });
 
-test('the first stands back for 30 s at most, then they come 40 ms apart', async () => {
+test('the first stands back for 30 s at most, then one comes in the wake of a run, 40 ms after the one before', async () => {
   const { world, started, add, until, looks, late } = lateStarts();
-  add('a');
-  add('b');
+  for (const runId of ['a', 'b', 'c']) add(runId);
+  world.idle = LATEST_MS - 2;
   world.now = LATEST_MS - 1;
   await looks(6);
   expect(started).toEqual([]);
   world.now = LATEST_MS;
   await until(1);
+  world.idle = LATEST_MS + 30;
   world.now = LATEST_MS + 39;
   await looks(6);
   expect(started).toHaveLength(1);
   world.now = LATEST_MS + 40;
+  await until(2);
+  world.now = LATEST_MS + 80; // 50 ms after the run: its client may be back
+  await looks(6);
+  expect(started).toHaveLength(2);
+  await late.stop();
+});
+
+test('after 30 s they come 200 ms apart where runs leave no gap at all', async () => {
+  const { world, started, add, until, looks, late } = lateStarts();
+  add('a');
+  add('b');
+  world.now = LATEST_MS;
+  await until(1);
+  world.now = LATEST_MS + 199;
+  await looks(6);
+  expect(started).toHaveLength(1);
+  world.now = LATEST_MS + 200;
   await until(2);
   await late.stop();
 });
