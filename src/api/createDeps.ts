@@ -15,6 +15,7 @@ import { createPressure } from './http/pressure.ts';
 import type { Log } from './log.ts';
 import { createApiMetrics } from './metrics.ts';
 import { openapi } from './openapi.ts';
+import { createAwaited } from './realtime/awaited.ts';
 import { createClosings } from './realtime/closings.ts';
 import { createFeed } from './realtime/feed.ts';
 import { createRooms } from './realtime/rooms.ts';
@@ -33,6 +34,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
   const submits = createSubmits({ url, log: report, priorityAgeMs: config.TIU_PRIORITY_AGE });
   const commands = createCommands({ url, log: report });
   const feed = createFeed({ url, log });
+  const untouched = createUntouched(feed);
   const plans = createPlans(db);
   const pressure = createPressure(config, { submits: submits.waiting, reads: () => db.pool.waitingCount });
   const deps: Deps = {
@@ -57,7 +59,8 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     command: commands.command,
     authenticate: createAuthenticate({ db }),
     closings: createClosings({ db, feed, log }),
-    untouched: createUntouched(feed),
+    untouched,
+    awaited: createAwaited({ untouched, tell: submits.tellAwaited }),
     rooms: createRooms({ db, plans, feed, log }),
     workspaces: createWorkspaces({ db, feed, log, config }),
     metrics: createApiMetrics(),

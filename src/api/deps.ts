@@ -32,6 +32,8 @@ export type Deps = {
   authenticate: Authenticate;
   closings: Closings;
   untouched: Untouched;
+  /** Somebody waits for this run, which was queued a moment ago. */
+  awaited: (run: string) => void;
   rooms: Rooms;
   workspaces: Workspaces;
   metrics: ApiMetrics;

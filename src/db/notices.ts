@@ -1,5 +1,5 @@
-import { openConnection, type Log } from './connection.ts';
 import { createTurns } from '../domain/turns.ts';
+import { openConnection, type Log } from './connection.ts';
 import type { Statement } from './database.ts';
 
 const INTERVAL_MS = 5;
@@ -9,9 +9,9 @@ const MAX_IDS = 150;
 /** More that end at once are read by those who wait for them. */
 const MAX_ENDED = 8;
 
-/** queued: a run may begin · closed: a run made room for others · wait: a wait was opened · command: one was written */
-export type Kick = 'queued' | 'closed' | 'wait' | 'command';
-export const isKick = (text: string): text is Kick => ['queued', 'closed', 'wait', 'command'].includes(text);
+/** queued: a run may begin · closed: a run made room for others · wait: a wait was opened · command: one was written · awaited: somebody waits for a queued run */
+export type Kick = 'queued' | 'closed' | 'wait' | 'command' | 'awaited';
+export const isKick = (text: string): text is Kick => ['queued', 'closed', 'wait', 'command', 'awaited'].includes(text);
 
 /** What is told: runs to which something was committed, those of them that may have ended, and what the dispatcher may have to do. */
 export type Hint = { runs: readonly string[]; ended?: readonly string[]; kicks: readonly Kick[] };

@@ -52,6 +52,8 @@ type Submitted = { outcome: 'new'; runId: string; at: Date } | { outcome: 'known
 export type Submits = {
   /** Accepted means durable. @throws Problem unavailable (it may have been accepted: repeat under the same key), invalid_request, concurrency_limit */
   submitRun: (submit: Submit) => Promise<Submitted>;
+  /** Tells workers that somebody waits for a run that has not begun. */
+  tellAwaited: () => void;
   /** How many wait for the database. */
   waiting: () => number;
   close: () => Promise<void>;
@@ -96,6 +98,9 @@ export function createSubmits(deps: SubmitsDeps): Submits {
         queue.push({ submit, runId: submit.runId?.toLowerCase() ?? randomUUIDv7(), resolve, reject });
         working ??= work();
       }),
+    tellAwaited: () => {
+      notices.tell({ runs: [], kicks: ['awaited'] });
+    },
     waiting: () => queue.length + committing,
     close: async () => {
       await Promise.race([working, new Promise((resolve) => setTimeout(resolve, 5_000).unref())]);

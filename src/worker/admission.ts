@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.ts';
 import { admit, carriedElsewhere, holdClaims, type BegunRow, type RunHeadRow } from '../db/dispatch.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
-import type { Turns } from '../domain/turns.ts';
+import type { Pace } from './pace.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
 import type { Executions } from '../temporal/executions.ts';
@@ -24,8 +24,7 @@ export type AdmissionDeps = {
   log: Log;
   /** Id of this worker: the owner of what it begins. */
   worker: string;
-  /** Of rounds that find several runs, but less than there is room for: where runs come on their heels, more of them are begun and recorded together. */
-  turns: Turns;
+  pace: Pace;
   /** A run could not be started in Temporal. */
   onError: (error: unknown) => void;
 };
@@ -43,7 +42,7 @@ const LATE_MS = 300;
 export async function admitRuns(deps: AdmissionDeps): Promise<boolean> {
   const { unfinished, late } = deps;
   if (unfinished.room() === 0) await forgetElsewhere(deps);
-  await nextTurn(deps.turns);
+  await deps.pace.next();
   const room = late.room() ? unfinished.room() : 0;
   return room > 0 ? admitSome(deps, { n: room, except: [] }) : admitSome(deps, { n: unfinished.reserve(), except: crowded(deps) });
 }
@@ -57,13 +56,8 @@ async function admitSome(deps: AdmissionDeps, { n, except }: { n: number; except
   for (const run of begun) unfinished.add(run, except.length > 0 ? 'reserved' : undefined);
   metrics.unfinishedStarts.set(unfinished.size());
   for (const run of begun) void beginRun(deps, run).catch(deps.onError);
-  if (begun.length > 1 && begun.length < n) deps.turns.take();
+  if (begun.length < n) deps.pace.found(begun.length);
   return begun.length === n && (except.length === 0 || late.room());
-}
-
-async function nextTurn(turns: Turns): Promise<void> {
-  const ms = turns.untilNext();
-  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Workspaces that hold more than half of an even share of what is being begun or waits to be shown: the reserve is not for them. */

@@ -10,7 +10,7 @@ import {
   type SliceRow,
 } from '../db/dispatch.ts';
 import type { Kick } from '../db/notices.ts';
-import { createTurns } from '../domain/turns.ts';
+import { createPace } from './pace.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
@@ -18,7 +18,7 @@ import { admitRuns, type AdmissionDeps } from './admission.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPump } from './pump.ts';
 
-export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'turns'> & {
+export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pace'> & {
   executions: Pick<Executions, 'start' | 'poke' | 'cancel' | 'startSlice'>;
   clock: Clock;
   /** Told what calls to Temporal say about it: true = it answers. */
@@ -34,8 +34,6 @@ export type Dispatcher = {
 };
 
 const POLL_MS = 1_000;
-/** Rounds of admission that find several runs: a few at once, then apart. One costs the database as much as a run does. */
-const [ROUNDS, ROUND_MS] = [4, 10];
 /** Most runs that end make room for nobody: who waits for one of them waits so much longer. */
 const CLOSED_MS = 25;
 /** Fits a notice. */
@@ -53,7 +51,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     else fault(error);
   };
   const guarded = (duty: () => Promise<boolean>) => createPump(() => (deps.temporalUp() ? duty() : Promise.resolve(false)), onError);
-  const tell = { ...deps, onError, turns: createTurns(deps.clock, { burst: ROUNDS, everyMs: ROUND_MS }) };
+  const pace = createPace(deps.clock);
+  const tell = { ...deps, onError, pace };
   const admission = guarded(() => admitRuns(tell));
   const commands = guarded(() => sendCommands(tell));
   const slices = guarded(() => startSlices(tell));
@@ -62,6 +61,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const delayed = later(admission.kick, CLOSED_MS);
   const of: Record<Kick, () => void> = {
     queued: admission.kick,
+    awaited: pace.awaited,
     closed: delayed.call,
     wait: slices.kick,
     command: () => {

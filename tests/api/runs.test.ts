@@ -1,6 +1,7 @@
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createJournal, type Journal } from '../../src/db/journal.ts';
+import { listen } from '../../src/db/listen.ts';
 import type { RunView } from '../../src/db/repositories/runs.ts';
 import { begin, close, tell } from './aStory.ts';
 import { anApi, type TestApi } from './anApi.ts';
@@ -177,6 +178,43 @@ test('who waits for a run accepted a moment ago is answered with the notice of i
   expect(read).not.toContain('runs_closed');
   expect(body).toEqual((await api.call('GET', `/api/v1/runs/${runId}`)).body);
   expect(body).toMatchObject({ status: 'completed', counts: { completed: 1, open: 0 } });
+});
+
+test('workers are told that somebody waits for a queued run, whichever request waits, and of none that has begun', async () => {
+  let told: () => void = () => undefined;
+  const word = () => new Promise<void>((resolve) => (told = resolve));
+  const listening = word();
+  const listener = listen({
+    url: api.base.url,
+    channels: ['kick'],
+    onListen: () => {
+      told();
+    },
+    onNotice: (_channel, payload) => {
+      if (payload.split(',').includes('awaited')) told();
+    },
+  });
+  await listening;
+  const runId = randomUUIDv7();
+  const waits = [
+    () => start({ definition, runId: randomUUIDv7() }, { prefer: 'wait=1' }),
+    () => api.call('GET', `/api/v1/runs/${runId}`, { headers: { prefer: 'wait=1' } }),
+  ];
+  await start({ definition, runId });
+  for (const wait of waits) {
+    await new Promise((resolve) => setTimeout(resolve, 60)); // one word in 50 ms is enough
+    const said = word();
+    void wait();
+    await said;
+  }
+  await begin(api.deps.db, runId);
+  const { awaited, untouched } = api.deps;
+  const asked: string[] = [];
+  Object.assign(api.deps, { awaited: (run: string) => asked.push(run), untouched: { ...untouched, get: () => undefined } });
+  await api.call('GET', `/api/v1/runs/${runId}`, { headers: { prefer: 'wait=1' } });
+  Object.assign(api.deps, { awaited, untouched });
+  expect(asked).toEqual([]);
+  await listener.close();
 });
 
 test("a run accepted a moment ago is nobody else's to wait for", async () => {

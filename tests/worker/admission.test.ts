@@ -32,26 +32,23 @@ function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () =>
   const worker = aWorkerId();
   const failed = Promise.withResolvers<unknown>();
   const late = { room: true, workspaces: [] as string[] };
-  const turns = {
-    taken: 0,
-    wait: 0,
-    untilNext: () => turns.wait,
-    take: () => {
-      turns.taken++;
-    },
+  const pace = {
+    found: [] as number[],
+    turn: Promise.resolve<undefined>(undefined),
   };
   const admission = {
     ...{ db, executions: { start }, unfinished, metrics: createWorkerMetrics(createRegistry()), log: silent, worker },
     late: { add: () => undefined, room: () => late.room, workspaces: () => late.workspaces },
     carry: () => Promise.resolve(null),
     isInline: () => Promise.resolve(false),
-    ...{ maxRuns, turns },
+    maxRuns,
+    pace: { next: () => pace.turn, found: (n: number) => pace.found.push(n), awaited: () => undefined },
     onError: failed.resolve,
   };
   return {
     worker,
     unfinished,
-    ...{ late, turns },
+    ...{ late, pace },
     /** What the first start that failed failed with. */
     failed: failed.promise,
     tick: () => admitRuns(admission),
@@ -82,25 +79,25 @@ test('four claimers at once never exceed their bounds and never claim a run twic
   expect(Number(rows[0]?.n)).toBe(started.length);
 });
 
-test('a round that finds several runs, but less than there is room for, takes a turn; others take none', async () => {
+test('a round that has room for more than it finds tells the pace what it found', async () => {
   const one = anAdmission(4);
-  const found = async (n: number) => {
+  for (const n of [0, 1, 3, 4]) {
     for (let i = 0; i < n; i++) await aRun(db);
-    const before = one.turns.taken;
     await one.tick();
     for (const runId of one.unfinished.runs(0)) one.unfinished.done(runId);
-    return one.turns.taken - before;
-  };
-  expect([await found(0), await found(1), await found(2), await found(3), await found(4)]).toEqual([0, 0, 1, 1, 0]);
+  }
+  expect(one.pace.found).toEqual([0, 1, 3]);
 });
 
-test('what is queued until the next turn is begun together', async () => {
+test('what is queued until the next round may come is begun together', async () => {
   const runs = [await aRun(db)];
   const one = anAdmission(4);
-  one.turns.wait = 1_000;
+  const turn = Promise.withResolvers<undefined>();
+  one.pace.turn = turn.promise;
   const round = one.tick();
   runs.push(await aRun(db));
   expect(one.unfinished.size()).toBe(0);
+  turn.resolve(undefined);
   await round;
   expect(new Set(one.unfinished.runs(0))).toEqual(new Set(runs));
 });

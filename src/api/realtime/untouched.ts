@@ -13,6 +13,8 @@ export type Untouched = {
 };
 
 const MAX = 10_000;
+/** Notices after which a run may be touched: that of its submit, and one more. */
+const TOUCHED = 2;
 
 type Known = { notices: number; run?: RunView; mark?: number };
 
@@ -32,7 +34,7 @@ export function createUntouched(feed: Pick<Feed, 'onChange' | 'onEnd'>): Untouch
     return one;
   };
   feed.onEnd((id) => {
-    known(id).notices = 2;
+    known(id).notices = TOUCHED;
   });
   feed.onChange((change) => {
     if (change === undefined) looks++;
@@ -45,7 +47,7 @@ export function createUntouched(feed: Pick<Feed, 'onChange' | 'onEnd'>): Untouch
     },
     get: (id) => {
       const one = runs.get(id);
-      return one?.mark === looks && one.notices < 2 ? one.run : undefined;
+      return one?.mark === looks && one.notices < TOUCHED ? one.run : undefined;
     },
   };
 }

@@ -17,6 +17,7 @@ export async function acceptRun(call: Request, input: Omit<StartRunInput, 'idemp
   const { runId, accepted } = await startRun(deps, actor, { ...input, idempotencyKey: idempotencyKey(headers) });
   const replayed = accepted === undefined;
   if (accepted) deps.untouched.add(accepted, mark);
+  if (accepted && waitMs > 0) deps.awaited(runId);
   deps.metrics.accepted.inc({ replayed: String(replayed) });
   const closed = waitMs > 0 ? await deps.closings.whenClosed(runId, { ms: waitMs, gone: gone(), look: replayed }) : undefined;
   const run = closed ?? (waitMs > 0 ? undefined : accepted) ?? (await findRunView(deps.db, { workspace: actor.workspace, id: runId }));

@@ -109,6 +109,7 @@ async function loadAwaited({ deps, actor, params, headers, gone }: Waiting): Pro
   const end = ms > 0 && UUID.test(params.id) ? deps.closings.whenClosed(params.id, { ms, gone: gone(), look: false }) : undefined;
   const untouched = end && deps.untouched.get(params.id);
   const run = untouched?.workspace === actor.workspace ? untouched : await loadRunView({ deps, actor, params });
+  if (end && run?.status === 'queued') deps.awaited(run.id);
   return run && (end && !isClosed(run.status) ? { ...run, end } : run);
 }
 
