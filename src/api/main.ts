@@ -29,7 +29,8 @@ lifecycle.onStop('server', async () => {
   clearInterval(sweep);
 });
 
-server.listen(config.TIU_PORT, config.TIU_HOST);
+// Those past the backlog are not refused: their SYN is dropped, and they come again after 1, 3, 7, 15 s.
+server.listen({ port: config.TIU_PORT, host: config.TIU_HOST, backlog: config.TIU_MAX_CONNECTIONS });
 await once(server, 'listening');
 const { port } = server.address() as AddressInfo;
 process.stdout.write(`${JSON.stringify({ ready: true, url: config.TIU_PUBLIC_URL ?? `http://${config.TIU_HOST}:${port}` })}\n`);

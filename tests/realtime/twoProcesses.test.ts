@@ -1,5 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
@@ -134,6 +136,21 @@ test('a process that loses every connection to the database answers again and st
   await close(journal, run);
   const { events } = await following;
   expect(events.map((event) => event.seq)).toEqual(Array.from({ length: TASKS + 2 }, (_, i) => i + 1));
+});
+
+test('1,500 clients that come at once while a process is held up are all connected', async () => {
+  const { pid = 0, url = '' } = apis[0] ?? {};
+  const { hostname: host, port } = new URL(url);
+  process.kill(pid, 'SIGSTOP');
+  const clients = Array.from({ length: 1_500 }, () => net.connect({ host, port: Number(port) }));
+  try {
+    // whoever is not let in comes again and again, for as long as the process is held up
+    const all = Promise.all(clients.map((client) => once(client, 'connect'))).then(() => 'all');
+    expect(await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 10_000, 'some').unref())])).toBe('all');
+  } finally {
+    process.kill(pid, 'SIGCONT');
+    for (const client of clients) client.destroy();
+  }
 });
 
 test('a process that is asked to end answers what it has begun and ends well', async () => {
