@@ -38,6 +38,11 @@ export type BegunRow = RunHeadRow & {
   startedAt: string;
 };
 
+/** Without its input. */
+export const headOf = ({ runId, workspace, definition, title, parent, priority, total }: BegunRow): RunHeadRow => ({
+  ...{ runId, workspace, definition, title, parent, priority, total },
+});
+
 /** A row of begin_runs_v1 and its like. */
 export const BEGUN = `run as "runId", workspace, definition, title, parent, priority, total, mode, epoch, cursor::float8, intent, due, plan as "planHash",
   input, input_size as "inputSize", to_char(started at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "startedAt"`;

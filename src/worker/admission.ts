@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { admit, carriedElsewhere, holdClaims, type BegunRow, type RunHeadRow } from '../db/dispatch.ts';
+import { admit, carriedElsewhere, headOf, holdClaims, type BegunRow } from '../db/dispatch.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
 import type { Pace } from './pace.ts';
 import type { Log } from '../runtime/logger.ts';
@@ -90,11 +90,6 @@ async function beginRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
   if (run.mode === 'standard') deps.late.add({ run: headOf(run), completed: ended === 'completed' });
   deps.unfinished.done(run.runId);
 }
-
-/** Without its input. */
-export const headOf = ({ runId, workspace, definition, title, parent, priority, total }: BegunRow): RunHeadRow => ({
-  ...{ runId, workspace, definition, title, parent, priority, total },
-});
 
 async function startRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
   try {

@@ -1,3 +1,4 @@
+import { headOf } from '../db/dispatch.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
@@ -5,7 +6,6 @@ import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPump } from './pump.ts';
-import { headOf } from './admission.ts';
 import type { LateStarts } from './lateStarts.ts';
 import type { TakenRun, Takeover } from './takeover.ts';
 import type { UnfinishedStarts } from './unfinishedStarts.ts';

@@ -44,8 +44,8 @@ export type Takeover = {
 const LOOK_MS = 100;
 /** A gap between two looks beyond this means that this process was stopped itself, or the database was away. */
 const GAP_MS = 1_500;
-/** A worker that is still listed when nothing is left of it: a run of it may have been locked. */
-const AGAIN_MS = 1_000;
+/** How soon a worker of which nothing was left is taken over again while it is listed: it may go on (stalled), or a run of it was locked (ended). */
+const AGAIN_MS = { stalled: 1_000, ended: 200 };
 /** Runs taken over in one step: as many as are carried at once. */
 const STEP = 8;
 const ADOPT = 500;
@@ -110,7 +110,8 @@ async function pass(passing: Passing): Promise<void> {
   if (now - passing.looked > GAP_MS) passing.steadySince = now;
   const gone = await goneWorkers(db, { self: passing.worker, stalls: now - passing.steadySince > STALL_MS });
   passing.looked = now;
-  const fresh = gone.filter(({ id }) => now - (emptied.get(id) ?? -Infinity) > AGAIN_MS);
+  const again = ({ stalled }: GoneWorker) => (stalled ? AGAIN_MS.stalled : AGAIN_MS.ended);
+  const fresh = gone.filter((one) => now - (emptied.get(one.id) ?? -Infinity) > again(one));
   passing.busy = fresh.length > 0;
   for (const one of fresh) await takeOver(passing, one);
   passing.busy = false;
