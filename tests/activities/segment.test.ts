@@ -5,7 +5,7 @@ import { admit, type BegunRow } from '../../src/db/dispatch.ts';
 import type { Json } from '../../src/domain/json.ts';
 import { outcomeOf, statusOf, TASK_STATUSES } from '../../src/domain/plan/outcome.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
-import { aRandom, aRandomGraph, expected } from '../support/aGraph.ts';
+import { aRandom, aRandomGraph, expected, joinOf } from '../support/aGraph.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -255,7 +255,7 @@ function aRandomDefinition(random: () => number) {
       const options = {
         ...(isMap && { map: { items: [1, 2, 3] } }),
         ...(status === 'skipped' && { if: 'false' }),
-        ...(made.graph.need[task] === 1 && { join: 'any' }),
+        ...joinOf(made.graph.need[task]),
         ...(made.graph.tolerant[task] === 1 && { onError: 'continue' }),
         ...(dependsOn.length > 0 && { dependsOn }),
       };

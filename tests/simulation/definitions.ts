@@ -3,7 +3,7 @@ import type { Json } from '../../src/domain/json.ts';
 import { compile } from '../../src/domain/plan/compile.ts';
 import { COMPLETED, FAILED, SKIPPED, statusOf, TASK_STATUSES, TIMED_OUT } from '../../src/domain/plan/outcome.ts';
 import { EFFECT, type Plan } from '../../src/domain/plan/plan.ts';
-import { aRandom, aRandomGraph, expected } from '../support/aGraph.ts';
+import { aRandom, aRandomGraph, expected, joinOf } from '../support/aGraph.ts';
 
 /** A definition with what has to become of its runs if nobody interferes. */
 export type Sample = {
@@ -47,7 +47,7 @@ function aSample(seed: number): Sample {
     const task = {
       ...(ends === FAILED || ends === TIMED_OUT ? badTask(isEffect) : goodTask(random, isEffect)),
       ...(edges.length > 0 && { dependsOn: edges }),
-      ...(graph.need[i] === 1 && { join: 'any' }),
+      ...joinOf(graph.need[i]),
       ...(graph.tolerant[i] === 1 && { onError: 'continue' }),
       ...(ends === SKIPPED && { if: 'false' }),
     };

@@ -15,6 +15,13 @@ export function aRandom(seed: number): () => number {
 const ALL_FINAL = 0b1111110;
 const MASKS = [0b10, 0b10, 0b10, 0b10, 0b1010, ALL_FINAL, 0b100100, 0b110];
 
+/** Three of four tasks need all their dependencies, the others one or some. */
+const needOf = (x: number, dependencies: number): number => (x < 0.25 ? 1 + Math.floor(x * 4 * dependencies) : 0);
+
+/** The join that gives this `need`, as a definition writes it. */
+export const joinOf = (need = 0): { join?: 'any' | { quorum: number } } =>
+  need === 0 ? {} : { join: need === 1 ? 'any' : { quorum: need } };
+
 /** What a task of a random graph does when it runs. `take` is the branch of a switch. */
 type Behaviour = { ends: Outcome; take: number };
 export type RandomGraph = { graph: Graph; behaviour: Behaviour[] };
@@ -35,7 +42,7 @@ export function aRandomGraph(random: () => number, max = 14): RandomGraph {
     graph.kinds.push(random() < 0.15 ? 'switch' : 'transform');
     graph.classes.push(random() < 0.3 ? 1 : 0);
     graph.deps.push(deps);
-    graph.need.push(deps.length > 1 && random() < 0.25 ? 1 : 0);
+    graph.need.push(deps.length > 1 ? needOf(random(), deps.length) : 0);
     graph.tolerant.push(random() < 0.15 ? 1 : 0);
     behaviour.push({ ends: x < 0.12 ? FAILED : x < 0.16 ? TIMED_OUT : x < 0.28 ? SKIPPED : COMPLETED, take: Math.floor(random() * 3) });
   }
@@ -53,7 +60,8 @@ export function expected({ graph, behaviour }: RandomGraph): { outcomes: Outcome
   graph.deps.forEach((edges, task) => {
     const matching = edges.filter((edge) => accepts(task, edge)).length;
     const broken = edges.some((edge) => !accepts(task, edge) && ![COMPLETED, SKIPPED].includes(outcomes[edge[0]] ?? 0));
-    if (matching >= (graph.need[task] === 1 ? 1 : edges.length)) outcomes[task] = behaviour[task]?.ends ?? COMPLETED;
+    const need = graph.need[task] ?? 0;
+    if (matching >= (need > 0 ? need : edges.length)) outcomes[task] = behaviour[task]?.ends ?? COMPLETED;
     else outcomes[task] = broken ? BLOCKED : SKIPPED;
   });
   const fails = outcomes.some(

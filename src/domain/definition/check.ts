@@ -1,13 +1,14 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
-import type { Issue } from '../problem.ts';
+import { PROBLEMS, type Issue } from '../problem.ts';
 import { canonicalJson } from './canonical.ts';
 import { checkRunExpressions, checkTaskExpressions } from './checkExpressions.ts';
 import { checkDependencies, checkGraph } from './checkGraph.ts';
-import { checkTask, kindOf } from './checkTask.ts';
+import { checkRetry, checkTask, kindOf } from './checkTask.ts';
 import { checkTypes, type Matches } from './checkTypes.ts';
 import type { Definition, DefinitionTask } from './definition.ts';
 import { LIMITS } from './limits.ts';
-import { normaliseConcurrency, normaliseLimits, normaliseTask, type ReadDocument } from './normalise.ts';
+import { didYouMean } from './names.ts';
+import { normaliseConcurrency, normaliseLimits, normaliseTask, type ReadDocument, type ReadRetry } from './normalise.ts';
 import { child } from './pointer.ts';
 import { UNREAD, type Report } from './reader.ts';
 import { document } from './shape.ts';
@@ -22,6 +23,7 @@ export function checkDefinition(value: Json, schemas: Schemas): { definition: De
   const read = document.read(value, '', report);
   if (read === UNREAD) return { issues };
   const ids = new Set(isObject(value) && isObject(value.tasks) ? Object.keys(value.tasks) : []);
+  checkPolicies(read, report);
   const tasks = checkTasks(read, ids, report);
   checkSchemas(read, schemas, report);
   checkTriggers(read, report);
@@ -51,9 +53,28 @@ function checkTasks(read: ReadDocument, ids: ReadonlySet<string>, report: Report
     const kind = kindOf(task, at, report);
     if (kind === undefined) continue;
     checkTask(task, kind, { at, report, ...(read.deadline === undefined ? {} : { runDeadlineMs: read.deadline }) });
-    entries.push([id, normaliseTask(task, kind, read.defaults)]);
+    entries.push([id, normaliseTask(task, kind, read)]);
   }
   return Object.fromEntries(entries);
+}
+
+/** Retry policies by name, and the names that mean one. */
+function checkPolicies({ use, defaults, tasks = {} }: ReadDocument, report: Report): void {
+  const policies = use?.retries ?? {};
+  for (const [name, policy] of Object.entries(policies))
+    checkRetry(policy, Object.keys(PROBLEMS), { at: child('/use/retries', name), report });
+  const checkName = (retry: ReadRetry | string | undefined, at: string): void => {
+    if (typeof retry !== 'string' || Object.hasOwn(policies, retry)) return;
+    report({
+      pointer: child(at, 'retry'),
+      code: 'unknown_policy',
+      message: `there is no retry policy "${retry}" in \`use.retries\``,
+      ...didYouMean(retry, Object.keys(policies)),
+    });
+  };
+  if (typeof defaults?.retry === 'object') checkRetry(defaults.retry, Object.keys(PROBLEMS), { at: '/defaults/retry', report });
+  checkName(defaults?.retry, '/defaults');
+  for (const [id, { retry }] of Object.entries(tasks)) checkName(retry, child('/tasks', id));
 }
 
 /** Their schedules are named after them. */

@@ -1,7 +1,7 @@
 import { cycleOf, edgesOf, type EdgeSource, type NamedEdge } from '../plan/edges.ts';
 import { COMPLETED, statusOf } from '../plan/outcome.ts';
 import { isObject } from '../json.ts';
-import type { DefinitionTask } from './definition.ts';
+import type { DefinitionTask, Join } from './definition.ts';
 import type { Used } from './checkExpressions.ts';
 import { tasksNamed } from './expressions.ts';
 import { LIMITS } from './limits.ts';
@@ -36,7 +36,10 @@ export function checkGraph({ tasks, ids, used }: GraphFacts, report: Report): vo
       message: `the tasks wait for each other: ${cycle.join(' → ')}`,
       hint: 'an arrow points from a task to one that waits for it',
     });
-  for (const [id, list] of edges) checkNeeds(id, list, { tasks, used: used.get(id) ?? [], report });
+  for (const [id, list] of edges) {
+    checkJoin(id, tasks[id]?.join ?? 'all', { dependencies: list.length, report });
+    checkNeeds(id, list, { tasks, used: used.get(id) ?? [], report });
+  }
   const bytes = graphBytes(edges, tasks);
   if (bytes > LIMITS.graphBytes)
     report({ pointer: '/tasks', code: 'too_large', message: `the graph takes ${bytes} bytes, at most ${LIMITS.graphBytes}` });
@@ -78,6 +81,15 @@ function checkTargets(id: string, targets: unknown, { at, ids, report }: { at: s
 function reportOwn(id: string, used: readonly Used[], report: Report): void {
   const place = used.find(({ references }) => tasksNamed(references).includes(id));
   report({ pointer: place?.at ?? '', code: 'cycle', message: `the task uses what it makes itself: ${id} → ${id}` });
+}
+
+/** Some of the dependencies can be satisfied only if there are as many. */
+function checkJoin(id: string, join: Join, { dependencies, report }: { dependencies: number; report: Report }): void {
+  if (join === 'all') return;
+  const pointer = child(child('/tasks', id), 'join');
+  if (dependencies === 0) report({ pointer, code: 'not_applicable', message: 'the task has no dependencies to join' });
+  else if (typeof join === 'object' && 'quorum' in join && join.quorum > dependencies)
+    report({ pointer: child(pointer, 'quorum'), code: 'invalid_value', message: `needs ${join.quorum} of ${dependencies} dependencies` });
 }
 
 /** A task that needs all its dependencies must be able to have them, with the outputs it reads. */

@@ -5,7 +5,7 @@ import { PROBLEMS } from '../problem.ts';
 import { durationMs } from './duration.ts';
 import { LIMITS } from './limits.ts';
 import { didYouMean } from './names.ts';
-import { holdsExpression, isRetryable, type ReadTask } from './normalise.ts';
+import { holdsExpression, isRetryable, type ReadRetry, type ReadTask } from './normalise.ts';
 import { kindNotSupported } from './notSupported.ts';
 import { child } from './pointer.ts';
 import { notSupported, unknownKey, type Report } from './reader.ts';
@@ -41,16 +41,14 @@ export function checkTask(
   if (read.retry !== undefined) {
     const pointer = child(at, 'retry');
     if (!isRetryable(kind)) report({ pointer, code: 'not_applicable', message: `${kind.name} has no failure that a retry could cure` });
-    checkCodes(read.retry, kind, { at: pointer, report });
-    const { delay, maxDelay } = read.retry;
-    if (delay !== undefined && maxDelay !== undefined && delay > maxDelay)
-      report({ pointer: child(pointer, 'delay'), code: 'invalid_value', message: 'is longer than maxDelay' });
+    if (typeof read.retry !== 'string') checkRetry(read.retry, Object.keys(kind.failures), { at: pointer, report });
   }
 }
 
 type Place = { at: string; report: Report };
 
-function checkCodes(retry: NonNullable<ReadTask['retry']>, kind: Kind, { at, report }: Place): void {
+/** A retry policy, wherever it is written. `failures`: codes that it is likely to mean. */
+export function checkRetry(retry: ReadRetry, failures: readonly string[], { at, report }: Place): void {
   for (const list of ['codes', 'except'] as const)
     for (const [i, code] of (retry[list] ?? []).entries())
       if (!Object.hasOwn(PROBLEMS, code))
@@ -58,8 +56,11 @@ function checkCodes(retry: NonNullable<ReadTask['retry']>, kind: Kind, { at, rep
           pointer: child(child(at, list), i),
           code: 'unknown_failure',
           message: `nothing fails with "${code}"`,
-          ...didYouMean(code, Object.keys(kind.failures)),
+          ...didYouMean(code, failures),
         });
+  const { delay, maxDelay } = retry;
+  if (delay !== undefined && maxDelay !== undefined && delay > maxDelay)
+    report({ pointer: child(at, 'delay'), code: 'invalid_value', message: 'is longer than maxDelay' });
 }
 
 function checkFields(given: { [field: string]: Json }, kind: Kind, { at, report }: Place): void {

@@ -6,12 +6,15 @@ import type { Trigger } from '../schedule/readSpec.ts';
 /** An edge somebody wrote: `when` = outcomes of the dependency that satisfy it, ascending. */
 export type Dependency = { task: string; when: Outcome[] };
 
+/** How many of a task's dependencies must be satisfied; a percentage is rounded up. */
+export type Join = 'all' | 'any' | { quorum: number } | { percent: number };
+
 export type DefinitionTask = {
   type: string;
   title?: string;
   if?: string;
   dependsOn: Dependency[];
-  join: 'all' | 'any';
+  join: Join;
   with: { [field: string]: Json };
   map?: MapPlan;
   retry?: RetryPolicy;

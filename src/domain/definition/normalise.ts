@@ -9,17 +9,20 @@ type Read<R> = R extends Reader<infer T> ? T : never;
 /** What the shape made of a document: every key read, or missing because it was absent or faulty. */
 export type ReadDocument = Read<typeof document>;
 export type ReadTask = Read<typeof task>;
-type Defaults = NonNullable<ReadDocument['defaults']>;
+export type ReadRetry = Read<typeof retry>;
+/** What a task leaves to the definition. */
+type Context = Pick<ReadDocument, 'defaults' | 'use'>;
 
 const RETRY = { limit: 3, delayMs: 1_000, backoff: 2, maxDelayMs: 60_000, jitter: 0.2 };
 const MAP = { as: 'item', maxConcurrency: 20 };
 
 export const isRetryable = (kind: Kind): boolean => Object.values(kind.failures).some(({ retryable }) => retryable);
 
-/** A task with everything filled in that it, the definition's defaults and its kind leave unsaid. */
-export function normaliseTask(read: ReadTask, kind: Kind, defaults: Defaults = {}): DefinitionTask {
+/** A task with everything filled in that it, the definition's defaults and its kind leave unsaid; named policies are written out. */
+export function normaliseTask(read: ReadTask, kind: Kind, { defaults = {}, use }: Context = {}): DefinitionTask {
   const { title, deadline, labels, metadata } = read;
-  const policy = read.retry ?? defaults.retry;
+  const given = read.retry ?? defaults.retry;
+  const policy = typeof given === 'string' ? use?.retries?.[given] : given;
   const timeoutMs = read.timeout ?? defaults.timeout ?? kind.defaultTimeoutMs;
   const condition = read.if;
   return {
@@ -77,7 +80,7 @@ export const normaliseLimits = (limits: NonNullable<ReadDocument['limits']>): Ta
     ...(rate === undefined ? {} : { rate: { limit: rate.limit ?? 1, perMs: rate.per ?? 1 } }),
   }));
 
-function normaliseRetry({ limit, delay, backoff, maxDelay, jitter, codes, except }: Read<typeof retry>): RetryPolicy {
+function normaliseRetry({ limit, delay, backoff, maxDelay, jitter, codes, except }: ReadRetry): RetryPolicy {
   const delayMs = delay ?? Math.min(RETRY.delayMs, maxDelay ?? Infinity);
   return {
     limit: limit ?? RETRY.limit,

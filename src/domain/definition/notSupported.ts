@@ -1,9 +1,8 @@
 /** What the language has and this version does not run yet. The one place: remove a word here when it works. */
 export const NOT_SUPPORTED = {
-  root: ['budget', 'use', 'finally', 'finallyTimeout', 'strategy'],
+  root: ['budget', 'finally', 'finallyTimeout', 'strategy'],
   task: ['gate', 'compensate', 'loop', 'onDeadline', 'priority', 'strategy', 'budget'],
   map: ['tasks', 'batch'],
-  join: ['quorum', 'percent'],
   /** Names in expressions, by the code that the engine refuses them with. */
   expressions: ['secret_not_allowed'],
   kinds: ['ai', 'agent', 'swarm', 'activity', 'command', 'check.run', 'workflow', 'event', 'approval', 'notify'],

@@ -53,6 +53,24 @@ export function fields<S extends Shape>(shape: S, unsupported: readonly string[]
   };
 }
 
+type OneOf<S extends Shape> = { [K in keyof S]: { [P in K]: S[K] extends Reader<infer T> ? T : never } }[keyof S];
+
+/** An object with exactly one of these keys. */
+export function oneOf<S extends Shape>(shape: S): Reader<OneOf<S>> {
+  const all = fields(shape);
+  const keys = Object.keys(shape);
+  return {
+    schema: { ...(all.schema as JsonObject), minProperties: 1 },
+    read: (value, at, report) => {
+      const read = all.read(value, at, report);
+      if (read === UNREAD || !isObject(value)) return UNREAD;
+      const given = keys.filter((key) => Object.hasOwn(value, key));
+      if (given.length !== 1) return invalid(`must have either ${keys.join(' or ')}`, at, report);
+      return given.every((key) => Object.hasOwn(read, key)) ? (read as OneOf<S>) : UNREAD;
+    },
+  };
+}
+
 /** An object whose keys are free, or follow a rule of their own that `key` reports. */
 export function dictionary<T>(item: Reader<T>, key?: (name: string, at: string, report: Report) => boolean): Reader<{ [key: string]: T }> {
   return {

@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
 import { isFinalStatus, outcomeOf, TASK_STATUSES, type Outcome } from '../plan/outcome.ts';
 import { CONFLICTS, MODES } from '../plan/plan.ts';
-import type { Dependency } from './definition.ts';
+import type { Dependency, Join } from './definition.ts';
 import { DURATION_SCHEMA, durationMs } from './duration.ts';
 import { trigger } from '../schedule/readSpec.ts';
 import { SCHEDULE_LIMITS } from '../schedule/schedule.ts';
@@ -17,15 +17,14 @@ import {
   fields,
   freeObject,
   list,
-  notSupported,
   number,
+  oneOf,
   optional,
   required,
   text,
   word,
   type Reader,
   type Report,
-  type Unread,
   UNREAD,
 } from './reader.ts';
 
@@ -99,15 +98,21 @@ export const retry = fields({
   codes: optional(list(text({ max: 100 }), { min: 1, max: 100 }), 'Failure codes worth a retry; those of the kind without it.'),
   except: optional(list(text({ max: 100 }), { max: 100 }), 'Failure codes not worth one.'),
 });
+type RetryRead = typeof retry extends Reader<infer T> ? T : never;
 
-/** `retry: patient` names a policy of `use`, which does not run yet. */
-const retryOrName = either('an object', [
+/** `retry: patient` names a policy of `use`. */
+const retryOrName = either<RetryRead | string>('an object, or the name of a policy', [
   { when: isObject, use: retry },
-  {
-    when: isText,
-    use: { schema: { type: 'string' }, read: (_value, at, report) => fail(notSupported(at, 'a retry policy by name (`use`)'), report) },
-  },
+  { when: isText, use: text() },
 ]);
+
+const use = fields({ retries: optional(dictionary(retry, policyName), 'Retry policies by name.') });
+
+function policyName(name: string, at: string, report: Report): boolean {
+  if (TASK_ID.test(name) && !isInherited(name)) return true;
+  report({ pointer: at, code: 'invalid_name', message: 'a policy is named by a letter, then up to 62 letters, digits and _' });
+  return false;
+}
 
 const FINAL = TASK_STATUSES.filter((status) => isFinalStatus(status));
 const ALL_FINAL = FINAL.map(outcomeOf);
@@ -131,22 +136,21 @@ const dependency: Reader<Dependency> = either('a task id, or { task, when }', [
   },
 ]);
 
-const join: Reader<'all' | 'any'> = either('all or any', [
+const join: Reader<Join> = either<Join>('all, any, { quorum } or { percent }', [
   { when: isText, use: word(['all', 'any']) },
-  { when: isObject, use: changed(fields({}, NOT_SUPPORTED.join), (): 'all' | Unread => UNREAD) },
+  {
+    when: isObject,
+    use: oneOf({
+      quorum: optional(number({ min: 1, max: LIMITS.dependencies, integer: true }), 'Dependencies that must be satisfied.'),
+      percent: optional(number({ min: 1, max: 100 }), 'The same as a share of all, rounded up.'),
+    }),
+  },
 ]);
 
-const tolerate = changed(
-  fields({
-    count: optional(number({ min: 0, max: 1_000_000, integer: true }), 'Failed items.'),
-    percent: optional(number({ min: 0, max: 100 }), 'Failed items in a hundred.'),
-  }),
-  ({ count, percent }, at, report) => {
-    if (count !== undefined && percent === undefined) return { count };
-    if (percent !== undefined && count === undefined) return { percent };
-    return fail({ pointer: at, code: 'invalid_value', message: 'must have either count or percent' }, report);
-  },
-);
+const tolerate = oneOf({
+  count: optional(number({ min: 0, max: 1_000_000, integer: true }), 'Failed items.'),
+  percent: optional(number({ min: 0, max: 100 }), 'Failed items in a hundred.'),
+});
 
 const itemName = changed(
   text({ pattern: /^[A-Za-z_][A-Za-z0-9_]{0,62}$/, shape: 'must be a name: letters, digits and _' }),
@@ -219,10 +223,10 @@ export const task = fields(
       list(dependency, { max: LIMITS.dependencies }),
       'Tasks that come before this one, besides those its expressions name.',
     ),
-    join: optional(join, 'Whether all dependencies must be satisfied, or any one.'),
+    join: optional(join, 'How many dependencies must be satisfied: all, any one, so many or a share of them.'),
     with: optional(freeObject, 'Input, by kind.'),
     map: optional(map, 'Runs the task once for each item.'),
-    retry: optional(retryOrName, 'When an attempt fails.'),
+    retry: optional(retryOrName, 'When an attempt fails: a policy, or the name of one in `use.retries`.'),
     timeout: optional(duration, 'Of one attempt; effects only.'),
     deadline: optional(duration, 'Of the whole task with its retries and waiting.'),
     output: optional(fields({ schema: required(jsonSchema, 'JSON Schema 2020-12 that the output must match.') }), 'About the output.'),
@@ -284,6 +288,7 @@ export const document = fields(
     ),
     concurrency: optional(concurrency, 'How many runs may be open at once, by key.'),
     limits: optional(limits, 'What the attempts of every effect of the run share with others.'),
+    use: optional(use, 'What tasks may refer to by name.'),
     defaults: optional(
       fields({ retry: optional(retryOrName, 'Of every task whose kind retries.'), timeout: optional(duration, 'Of every effect.') }),
       'For tasks that do not say.',

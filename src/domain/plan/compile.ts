@@ -1,4 +1,4 @@
-import type { Definition, DefinitionTask } from '../definition/definition.ts';
+import type { Definition, DefinitionTask, Join } from '../definition/definition.ts';
 import { compileRunOutput, expressionsOf, tasksNamed } from '../definition/expressions.ts';
 import { EXPRESSIONS, type CompileResult, type Reference } from '../expression/expression.ts';
 import { isObject, type JsonSchema } from '../json.ts';
@@ -77,11 +77,18 @@ function graphOf(tasks: Named, { edges, index, failFast, limited }: Wiring): Gra
     kinds: tasks.map(({ task }) => task.type),
     classes: tasks.map(({ task }) => classOf(task)),
     deps: tasks.map(({ id }) => (edges.get(id) ?? []).map(edge).sort((a, b) => a[0] - b[0])),
-    need: tasks.map(({ task }) => (task.join === 'any' ? 1 : 0)),
+    need: tasks.map(({ id, task }) => needOf(task.join, edges.get(id)?.length ?? 0)),
     tolerant: tasks.map(({ task }) => (task.onError === 'continue' ? 1 : 0)),
     failFast: failFast ? 1 : 0,
     ...(limited || tasks.some(({ task }) => task.limits) ? { limited: tasks.map(({ task }) => (limited || task.limits ? 1 : 0)) } : {}),
   };
+}
+
+/** 0: all of them. */
+function needOf(join: Join, dependencies: number): number {
+  if (join === 'all') return 0;
+  if (join === 'any') return 1;
+  return 'quorum' in join ? join.quorum : Math.ceil((join.percent * dependencies) / 100);
 }
 
 /** A mapped effect is carried by slices, which the run only waits for. */

@@ -1,4 +1,4 @@
-import { expected, aRandom, aRandomGraph } from '../../support/aGraph.ts';
+import { expected, aRandom, aRandomGraph, joinOf } from '../../support/aGraph.ts';
 import { aPlan } from '../../support/anEngine.ts';
 import type { Json } from '../../../src/domain/json.ts';
 import { COMPLETED, FAILED, SKIPPED, statusOf, TASK_STATUSES, TIMED_OUT } from '../../../src/domain/plan/outcome.ts';
@@ -103,7 +103,7 @@ export function aRandomSample(cluster: Pick<Cluster, 'receiver'>, seed: number):
     const task = {
       ...(graph.classes[i] === EFFECT ? outside : inside),
       ...(edges.length > 0 && { dependsOn: edges }),
-      ...(graph.need[i] === 1 && { join: 'any' }),
+      ...joinOf(graph.need[i]),
       ...(graph.tolerant[i] === 1 && { onError: 'continue' }),
       ...(ends === SKIPPED && { if: 'false' }),
     };

@@ -31,6 +31,14 @@ test.each([
   expect(await outputOf('switch.yaml', { severity })).toBe(expected);
 });
 
+test.each([
+  [10, 'everybody'],
+  [7, 'most'],
+  [4, 'too few'],
+])('quorum.yaml: a score of %d', async (score, verdict) => {
+  expect(await outputOf('quorum.yaml', { score })).toBe(verdict);
+});
+
 test('map.yaml: adds up what can be added and names the rest', async () => {
   expect(await outputOf('map.yaml', { prices: ['12.50', '7', 'free', '3'] })).toEqual({
     sum: { total: 22.5, refused: ['free'] },

@@ -81,16 +81,12 @@ test('x- keys are allowed on every level', () => {
 
 test.each<[string, JsonObject, JsonObject]>([
   ['/budget', {}, { budget: {} }],
-  ['/use', {}, { use: {} }],
   ['/finally', {}, { finally: {} }],
   ['/triggers/0/webhook', {}, { triggers: [{ webhook: 'push', cron: '@daily' }] }],
   ['/strategy', {}, { strategy: 'adaptive' }],
   ['/tasks/t/gate', { gate: {} }, {}],
   ['/tasks/t/compensate', { compensate: {} }, {}],
   ['/tasks/t/loop', { loop: {} }, {}],
-  ['/tasks/t/retry', { type: 'http', with: { url: 'http://x/' }, retry: 'patient' }, {}],
-  ['/tasks/t/join/quorum', { join: { quorum: 2 } }, {}],
-  ['/tasks/t/join/percent', { join: { percent: 2 } }, {}],
   ['/tasks/t/map/tasks', { map: { items: [1], tasks: {} } }, {}],
   ['/tasks/t/map/batch', { map: { items: [1], batch: 3 } }, {}],
   ['/tasks/t/type', { type: 'ai' }, {}],
@@ -304,6 +300,70 @@ test('the order of keys changes neither the canonical form nor the plan', () => 
   });
   expect(new Set(texts.map(([definition]) => definition)).size).toBe(1);
   expect(new Set(texts.map(([, plan]) => plan)).size).toBe(1);
+});
+
+const joined = (join: Json, dependencies = 3): JsonObject => ({
+  ...Object.fromEntries(Array.from({ length: dependencies }, (_, i) => [`d${i}`, constant()])),
+  t: { ...constant(), dependsOn: Array.from({ length: dependencies }, (_, i) => `d${i}`), join },
+});
+
+test.each<[Json, number | string]>([
+  ['all', 0],
+  ['any', 1],
+  [{ quorum: 1 }, 1],
+  [{ quorum: 3 }, 3],
+  [{ quorum: 4 }, 'invalid_value /tasks/t/join/quorum'],
+  [{ quorum: 0 }, 'invalid_value /tasks/t/join/quorum'],
+  [{ percent: 1 }, 1],
+  [{ percent: 34 }, 2],
+  [{ percent: 66 }, 2],
+  [{ percent: 67 }, 3],
+  [{ percent: 100 }, 3],
+  [{ percent: 101 }, 'invalid_value /tasks/t/join/percent'],
+  [{ quorum: 1, percent: 1 }, 'invalid_value /tasks/t/join'],
+  [{}, 'invalid_value /tasks/t/join'],
+  ['most', 'invalid_value /tasks/t/join'],
+])('a join of three dependencies: %j needs %s', (join, needs) => {
+  const read = readDefinitionValue(around(joined(join)));
+  if (!('definition' in read)) expect(issuesOf(joined(join))).toEqual([needs]);
+  else {
+    const { graph } = compile(read.definition);
+    expect(graph.need[graph.names.indexOf('t')]).toBe(needs);
+  }
+});
+
+test.each([['any'], [{ quorum: 1 }], [{ percent: 50 }]])('a join of nothing is refused: %j', (join) => {
+  expect(issuesOf(joined(join, 0))).toEqual(['not_applicable /tasks/t/join']);
+});
+
+const call = { type: 'http', with: { url: 'http://x/' } };
+
+test('a retry policy by name is the same definition as the policy written out, in a task and in the defaults', () => {
+  const policy = { limit: 5, delay: 'PT2S', jitter: 0 };
+  const use = { retries: { patient: policy } };
+  const read = (task: JsonObject, root: JsonObject): string => canonicalJson(readDefinitionValue(around({ a: task }, root)));
+  const plain = read({ ...call, retry: policy }, {});
+  expect(plain).toContain('"limit":5');
+  expect(read({ ...call, retry: 'patient' }, { use })).toBe(plain);
+  expect(read(call, { use, defaults: { retry: 'patient' } })).toBe(plain);
+});
+
+test.each<[string, JsonObject, JsonObject, string[]]>([
+  ['a policy that is not there', { ...call, retry: 'patent' }, { use: { retries: { patient: {} } } }, ['unknown_policy /tasks/a/retry']],
+  ['one that every object inherits', { ...call, retry: 'constructor' }, {}, ['unknown_policy /tasks/a/retry']],
+  ['one in the defaults', call, { defaults: { retry: 'patient' } }, ['unknown_policy /defaults/retry']],
+  ['a code that is none', call, { use: { retries: { p: { codes: ['nope'] } } } }, ['unknown_failure /use/retries/p/codes/0']],
+  [
+    'a delay past the longest',
+    call,
+    { use: { retries: { p: { delay: 'PT2M', maxDelay: 'PT1M' } } } },
+    ['invalid_value /use/retries/p/delay'],
+  ],
+  ['the same in the defaults', call, { defaults: { retry: { delay: 'PT2M', maxDelay: 'PT1M' } } }, ['invalid_value /defaults/retry/delay']],
+  ['a name with a dash', call, { use: { retries: { 'a-b': {} } } }, ['invalid_name /use/retries/a-b']],
+  ['a task that cannot retry', { ...constant(), retry: 'p' }, { use: { retries: { p: {} } } }, ['not_applicable /tasks/a/retry']],
+])('retry policies: %s', (_, task, root, issues) => {
+  expect(issuesOf({ a: task }, root)).toEqual(issues);
 });
 
 test('two spellings of the same meaning are the same definition', () => {

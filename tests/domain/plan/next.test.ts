@@ -139,6 +139,34 @@ test('with join any the first satisfied edge releases', () => {
   expect(releaser(state, 2)).toBe(1);
 });
 
+test('a quorum is reached with the satisfied edge that makes it up, and is out of reach only when all have settled', () => {
+  const three = graph(
+    [
+      [],
+      [],
+      [],
+      [
+        [0, DONE],
+        [1, DONE],
+        [2, DONE],
+      ],
+    ],
+    { need: [0, 0, 0, 2] },
+  );
+  const reached = createState(three);
+  record(reached, { task: 1, outcome: 1, seq: 10 });
+  record(reached, { task: 0, outcome: 2, seq: 11 });
+  expect(verdict(reached, 3)).toBe(0);
+  record(reached, { task: 2, outcome: 1, seq: 12 });
+  expect([verdict(reached, 3), releaser(reached, 3)]).toEqual([RUN, 2]);
+  const missed = createState(three);
+  record(missed, { task: 0, outcome: 2, seq: 10 });
+  record(missed, { task: 1, outcome: 2, seq: 11 });
+  expect(verdict(missed, 3)).toBe(0);
+  record(missed, { task: 2, outcome: 1, seq: 12 });
+  expect(statusOf(verdict(missed, 3))).toBe('blocked');
+});
+
 test('effects beyond the room wait, inline tasks do not', () => {
   const state = createState(graph([[], [], []], { classes: [EFFECT, EFFECT, 0] }));
   expect(next(state, null, 1)).toEqual({ effects: [0], roots: [2] });
