@@ -61,8 +61,15 @@ export function chooseBranch(task: CompiledTask, bindings: Bindings): { branch: 
   return { branch, chosen: Array.isArray(listed) ? listed : listed === undefined ? [] : [listed] };
 }
 
-/** The elements of a mapped task. @throws Problem invalid_task_input if they are no list */
+/** The items of a mapped task: its elements, or lists of them. @throws Problem invalid_task_input if they are no list */
 export function itemsOf(task: CompiledTask, bindings: Bindings): Json[] {
+  const elements = elementsOf(task, bindings);
+  const batch = task.map?.batch;
+  if (batch === undefined) return elements;
+  return Array.from({ length: Math.ceil(elements.length / batch) }, (_, i) => elements.slice(i * batch, (i + 1) * batch));
+}
+
+function elementsOf(task: CompiledTask, bindings: Bindings): Json[] {
   const sources = Object.entries(task.items ?? {}).map(([name, compiled]) => {
     const list = compiled.evaluate(bindings);
     if (!Array.isArray(list)) throw new Problem('invalid_task_input', { detail: `map.items${name && `.matrix.${name}`} is no list` });

@@ -132,6 +132,19 @@ test('a matrix maps over every combination, axes by name, the last one fastest',
   expect(await engine.output(runId)).toEqual(['a1', 'b1', 'a2', 'b2']);
 });
 
+test.each([
+  [
+    [1, 2, 3, 4, 5],
+    ['1,2', '3,4', '5'],
+  ],
+  [[1, 2], ['1,2']],
+  [[], []],
+])('a map in batches of two: %j', async (xs, expected) => {
+  const each = { type: 'transform', map: { items: '${input.xs}', batch: 2, as: 'pair' }, with: { value: "${join(pair, ',')}" } };
+  const runId = await engine.run(define({ each }, { output: { value: '${tasks.each.output}' } }), { xs });
+  expect(await engine.output(runId)).toEqual(expected);
+});
+
 test('an output above 64 KiB goes to the object store once and reads back whole', async () => {
   const runId = await engine.run(
     define(

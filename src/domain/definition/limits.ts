@@ -20,6 +20,8 @@ export const LIMITS = {
   taskExpressions: 1_000,
   /** Items of a mapped task that run at once. */
   mapConcurrency: 500,
+  /** Elements that one item of a map may be made of. */
+  mapBatch: 10_000,
   /** Limits of one task, and of the tasks of one run. */
   limits: 8,
   /** Runs or attempts that one key may let through at once. */

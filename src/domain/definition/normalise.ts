@@ -58,6 +58,7 @@ function normaliseMap({ items, matrix, as = MAP.as, maxConcurrency = MAP.maxConc
     items: matrix === undefined ? (items ?? []) : { matrix },
     as,
     maxConcurrency,
+    ...(rest.batch === undefined ? {} : { batch: rest.batch }),
     ...(tolerate === undefined ? {} : { tolerate }),
     ...(rest.if === undefined ? {} : { if: rest.if }),
   };

@@ -2,7 +2,7 @@
 export const NOT_SUPPORTED = {
   root: ['budget', 'finally', 'finallyTimeout', 'strategy'],
   task: ['gate', 'compensate', 'loop', 'onDeadline', 'priority', 'strategy', 'budget'],
-  map: ['tasks', 'batch'],
+  map: ['tasks'],
   /** Names in expressions, by the code that the engine refuses them with. */
   expressions: ['secret_not_allowed'],
   kinds: ['ai', 'agent', 'swarm', 'activity', 'command', 'check.run', 'workflow', 'event', 'approval', 'notify'],

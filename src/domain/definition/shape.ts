@@ -165,6 +165,10 @@ export const map = fields(
     items: optional(anything, 'A list, or an expression that gives one.'),
     matrix: optional(dictionary(anything), 'Lists by name; an item is one value of each.'),
     as: optional(itemName, 'What expressions call the item; `item` without it.'),
+    batch: optional(
+      number({ min: 1, max: LIMITS.mapBatch, integer: true }),
+      'An item is a list of so many elements; the last may be shorter.',
+    ),
     maxConcurrency: optional(number({ min: 1, max: LIMITS.mapConcurrency, integer: true }), 'Items that run at once; 20 without it.'),
     tolerate: optional(tolerate, 'How many failed items leave the task completed; none without it.'),
     if: optional(condition, 'Items for which it is false are skipped.'),

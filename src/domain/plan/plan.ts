@@ -54,6 +54,8 @@ export type Template = Json;
 export type MapPlan = {
   items: Template | { matrix: Record<string, Template> };
   as: string;
+  /** An item is a list of so many elements; left out: it is an element. */
+  batch?: number;
   maxConcurrency: number;
   /** How many failed items leave the task completed. */
   tolerate?: { count: number } | { percent: number };

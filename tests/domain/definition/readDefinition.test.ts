@@ -88,7 +88,6 @@ test.each<[string, JsonObject, JsonObject]>([
   ['/tasks/t/compensate', { compensate: {} }, {}],
   ['/tasks/t/loop', { loop: {} }, {}],
   ['/tasks/t/map/tasks', { map: { items: [1], tasks: {} } }, {}],
-  ['/tasks/t/map/batch', { map: { items: [1], batch: 3 } }, {}],
   ['/tasks/t/type', { type: 'ai' }, {}],
   ['/tasks/t/type', { type: 'backup.create' }, {}],
   ['/tasks/t/with/value', { with: { value: '${secrets.token}' } }, {}],
@@ -330,6 +329,16 @@ test.each<[Json, number | string]>([
     const { graph } = compile(read.definition);
     expect(graph.need[graph.names.indexOf('t')]).toBe(needs);
   }
+});
+
+test.each([
+  [1, []],
+  [10_000, []],
+  [0, ['invalid_value /tasks/t/map/batch']],
+  [10_001, ['invalid_value /tasks/t/map/batch']],
+  [1.5, ['invalid_value /tasks/t/map/batch']],
+])('a batch of %s elements', (batch, issues) => {
+  expect(issuesOf({ t: { ...constant(), map: { items: [1], batch } } })).toEqual(issues);
 });
 
 test.each([['any'], [{ quorum: 1 }], [{ percent: 50 }]])('a join of nothing is refused: %j', (join) => {
