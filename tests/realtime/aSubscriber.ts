@@ -14,7 +14,7 @@ export const ask = async (socket: Socket, name: 'subscribe' | 'unsubscribe', req
  * back, perhaps to another process, asking from the last number received. `again`: connections are cut by others too.
  */
 export async function follow(
-  target: { urls: string[]; token: string; run: string },
+  target: { urls: string[]; token: string; run: string; onEvent?: () => void },
   lose: () => number,
   onError: 'fail' | 'again' = 'fail',
 ): Promise<{ events: RunEvent[]; connections: number }> {
@@ -37,6 +37,7 @@ export async function follow(
       socket.on('event', (event: RunEvent) => {
         if (left <= 0) return; // what is still in flight when the connection goes is lost
         events.push(event);
+        target.onEvent?.();
         left -= 1;
         if (done() || left <= 0) end();
       });

@@ -151,6 +151,9 @@ test(`${SOCKETS} sockets of ${RUNS} runs, cut at random between two processes, a
   for (const [i, { run }] of [...early, ...late].entries()) expect(sequences[i]?.map(bare)).toEqual(truth.get(run));
 }, 300_000);
 
+/** Who read beside one that does not. */
+const OTHERS = 20;
+
 test('a socket that does not read is told that it is behind, and nobody waits for it', async () => {
   const run = await start();
   const api = apis[0];
@@ -160,11 +163,23 @@ test('a socket that does not read is told that it is behind, and nobody waits fo
   const raw = (slow.io.engine.transport as unknown as { ws: { _socket: net.Socket } }).ws._socket;
   raw.pause();
   const behind = new Promise<{ seq: number }>((resolve) => slow.once('behind', resolve));
-  const others = Array.from({ length: 20 }, () => follow({ urls: [api?.url ?? ''], token: key, run }, () => 1_000_000));
+  const read = { events: 0, tell: () => undefined as unknown };
+  const onEvent = () => {
+    read.events += 1;
+    read.tell();
+  };
+  const others = Array.from({ length: OTHERS }, () => follow({ urls: [api?.url ?? ''], token: key, run, onEvent }, () => 1_000_000));
+  /** Until those who read are at most eight events behind: how fast this process reads is not what is tested. */
+  const caughtUp = async (written: number) => {
+    while (read.events < OTHERS * (written - 8)) await new Promise((resolve) => (read.tell = () => { resolve(undefined); }));
+  };
   await begin(db, run);
   // the system takes megabytes for a reader before the process notices: failures carry as much as they may
   const failure = JSON.stringify({ code: 'assertion_failed', message: 'x'.repeat(60_000) });
-  for (let round = 0; round < 200; round++) await tell(journal, run, { task: 0, attempt: round + 1, status: 'retrying', failure });
+  for (let round = 0; round < 200; round++) {
+    await tell(journal, run, { task: 0, attempt: round + 1, status: 'retrying', failure });
+    await caughtUp(round + 1);
+  }
   for (let task = 0; task < TASKS; task++) await tell(journal, run, { task, attempt: 1_000 });
   await close(journal, run);
   const truth = await stored(run);
