@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import http from 'node:http';
-import { definitionOf, single } from './definitions.ts';
+import { definitionOf, diamond } from './definitions.ts';
 import type { LoadReport } from './overload.ts';
 import { quantile } from './spread.ts';
 
@@ -8,7 +8,7 @@ import { quantile } from './spread.ts';
 const [url = '', rate = '1', seconds = '1'] = process.argv.slice(2);
 const { hostname, port } = new URL(url);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1_000, maxFreeSockets: 1_000 });
-const definition = definitionOf(single());
+const definition = definitionOf(diamond());
 const TICK_MS = 10;
 /** Requests that wait for a connection of this client: past it the client is the bottleneck, and sends no more. */
 const MAX_PENDING = 2_000;
