@@ -7,6 +7,7 @@ import { Problem } from '../domain/problem.ts';
 import type { Deps } from './deps.ts';
 import { runRoute } from './http/pipeline.ts';
 import { allowOrigins } from './http/cors.ts';
+import { inTurn } from './http/inTurn.ts';
 import { answerRaw, presentProblem, problemHeaders, toProblem } from './http/problems.ts';
 import { SECURITY_HEADERS } from './http/security.ts';
 import { routes } from './routes.ts';
@@ -23,7 +24,8 @@ export function createApi(deps: Deps, ending: AbortSignal): Server {
     .use(fixedPaths(deps))
     .use(routerOf(deps).routes())
     .use(fallback);
-  const handle = guarded(deps, app.callback());
+  const answer = app.callback();
+  const handle = guarded(deps, (request, response) => void answer(request, response));
   const server = createServer(
     {
       maxHeaderSize: 32_768,
@@ -32,35 +34,41 @@ export function createApi(deps: Deps, ending: AbortSignal): Server {
       keepAliveTimeout: 65_000, // longer than that of the usual load balancer, which else meets connections that just closed
       connectionsCheckingInterval: 5_000,
     },
-    (request, response) => void handle(request, response),
+    handle,
   );
   boundConnections(server, deps.config.TIU_MAX_CONNECTIONS);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     answerRaw(socket, new Problem(CLIENT_ERRORS[error.code ?? ''] ?? 'malformed_request'), randomUUID());
   });
-  server.on('checkExpectation', (request, response) => void handle(request, response));
+  server.on('checkExpectation', handle);
   return server;
 }
 
-type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
+type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+
+type Exchange = { request: IncomingMessage; response: ServerResponse };
 
 /** Refuses what there is no room for, before its key is looked up and its body is read. How the process is stays visible. */
-const guarded =
-  (deps: Deps, handle: Handle): Handle =>
-  (request, response) => {
+function guarded(deps: Deps, handle: Handle): Handle {
+  const begin = inTurn<Exchange>(({ request, response }, waitedMs) => {
     try {
-      if (request.url?.startsWith('/api/')) deps.pressure.check({ writes: request.method !== 'GET' && request.method !== 'HEAD' });
+      deps.pressure.check({ writes: request.method !== 'GET' && request.method !== 'HEAD', waitedMs });
     } catch (error) {
       refuse(deps, { request, response }, toProblem(error));
       return;
     }
-    return handle(request, response);
+    handle(request, response);
+  });
+  return (request, response) => {
+    if (request.url?.startsWith('/api/')) begin({ request, response });
+    else handle(request, response);
   };
+}
 
 /** Most bytes of a refused body that are read and dropped to keep the connection. */
 const DROPPED = 64 * 1024;
 
-function refuse(deps: Deps, { request, response }: { request: IncomingMessage; response: ServerResponse }, problem: Problem): void {
+function refuse(deps: Deps, { request, response }: Exchange, problem: Problem): void {
   const requestId = randomUUID();
   const small = Number(request.headers['content-length'] ?? (request.headers['transfer-encoding'] === undefined ? 0 : Infinity)) <= DROPPED;
   if (small) request.resume();

@@ -40,7 +40,7 @@ const schema = z.object({
   TIU_MAX_QUEUED_READS: size(1_000).describe('Reads that wait for a connection in an API process; more are refused with 503'),
   TIU_MAX_BODIES: size(64 * 2 ** 20).describe('Bytes of request bodies in the memory of an API process at once; more are refused with 503'),
   TIU_MAX_EVENT_LOOP_DELAY: size(500).describe(
-    'Mean delay of the event loop of an API process, ms, above which requests are refused with 503',
+    'Mean delay of the event loop of an API process, ms, above which requests are refused with 503; also how long one may wait to be begun',
   ),
   TIU_HTTP_ALLOW: z.string().default('').describe('Private addresses that http tasks may call, as CIDR list or host:port list'),
   TIU_HTTP_MAX_BODY: size(100 * 2 ** 20).describe('Body of one answer to an http task'),

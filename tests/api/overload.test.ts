@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { inTurn } from '../../src/api/http/inTurn.ts';
 import { createPressure } from '../../src/api/http/pressure.ts';
 import { anApi, type TestApi } from './anApi.ts';
 
@@ -74,6 +75,41 @@ test('bodies in hand are bounded in all: what does not fit is refused, and there
   expect((await api.call('POST', '/api/v1/runs', { raw: body, headers })).status).toBe(202);
 });
 
+test('requests are begun in order, 32 in a turn of the event loop, and four once they have waited longer than a burst takes', async () => {
+  const begun: number[] = [];
+  const waits: number[] = [];
+  const begin = inTurn<number>((i, waitedMs) => {
+    begun.push(i);
+    waits.push(waitedMs);
+  });
+  const turns: number[] = [];
+  const turn = async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    turns.push(begun.length);
+  };
+  for (let i = 0; i < 80; i++) begin(i);
+  turns.push(begun.length);
+  await turn();
+  for (const end = performance.now() + 101; performance.now() < end;);
+  await turn();
+  await turn();
+  await until(() => begun.length === 80);
+  expect(turns).toEqual([32, 64, 68, 72]);
+  expect(begun).toEqual(Array.from({ length: 80 }, (_, i) => i));
+  expect(Math.max(...waits)).toBeGreaterThan(100);
+  expect(waits.slice(0, 32)).toEqual(Array.from({ length: 32 }, () => 0));
+});
+
+test('a request that has waited too long to be begun is refused, how the process is stays visible', async () => {
+  const { check } = api.deps.pressure;
+  api.deps.pressure.check = (request) => {
+    check({ ...request, waitedMs: 60_001 });
+  };
+  const answers = [await start(api.owner.key), await api.call('GET', '/health/ready')];
+  api.deps.pressure.check = check;
+  expect(answers).toEqual([refused(503, 'overloaded'), expect.objectContaining({ status: 200 })]);
+});
+
 test('connections past the limit are told to come back', async () => {
   const port = Number(new URL(api.url).port);
   const sockets: net.Socket[] = [];
@@ -95,12 +131,16 @@ test('a process whose event loop is held up, or whose reads wait, takes nothing 
   const pressure = createPressure(limits, { submits: () => 0, reads: () => reads });
   try {
     const check = () => {
-      pressure.check({ writes: false });
+      pressure.check({ writes: false, waitedMs: 0 });
     };
     expect(check).not.toThrow();
     reads = 5;
     expect(check).toThrow(expect.objectContaining({ code: 'overloaded' }));
     reads = 0;
+    pressure.check({ writes: true, waitedMs: 50 });
+    expect(() => {
+      pressure.check({ writes: true, waitedMs: 51 });
+    }).toThrow(expect.objectContaining({ code: 'overloaded' }));
     const busy = () => {
       try {
         check();

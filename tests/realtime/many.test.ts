@@ -171,7 +171,13 @@ test('a socket that does not read is told that it is behind, and nobody waits fo
   const others = Array.from({ length: OTHERS }, () => follow({ urls: [api?.url ?? ''], token: key, run, onEvent }, () => 1_000_000));
   /** Until those who read are at most eight events behind: how fast this process reads is not what is tested. */
   const caughtUp = async (written: number) => {
-    while (read.events < OTHERS * (written - 8)) await new Promise((resolve) => (read.tell = () => { resolve(undefined); }));
+    while (read.events < OTHERS * (written - 8))
+      await new Promise(
+        (resolve) =>
+          (read.tell = () => {
+            resolve(undefined);
+          }),
+      );
   };
   await begin(db, run);
   // the system takes megabytes for a reader before the process notices: failures carry as much as they may

@@ -14,8 +14,8 @@ type Limits = Pick<
 
 /** What a process may have in hand at once. Past any of its limits requests are refused before anything of them is read. */
 export type Pressure = {
-  /** @throws Problem overloaded */
-  check: (request: { writes: boolean }) => void;
+  /** @param request.waitedMs since it arrived @throws Problem overloaded */
+  check: (request: { writes: boolean; waitedMs: number }) => void;
   /**
    * Counts bytes of a body that are now in memory. @returns gives them back
    * @throws Problem overloaded
@@ -45,8 +45,8 @@ export function createPressure(limits: Limits, waiting: { submits: () => number;
     throw new Problem('overloaded', { detail: what, retryAfterMs: RETRY_MS });
   };
   return {
-    check: ({ writes }) => {
-      if (delay.ms() > limits.TIU_MAX_EVENT_LOOP_DELAY) refuse('The process is busy');
+    check: ({ writes, waitedMs }) => {
+      if (Math.max(delay.ms(), waitedMs) > limits.TIU_MAX_EVENT_LOOP_DELAY) refuse('The process is busy');
       if (waiting.reads() >= limits.TIU_MAX_QUEUED_READS) refuse('Too many requests wait for the database');
       if (writes && waiting.submits() >= limits.TIU_MAX_QUEUED_SUBMITS) refuse('Too many submits wait for the database');
     },
