@@ -7,7 +7,7 @@ import type { Stack } from './stack.ts';
 const TIMED_OUT = 8;
 
 const NOT_FOUND = 5;
-const LONGEST_MS = 60_000;
+const LONGEST_MS = 120_000;
 const AGAIN_MS = 50;
 
 /** What Temporal says of a run, once it knows it: executions of runs that have ended are started when there is time. */

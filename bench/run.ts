@@ -28,7 +28,7 @@ const SCENARIOS = [
   loneScenario, // leaves a queue behind
 ];
 const USAGE = `usage: npm run bench -- [--only A,B] [--reps N] [--quick] [--out FILE] [--keep] [--profile] [--statements]
-  --only     ${SCENARIOS.map(({ name }) => name).join(' ')}
+  --only     ${SCENARIOS.map(({ name, asked }) => (asked ? `(${name})` : name)).join(' ')}; those in brackets only when asked for
   --reps     goes of each, 1 to 50
   --quick    smaller and once: to see that it works
   --out      also writes the JSON there
@@ -96,7 +96,7 @@ async function main(chosen: Options): Promise<void> {
   const context: Context = { stack, connection, receiver, quick: chosen.quick };
   const results: Result[] = [];
   try {
-    for (const scenario of SCENARIOS.filter(({ name }) => chosen.only?.includes(name) ?? true)) {
+    for (const scenario of SCENARIOS.filter(({ name, asked }) => chosen.only?.includes(name) ?? !asked)) {
       if (results.length === (results[0]?.name === 'idle' ? 1 : 0)) await warmUp(context);
       results.push(await measure(context, scenario, chosen));
     }

@@ -23,6 +23,8 @@ export type Scenario = {
   reps: number;
   /** Needs processes that this one may look into or kill. */
   own?: true;
+  /** It leaves behind what would be in the way of others: measured only when it is asked for. */
+  asked?: true;
   /** @throws Error that says what cannot be measured here */
   measure: (context: Context) => Promise<Row>;
 };
