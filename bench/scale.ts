@@ -1,19 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import pg from 'pg';
 import { definitionOf, layered, single } from './definitions.ts';
+import { historyLength } from './histories.ts';
 import { memoryBytes } from './processes.ts';
 import { ownStack, pool, timed, type Context, type Row, type Scenario } from './scenario.ts';
 
 const MINUTES = 60_000;
-
-/** Length of the execution's own history, from Temporal. */
-function historyLength(own: { temporal: string; temporalCli: string }, run: string): number {
-  const args = ['workflow', 'describe', '--address', own.temporal, '--workflow-id', `run/${run}`, '--output', 'json'];
-  const described = JSON.parse(execFileSync(own.temporalCli, args, { stdio: ['ignore', 'pipe', 'ignore'] }).toString()) as {
-    workflowExecutionInfo?: { historyLength?: string };
-  };
-  return Number(described.workflowExecutionInfo?.historyLength);
-}
 
 /** Highest memory of the worker while `work` lasts, MB. */
 async function peak(roles: () => Readonly<Record<string, number>>, work: () => Promise<unknown>): Promise<number> {
@@ -70,12 +61,16 @@ async function map100k({ stack, connection, quick }: Context): Promise<Row> {
     const memory = await peak(own.roles, async () => {
       ms = await timed(() => go(false));
     });
-    const history = historyLength(own, run);
+    const history = await historyLength(stack, run);
     const killedMs = await timed(() => go(true));
     return {
       figures: {
         ...{ items, ms, 'items/s': (items / ms) * 1000, 'worker MB at most': memory, 'events in the history': history },
-        ...{ 'ms with a kill': killedMs, 'items done': await count(run, 'distinct item'), 'history with a kill': historyLength(own, run) },
+        ...{
+          'ms with a kill': killedMs,
+          'items done': await count(run, 'distinct item'),
+          'history with a kill': await historyLength(stack, run),
+        },
       },
       runs: 2,
       tasks: items * 2,
@@ -97,7 +92,7 @@ async function graph10k({ stack, connection, quick }: Context): Promise<Row> {
     });
   });
   return {
-    figures: { tasks, ms, 'ms a task': ms / tasks, 'worker MB at most': memory, 'events in the history': historyLength(own, run) },
+    figures: { tasks, ms, 'ms a task': ms / tasks, 'worker MB at most': memory, 'events in the history': await historyLength(stack, run) },
     runs: 1,
     tasks,
   };
