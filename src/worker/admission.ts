@@ -1,12 +1,12 @@
 import type { Database } from '../db/database.ts';
 import { admit, carriedElsewhere, headOf, holdClaims, type BegunRow } from '../db/dispatch.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
-import type { Pace } from './pace.ts';
 import type { Log } from '../runtime/logger.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
 import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
 import type { LateStarts } from './lateStarts.ts';
+import type { Pace } from './pace.ts';
 import { CLAIM_MS, type UnfinishedStarts } from './unfinishedStarts.ts';
 
 export type AdmissionDeps = {

@@ -10,12 +10,12 @@ import {
   type SliceRow,
 } from '../db/dispatch.ts';
 import type { Kick } from '../db/notices.ts';
-import { createPace } from './pace.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
 import { admitRuns, type AdmissionDeps } from './admission.ts';
 import { createFaultLog } from './faultLog.ts';
+import { createPace } from './pace.ts';
 import { createPump } from './pump.ts';
 
 export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pace'> & {
