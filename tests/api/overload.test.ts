@@ -1,11 +1,11 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { inTurn } from '../../src/api/http/inTurn.ts';
 import { createPressure } from '../../src/api/http/pressure.ts';
 import { anApi, type TestApi } from './anApi.ts';
+import { until, whileHeld } from './whileHeld.ts';
 
 const LIMITS = {
   TIU_MAX_QUEUED_SUBMITS: '3',
@@ -27,28 +27,11 @@ const start = (key: string, headers: Record<string, string> = {}) =>
 const refused = (status: number, code: string) =>
   expect.objectContaining({ status, body: expect.objectContaining({ code }) as unknown }) as unknown;
 
-/** Nothing is accepted as long as `act` lasts: the database holds the table that every submit writes first. */
-async function whileHeld(act: () => Promise<void>): Promise<void> {
-  const client = new pg.Client(api.base.url);
-  await client.connect();
-  await client.query('begin; lock table idempotency in access exclusive mode');
-  try {
-    await act();
-  } finally {
-    await client.query('rollback');
-    await client.end();
-  }
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
-}
-
 test('a slow database: a key has so many submits under way, a process so many in all, and both come to an end', async () => {
   const accepted: Promise<{ status: number }>[] = [];
   await start(api.owner.key); // both keys are known
   await start(api.stranger.key);
-  await whileHeld(async () => {
+  await whileHeld(api.base.url, async () => {
     accepted.push(start(api.owner.key), start(api.owner.key));
     await until(() => api.deps.pressure.load().submits === 2);
     const third = await start(api.owner.key);
