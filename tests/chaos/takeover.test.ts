@@ -28,7 +28,7 @@ const workerRows = () => cluster.rows<WorkerRow>(`select id, (data->>'pid')::int
 const rowOf = async (service: Service) => (await workerRows()).find(({ pid }) => pid === service.pid);
 /** The worker at the other end of a call. */
 const holderOf = (port: number): Service => {
-  const pid = processOf(port);
+  const pid = processOf({ near: port, far: cluster.receiver.port });
   const found = cluster.workers.find((candidate) => candidate.pid === pid);
   if (!found) throw new Error(`no worker holds port ${port}`);
   return found;

@@ -27,7 +27,7 @@ const LIMIT_MS = 100_000;
 
 /** The worker at the other end of a call. */
 const worker = (port: number) => {
-  const pid = processOf(port);
+  const pid = processOf({ near: port, far: cluster.receiver.port });
   const found = cluster.workers.find((candidate) => candidate.pid === pid);
   if (!found) throw new Error(`no worker holds port ${port}`);
   return found;
@@ -212,7 +212,7 @@ test(
       await strike(worker(port));
     }
     const { port } = await cluster.receiver.next(run.id);
-    const alone = processOf(port);
+    const alone = processOf({ near: port, far: cluster.receiver.port });
     expect(cluster.workers.map(({ pid }) => pid)).not.toContain(alone);
     if (alone === undefined) {
       const calls = cluster.receiver.calls.filter(({ key }) => key.startsWith(run.id));

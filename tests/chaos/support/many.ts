@@ -47,7 +47,7 @@ async function eachHasCalled(cluster: Cluster): Promise<void> {
   const missing = new Set(cluster.workers.map(({ pid }) => pid));
   const { promise, resolve } = Promise.withResolvers<undefined>();
   cluster.receiver.beforeAnswer(({ port }) => {
-    missing.delete(processOf(port, [...missing]) ?? 0);
+    missing.delete(processOf({ near: port, far: cluster.receiver.port }, [...missing]) ?? 0);
     if (missing.size > 0) return;
     cluster.receiver.beforeAnswer(undefined);
     resolve(undefined);

@@ -30,18 +30,23 @@ export const call = (cluster: Pick<Cluster, 'receiver'>, path: string, more: obj
   ...more,
 });
 
-/** Starts a run over HTTP: accepted means that the answer 202 arrived. */
-export async function submit(cluster: Cluster, definition: Json, more: Submit = {}): Promise<AcceptedRun> {
+/** Starts a run over HTTP: accepted means that the answer 202 arrived. Who is told that the api is busy comes again, under the same key. */
+export async function submit(cluster: Cluster, definition: Json, given: Submit = {}): Promise<AcceptedRun> {
+  const more = { ...given, key: given.key ?? randomUUID() };
   const response = await fetch(`${cluster.apis[more.api ?? 0]?.line.url ?? ''}/api/v1/runs`, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${cluster.key}`,
       'content-type': 'application/json',
-      'idempotency-key': more.key ?? randomUUID(),
+      'idempotency-key': more.key,
     },
     body: JSON.stringify({ definition, input: more.input ?? {} }),
   });
-  const body = (await response.json()) as { id?: string };
+  const body = (await response.json()) as { id?: string; code?: string };
+  if (body.code === 'overloaded') {
+    await new Promise((resolve) => setTimeout(resolve, Number(response.headers.get('retry-after')) * 1_000));
+    return submit(cluster, definition, more);
+  }
   if (response.status !== 202 || body.id === undefined) throw new Error(`not accepted: ${response.status} ${JSON.stringify(body)}`);
   const { status, tasks } = more;
   return { id: body.id, definition, ...(status !== undefined && { status }), ...(tasks && { tasks }) };
