@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../domain/json.ts';
 import type { TaskStatus } from '../domain/plan/outcome.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
-import { chooseBranch, checkOutput, evaluateFields } from './evaluate.ts';
+import { chooseBranch, checkOutput, evaluateFields, undoesNothing } from './evaluate.ts';
 import type { Execution } from './kinds/executor.ts';
 import { storeOutput, type StoredOutput } from './outputs.ts';
 import type { CompiledTask } from './plans.ts';
@@ -35,7 +35,7 @@ export async function attempt(
   const { bindings, execution } = given;
   const condition = execution.item < 0 ? task.condition : task.itemCondition;
   try {
-    if (condition && condition.evaluate(bindings) !== true) return { status: 'skipped' };
+    if (undoesNothing(task, bindings) || (condition && condition.evaluate(bindings) !== true)) return { status: 'skipped' };
     if (task.kind === 'switch') {
       const { branch, chosen } = chooseBranch(task, bindings);
       return { status: 'completed', output: { chosen }, branch };

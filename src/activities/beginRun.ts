@@ -1,4 +1,5 @@
 import { loadRunRow, readStanding } from '../db/execution.ts';
+import { MAIN, type Phase } from '../domain/plan/phases.ts';
 import type { Graph } from '../domain/plan/plan.ts';
 import { createState, recordRows, type OutcomeRow } from '../domain/plan/state.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -6,7 +7,7 @@ import { namedRows, readEnding, type Ending } from './endRun.ts';
 import type { RunContext } from './plans.ts';
 import { mayOwn, type Owned, type OwnedOrStale, type OwnRequest } from './segment.ts';
 
-type Loaded = Owned & { epoch: number; cursor: number; graph: Graph };
+type Loaded = Owned & { epoch: number; cursor: number; graph: Graph; phase?: Phase; held?: number[] };
 /** What an execution starts from. Of a run that is over already: how it ended, and its first outcomes for those who look into the history. */
 export type BegunRun = Loaded | { ended: Ending; rows?: OutcomeRow[] };
 
@@ -41,9 +42,10 @@ async function loadRun(deps: BeginDeps, runId: string, sliceMs: number): Promise
   if ('closed' in loaded) return { ended: await readEnding(deps, runId) };
   const context = await deps.contextOf(runId);
   const { graph } = context.compiled.plan;
-  const { epoch, cursor, intent, due } = loaded;
-  const base = { epoch, cursor, graph, rows: namedRows(graph, loaded.rows), intent, due, closed: null };
-  const roots = firstRoots(base);
+  const { epoch, cursor, intent, due, phase, held } = loaded;
+  const standing = { ...(phase !== MAIN && { phase }), ...(held && { held }) };
+  const base = { epoch, cursor, graph, rows: namedRows(graph, loaded.rows), intent, due, closed: null, ...standing };
+  const roots = phase === MAIN && held === null ? firstRoots(base) : [];
   if (roots.length === 0) return base;
   const first = await deps.own(context, { run: runId, epoch, roots, sliceMs, known: base.rows });
   return 'stale' in first ? base : begunWith(deps, runId, { ...base, ...first, rows: [...base.rows, ...first.rows] });

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { BegunRow } from '../db/dispatch.ts';
 import { readTaskRows } from '../db/execution.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
+import { cleansUp, MAIN } from '../domain/plan/phases.ts';
 import { INLINE } from '../domain/plan/plan.ts';
 import { begunWith, firstRoots, type BegunRun } from './beginRun.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -56,11 +57,12 @@ export function createCarry(deps: CarryDeps): Carry {
 /** undefined: the epoch is over. */
 async function firstSegment(deps: CarryDeps, row: BegunRow): Promise<BegunRun | undefined> {
   const { runId, epoch, cursor, intent, due } = row;
+  if (epoch > 1) return nextSegment(deps, row); // it has been opened again
   const context = await contextOf(deps, row);
   const base = { epoch, cursor, graph: context.compiled.plan.graph, rows: [], intent, due, closed: null };
   const roots = firstRoots(base);
   if (roots.length === 0) return base;
-  const loaded = { seq: cursor, intent, due, careful: false, rows: [] };
+  const loaded = { seq: cursor, intent, due, careful: false, phase: MAIN, held: null, rows: [] };
   const first = await deps.own(context, { run: runId, epoch, roots, sliceMs: deps.sliceMs, loaded });
   return 'stale' in first ? undefined : begunWith(deps, runId, { ...base, ...first });
 }
@@ -70,6 +72,7 @@ async function nextSegment(deps: CarryDeps, row: BegunRow): Promise<BegunRun | u
   const { runId, epoch, cursor, intent, due } = row;
   const context = await contextOf(deps, row);
   const { graph } = context.compiled.plan;
+  if (cleansUp(graph)) return undefined; // the row does not say whether it does already
   const base = { epoch, cursor, graph, rows: namedRows(graph, await readTaskRows(deps.db, runId)), intent, due, closed: null };
   const roots = firstRoots(base);
   if (roots.length === 0) return base;

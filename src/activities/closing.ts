@@ -1,20 +1,20 @@
 import { readOutputs } from '../db/execution.ts';
 import type { JournalRecord } from '../db/journal/record.ts';
 import { statusOf } from '../domain/plan/outcome.ts';
-import { decide, failures, type GraphState, type Intent } from '../domain/plan/state.ts';
+import { decide, failures, type GraphState, type Stop } from '../domain/plan/state.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
 import { isInfrastructure } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 import { storeOutput, type Outputs } from './outputs.ts';
 import type { RunContext } from './plans.ts';
 
-type Closing = Omit<Extract<JournalRecord, { type: 'close' }>, 'segment' | 'run' | 'epoch'>;
+export type Closing = Omit<Extract<JournalRecord, { type: 'close' }>, 'segment' | 'run' | 'epoch'>;
 
 /** The proposal to end a run whose tasks have all settled: its status, its output or why it failed. */
 export async function closingRecord(
   deps: Pick<ActivityDeps, 'db' | 'objects' | 'maxOutput'>,
   view: { context: RunContext; state: GraphState; outputs: Outputs },
-  intent: Intent | null,
+  intent: Stop | null,
 ): Promise<Closing> {
   const status = decide(view.state, intent);
   if (status === 'failed') return { type: 'close', status, failure: JSON.stringify(await failureOf(deps, view)) };

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Database } from '../db/database.ts';
 import type { Journal } from '../db/journal.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
-import type { Intent } from '../domain/plan/state.ts';
+import type { Stop } from '../domain/plan/state.ts';
 import type { Executors, Execution } from './kinds/executor.ts';
 
 /** Content-addressed store of what is too large for a row. */
@@ -12,8 +12,11 @@ export type Objects = {
   open: (workspace: string, sha256: string) => Promise<Readable & { size: number }>;
 };
 
+/** Why nothing new may begin in a run, and the tasks that nobody may begin. */
+export type Halt = { stop: Stop | null; held: readonly number[] };
+
 /** Tells attempts at work in this process that their run stops. */
-type Aborts = { add: (runId: string, listener: (intent: Intent) => void) => () => void };
+type Aborts = { add: (runId: string, listener: (news: Halt) => void) => () => void };
 
 export type ActivityDeps = {
   /** Id of this process: owner of the runs it carries. */

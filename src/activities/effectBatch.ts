@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { loadSliceRow, type TaskRow } from '../db/execution.ts';
-import type { Intent, OutcomeRow } from '../domain/plan/state.ts';
+import type { OutcomeRow, Stop } from '../domain/plan/state.ts';
 import { namedRows } from './endRun.ts';
 import type { RunContext } from './plans.ts';
 import { later, runEffect, type EffectDeps } from './runTask.ts';
@@ -9,7 +9,10 @@ import { later, runEffect, type EffectDeps } from './runTask.ts';
 export type SliceId = { runId: string; task: number; generation: number; k: number };
 export type Batch = { runId: string; epoch: number; tasks: { task: number; generation: number }[] };
 /** `later`: tasks that are to be tried again after a while, each by an activity of its own. */
-export type BatchEnd = { rows: OutcomeRow[]; intent: Intent | null; later: number[] } | { stale: true };
+export type BatchEnd = { rows: OutcomeRow[]; intent: Stop | null; later: number[] } | { stale: true };
+
+/** `over`: the slice has nothing to do any more; `paused`: until it is poked; `left`: ask again. */
+export type ItemsEnd = { over: boolean; paused?: boolean; left: boolean };
 
 /** A batch that lasts longer tells what it has done so far, so that nobody waits for its slowest effect. */
 const TELL_MS = 250;
@@ -24,7 +27,7 @@ const MAX_AT_ONCE = 50;
 export async function runBatch(deps: EffectDeps, context: RunContext, work: { batch: Batch; beat: () => void }): Promise<BatchEnd> {
   const { batch, beat } = work;
   const { runId: run, epoch } = batch;
-  const found = { rows: [] as TaskRow[], intent: null as Intent | null, later: [] as number[], stale: false, failures: [] as unknown[] };
+  const found = { rows: [] as TaskRow[], intent: null as Stop | null, later: [] as number[], stale: false, failures: [] as unknown[] };
   const teller = createTeller(() => deps.poke(run));
   const one = async ({ task, generation }: Batch['tasks'][number]) => {
     try {
@@ -70,26 +73,30 @@ export async function runEffectItems(
   deps: EffectDeps,
   context: RunContext,
   work: { id: SliceId; concurrency: number; beat: () => void },
-): Promise<{ over: boolean; left: boolean }> {
+): Promise<ItemsEnd> {
   const { id, beat } = work;
   const loaded = await loadSliceRow(deps.db, { run: id.runId, ...id });
   if ('over' in loaded) return { over: true, left: false };
+  if ('paused' in loaded) return { over: false, paused: true, left: true };
   const queue = loaded.left;
   const until = performance.now() + ITEMS_MS;
-  const seen = { over: false, delays: [] as number[] };
+  const seen = { over: false, paused: false, delays: [] as number[] };
   const lane = async () => {
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
       const request = { run: id.runId, task: id.task, item, generation: id.generation, epoch: 0 };
       const delayMs = await runEffect(deps, context, { request, beat }).then((end) => {
-        seen.over ||= 'stale' in end || end.intent !== null;
+        if ('stale' in end) seen.over = true;
+        else if (end.intent === 'pause') seen.paused = true;
+        else seen.over ||= end.intent !== null;
         return undefined;
       }, delayOf);
       if (delayMs !== undefined) seen.delays.push(delayMs);
-      if (seen.over || performance.now() > until) return;
+      if (seen.over || seen.paused || performance.now() > until) return;
     }
   };
   await Promise.all(Array.from({ length: Math.min(work.concurrency, MAX_AT_ONCE, queue.length) }, lane));
   if (seen.over) return { over: true, left: false };
+  if (seen.paused) return { over: false, paused: true, left: true };
   if (queue.length === 0 && seen.delays.length > 0) throw later('task_retry', Math.min(...seen.delays));
   return { over: false, left: queue.length > 0 };
 }

@@ -1,6 +1,6 @@
 import type { Bindings } from '../domain/expression/expression.ts';
 import { matchesSchema } from '../domain/definition/jsonSchema.schema.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import { isObject, type Json, type JsonObject } from '../domain/json.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
 import { readWhole, type Outputs } from './outputs.ts';
@@ -11,17 +11,32 @@ export async function bindingsOf(context: RunContext, task: CompiledTask, output
   const { facts } = context;
   return {
     input: facts.input,
-    run: { id: facts.run, status: 'running', startedAt: facts.startedAt },
+    run: { id: facts.run, status: await outputs.runStatus(task.index), startedAt: facts.startedAt },
     tasks: await outputs.bindings(task),
   };
 }
 
-export const withItem = (bindings: Bindings, task: CompiledTask, { item, index }: { item: Json; index: number }): Bindings => ({
-  ...bindings,
-  item,
-  [task.map?.as ?? 'item']: item,
-  index,
-});
+export function withItem(bindings: Bindings, task: CompiledTask, { item, index }: { item: Json; index: number }): Bindings {
+  const own = { ...bindings, item, [task.map?.as ?? 'item']: item, index };
+  return task.undoes === undefined ? own : { ...own, tasks: withUndone(bindings.tasks as JsonObject, task, index) };
+}
+
+const undoneId = (task: CompiledTask): string => task.id.slice(0, task.id.lastIndexOf('.'));
+
+/** To the compensation of an item, the task that it undoes is that item. */
+function withUndone(tasks: JsonObject, task: CompiledTask, index: number): JsonObject {
+  const id = undoneId(task);
+  const whole = tasks[id];
+  const items = isObject(whole) && Array.isArray(whole.items) ? whole.items : [];
+  return { ...tasks, [id]: items.find((one) => isObject(one) && one.index === index) ?? null };
+}
+
+/** Whether a compensation has nothing to undo: the item did not succeed. */
+export function undoesNothing(task: CompiledTask, bindings: Bindings): boolean {
+  if (task.undoes === undefined || task.map === undefined) return false;
+  const undone = (bindings.tasks as JsonObject)[undoneId(task)];
+  return !isObject(undone) || undone.status !== 'completed';
+}
 
 /** Evaluates `with` and checks it against the kind's contract. @throws Problem invalid_task_input and those of expressions */
 export function evaluateFields(task: CompiledTask, bindings: Bindings): JsonObject {

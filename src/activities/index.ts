@@ -1,7 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { createClaims } from '../db/claims.ts';
 import { markWaiting, readChangesSince, readStanding, sweepTasks } from '../db/execution.ts';
-import type { Intent, OutcomeRow } from '../domain/plan/state.ts';
+import type { Phase } from '../domain/plan/phases.ts';
+import type { Intent, OutcomeRow, Stop } from '../domain/plan/state.ts';
 import { beginRun, type BegunRun } from './beginRun.ts';
 import { createCarry, type Carry } from './carry.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -16,7 +17,8 @@ import { drain, openSegment, reportOf, type OwnedOrStale, type OwnRequest } from
 import { createSliceActivities } from './slices.ts';
 import { traceless } from './traceless.ts';
 
-type Changes = { rows: OutcomeRow[]; intent: Intent | null; due: number | null; cursor: number } | { stale: true };
+type Changes =
+  { rows: OutcomeRow[]; intent: Stop | null; due: number | null; cursor: number; phase: Phase; held: number[] | null } | { stale: true };
 
 /** How long one activity may run inline tasks before it lets the workflow look up, ms. */
 const LOCAL_SLICE_MS = 1_000;
@@ -93,8 +95,9 @@ function createActivities(deps: ActivityDeps, { contextOf, take }: Pick<Plans, '
       deps.journal.notify(runId);
     },
 
-    finishRun: async (request: { runId: string; epoch: number }): Promise<Ended> =>
-      endRun(deps, await contextOf(request.runId), request.epoch),
+    /** @param request.phase as far as the workflow knows */
+    finishRun: async (request: { runId: string; epoch: number; phase?: Phase }): Promise<Ended> =>
+      endRun(deps, await contextOf(request.runId), request),
 
     /** How a run that its last commit closed stands: for the end of the execution. */
     ending: (runId: string): Promise<Ending> => readEnding(deps, runId),

@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
-import { readOutputs, type OutputRow } from '../db/execution.ts';
+import { readOutputs, readStanding, type OutputRow } from '../db/execution.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import { isObject } from '../domain/json.ts';
 import type { TaskStatus } from '../domain/plan/outcome.ts';
+import { MAIN, phaseOf } from '../domain/plan/phases.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
 import type { ActivityDeps, Objects } from './deps.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
@@ -26,6 +27,8 @@ export type Outputs = {
    * @throws Problem output_too_large
    */
   bindings: (names: Pick<CompiledTask, 'reads' | 'computed' | 'passed'>) => Promise<JsonObject>;
+  /** What `run.status` says to a task: how the run ends, once that is decided. */
+  runStatus: (task: number) => Promise<string>;
   /** The items of a mapped task as they stand in the database. */
   items: (task: number) => Promise<ItemView[]>;
 };
@@ -79,7 +82,7 @@ export function createOutputs(deps: Pick<ActivityDeps, 'db' | 'objects'>, contex
   }
 
   return {
-    settle: (task, view) => views.set(task, view),
+    ...{ settle: (task: number, view: TaskView) => views.set(task, view), runStatus: (task: number) => statusSeenBy(deps, context, task) },
     items: async (task) => (await readOutputs(deps.db, { run, tasks: [task], items: true })).map(itemView),
     bindings: async ({ reads, computed, passed }) => {
       fetch(reads);
@@ -98,6 +101,12 @@ export function createOutputs(deps: Pick<ActivityDeps, 'db' | 'objects'>, contex
       return bound;
     },
   };
+}
+
+/** `run.status` for a task: what cleans up sees how the run ends. */
+async function statusSeenBy(deps: Pick<ActivityDeps, 'db'>, { compiled, facts }: RunContext, task: number): Promise<string> {
+  if (phaseOf(compiled.plan.graph, task) === MAIN) return 'running';
+  return (await readStanding(deps.db, facts.run))?.decided ?? 'running';
 }
 
 const tooLarge = (size: number) =>

@@ -6,7 +6,7 @@ import type { LimitRequest } from '../db/limits.ts';
 import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
 import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
-import type { Intent } from '../domain/plan/state.ts';
+import type { Stop } from '../domain/plan/state.ts';
 import { Problem } from '../domain/problem.ts';
 import { attempt, effectKey, isInfrastructure, storeAttempted, type Attempted } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -24,7 +24,7 @@ export type EffectDeps = ActivityDeps & { claim: Claims; gate: Gate; elementsOf:
 type Claimed = Extract<Claim, { attempt: number }>;
 export type EffectRequest = TaskKey & { epoch: number };
 /** How an effect stands after a try: settled (whoever did it), or not ours to touch. */
-export type EffectEnd = { rows: TaskRow[]; intent: Intent | null; due?: number | null } | { stale: true };
+export type EffectEnd = { rows: TaskRow[]; intent: Stop | null; due?: number | null } | { stale: true };
 
 /** An effect that takes longer is told to have begun; the news of a shorter one come with its end. */
 const TELL_MS = 50;
@@ -110,7 +110,9 @@ async function execute(deps: EffectDeps, work: Work): Promise<Attempted> {
   const cancel = () => {
     cancelled.abort(new Problem('task_cancelled'));
   };
-  const unlisten = deps.aborts.add(run, cancel);
+  const unlisten = deps.aborts.add(run, ({ stop }) => {
+    if (aborts(stop)) cancel();
+  });
   const timers = [
     timer(task.timeoutMs ?? task.contract.defaultTimeoutMs, 'task_timed_out'),
     timer(claim.remainingMs ?? undefined, 'deadline_exceeded'),
@@ -146,6 +148,9 @@ async function execute(deps: EffectDeps, work: Work): Promise<Attempted> {
   }
 }
 
+/** A pause lets attempts at work come to their end. */
+const aborts = (stop: Stop | null): boolean => stop !== null && stop !== 'pause';
+
 async function bindingsFor(deps: EffectDeps, context: RunContext, which: Which): Promise<Bindings> {
   if (which.item < 0) return bindingsOf(context, which.task, createOutputs(deps, context));
   const { bindings, values } = await deps.elementsOf(context, which);
@@ -174,7 +179,7 @@ function keepAsking(deps: ActivityDeps, work: Work, cancel: () => void): () => v
   const beating = setInterval(() => {
     holdsTask(deps.db, work.request, work.token).then(
       ({ held, intent }) => {
-        if (!held || intent !== null) cancel();
+        if (!held || aborts(intent)) cancel();
       },
       () => undefined, // the database is away: the commit will tell
     );

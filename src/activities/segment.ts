@@ -6,6 +6,8 @@ import { outcomeOf, PENDING, type ClosedStatus, type TaskStatus } from '../domai
 import { CONTROL, INLINE } from '../domain/plan/plan.ts';
 import {
   createState,
+  decide,
+  enter,
   hasFailedForGood,
   isOwnedBy,
   reach,
@@ -14,10 +16,13 @@ import {
   rowOf,
   verdict,
   type GraphState,
-  type Intent,
+  standingOf,
   type OutcomeRow,
+  type Stop,
 } from '../domain/plan/state.ts';
 import { Problem } from '../domain/problem.ts';
+import { cleanupOf } from '../domain/plan/cleanup.ts';
+import { cleansUp, MAIN, mainTasks } from '../domain/plan/phases.ts';
 import { closingRecord } from './closing.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createOutputs, type Outputs, type TaskView } from './outputs.ts';
@@ -25,7 +30,7 @@ import type { RunContext } from './plans.ts';
 import type { Mark } from './items.ts';
 
 /** What an activity tells the workflow: everything it owns, whoever recorded it. */
-export type Owned = { rows: OutcomeRow[]; intent: Intent | null; due: number | null; closed: ClosedStatus | null };
+export type Owned = { rows: OutcomeRow[]; intent: Stop | null; due: number | null; closed: ClosedStatus | null };
 export type OwnedOrStale = Owned | { stale: true };
 
 /** Inline tasks at work at once in one segment. */
@@ -56,10 +61,12 @@ export type Segment = {
   until: number;
   openedAt: number;
   abort: AbortController;
-  intent: Intent | null;
+  intent: Stop | null;
   due: number | null;
   closed: ClosedStatus | null;
   closing: boolean;
+  /** A task that is held was left out. */
+  skipped: boolean;
   stale: boolean;
   error: Error | undefined;
   execute: (segment: Segment, task: number) => Promise<void>;
@@ -92,11 +99,12 @@ export async function openSegment(
   const needed = reach(state, request.roots, mayOwn(state));
   const loaded = request.loaded ?? (await loadOwner(deps.db, { run: request.run, epoch: request.epoch, tasks: needed }));
   if ('stale' in loaded) return undefined;
+  enter(state, loaded.phase);
+  state.held = new Set(loaded.held);
   if (request.known) recordRows(state, request.known);
   const before = new Map<number, Before>();
   for (const [task, status, seq, generation, branch, attempt, losses] of loaded.rows) {
-    const outcome = outcomeOf(status);
-    record(state, { task, outcome: outcome > outcomeOf('waiting') ? PENDING : outcome, seq, generation, branch });
+    record(state, { task, outcome: standingOf(status), seq, generation, branch });
     before.set(task, { status, attempt, losses });
   }
   return {
@@ -114,14 +122,14 @@ export async function openSegment(
     before,
     careful: loaded.careful,
     suspects: 0,
-    whole: request.known !== undefined || needed.length === state.size,
+    whole: request.known !== undefined || needed.length === mainTasks(state.graph),
     until: performance.now() + request.sliceMs,
     openedAt: performance.now(),
     abort: new AbortController(),
     intent: loaded.intent,
     due: loaded.due,
     closed: null,
-    closing: false,
+    ...{ closing: false, skipped: false },
     stale: false,
     error: undefined,
     execute: request.execute,
@@ -131,9 +139,12 @@ export async function openSegment(
 
 /** Runs a segment to its end: nothing ready, or its slice is up, or the run stops. */
 export async function drain(segment: Segment, roots: readonly number[]): Promise<void> {
-  const unlisten = segment.deps.aborts.add(segment.context.facts.run, (intent) => {
-    segment.intent ??= intent;
-    segment.abort.abort(new Problem('task_cancelled'));
+  const unlisten = segment.deps.aborts.add(segment.context.facts.run, ({ stop, held }) => {
+    segment.state.held = new Set(held);
+    if (stop !== null && segment.intent !== stop) {
+      segment.intent = stop;
+      if (stop !== 'pause') segment.abort.abort(new Problem('task_cancelled'));
+    }
     pump(segment);
   });
   try {
@@ -163,6 +174,10 @@ function pump(segment: Segment): void {
   const limit = segment.careful ? 1 : MAX_ACTIVE;
   while (segment.todo.length > 0 && segment.active < limit && !halted(segment)) {
     const task = segment.todo.shift() ?? 0;
+    if (segment.state.held.has(task)) {
+      segment.skipped = true; // the workflow begins it when it may
+      continue;
+    }
     segment.active++;
     segment
       .execute(segment, task)
@@ -208,7 +223,7 @@ export function settle(segment: Segment, mark: Mark, view: TaskView): Promise<vo
     if (committed) state.seq[mark.task] = committed.seq;
   });
   release(segment, mark.task);
-  if (segment.whole && state.open === 0 && !segment.closing && segment.intent === null) {
+  if (segment.whole && state.phase === MAIN && state.open === 0 && !segment.closing && segment.intent === null && endsHere(state)) {
     segment.closing = true;
     segment.active++;
     void proposeEnd(segment).finally(() => {
@@ -218,6 +233,9 @@ export function settle(segment: Segment, mark: Mark, view: TaskView): Promise<vo
   }
   return durable;
 }
+
+/** Whether nothing follows when its tasks have settled: whatever cleans up is begun by the workflow alone. */
+const endsHere = (state: GraphState): boolean => !cleansUp(state.graph) || cleanupOf(state, decide(state, null)) === null;
 
 /** The last commit of a run also writes its final status, so subscribers learn the end before Temporal has closed the workflow. */
 async function proposeEnd(segment: Segment): Promise<void> {
@@ -290,7 +308,7 @@ export function reportOf(segment: Segment): OwnedOrStale {
     .filter((task) => Number.isFinite(state.seq[task]) && state.outcome[task] !== PENDING)
     .map((task) => rowOf(state, task));
   const due = segment.due === null ? null : Math.max(0, segment.due - (performance.now() - segment.openedAt));
-  return { rows, intent, due, closed };
+  return { rows, intent: intent ?? (segment.skipped ? 'pause' : null), due, closed };
 }
 
 /** A wait of this segment is due in `ms`. */

@@ -3,6 +3,7 @@ import { artifactRoutes } from './features/artifacts/routes.ts';
 import { payloadRoutes } from './features/codec/routes.ts';
 import { docsRoutes } from './features/docs/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
+import { commandRoutes } from './features/runs/commandRoutes.ts';
 import { progressRoutes } from './features/runs/progressRoutes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
 import { runRoutes } from './features/runs/routes.ts';
@@ -15,6 +16,7 @@ import type { Route } from './route.ts';
 export const routes: readonly Route[] = [
   ...workflowRoutes,
   ...runRoutes,
+  ...commandRoutes,
   ...progressRoutes,
   ...scheduleRoutes,
   ...scheduleFireRoutes,

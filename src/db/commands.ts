@@ -1,15 +1,27 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { Problem } from '../domain/problem.ts';
 import { openConnection, type Log } from './connection.ts';
-import { createNotices } from './notices.ts';
+import type { Statement } from './database.ts';
+import { createNotices, type Kick } from './notices.ts';
 
-/** A durable instruction to a run. A second cancel forces, as `force` does at once. */
-export type Command = {
+type Tasks = { indexes: readonly number[]; names: readonly string[] };
+
+/** What may be asked of a run. A second cancel forces, as `force` does at once. */
+type Order =
+  | { type: 'cancel'; force?: boolean }
+  /** Without tasks: of the whole run. */
+  | { type: 'pause' | 'resume'; tasks?: Tasks }
+  /** Opens a closed run again: these tasks in a new generation, `keepItems` of them with the items that are done. `seq`: number of its last event when that was decided. */
+  | { type: 'retry'; seq: number; tasks: Tasks; keepItems: readonly number[] }
+  /** `main`: how many tasks come before those of `finally`; `item`: -1 = the task itself. */
+  | { type: 'skip'; task: number; main: number; item: number }
+  | { type: 'complete'; task: number; main: number; item: number; output: { output?: string; outputRef?: Buffer; outputSize: number } };
+
+/** A durable instruction to a run. */
+export type Command = Order & {
   run: string;
   workspace: string;
-  type: 'cancel';
   reason?: string;
-  force?: boolean;
   /** Who gave it, e.g. `key:<uuid>`. */
   by: string;
 };
@@ -17,7 +29,7 @@ export type Command = {
 export type Commands = {
   /**
    * Writes event, command and audit row under one number of the run, which is returned.
-   * @throws Problem not_found, run_already_closed, unavailable (nothing was written, or the answer was lost)
+   * @throws Problem not_found, run_already_closed, state_conflict, unavailable (nothing was written, or the answer was lost)
    */
   command: (command: Command) => Promise<number>;
   close: () => Promise<void>;
@@ -28,32 +40,110 @@ export function createCommands(deps: { url: string; log?: Log }): Commands {
   const notices = createNotices(deps);
   const connection = openConnection({ url: deps.url, name: 'commands', log: deps.log });
   return {
-    command: async (command) => {
-      const { run, workspace, type, force = false, by } = command;
-      const reason = command.reason?.replaceAll('\u0000', '');
-      const values = [
-        run,
-        workspace,
-        type,
-        JSON.stringify({ reason, force }),
-        JSON.stringify({ reason, by }),
-        reason,
-        by,
-        randomUUIDv7(),
-        force,
-      ];
-      const text = 'select command_v1($1, $2, $3, $4, $5, $6, $7, $8, $9)::float8 as seq';
-      const [row] = await connection.rows<{ seq: number | null }>({ name: 'command_v1', text, values }).catch((cause: unknown) => {
+    command: async (given) => {
+      const command = { ...given, ...(given.reason !== undefined && { reason: given.reason.replaceAll('\u0000', '') }) };
+      const [row] = await connection.rows<{ seq: number | null }>(statementOf(command)).catch((cause: unknown) => {
         throw new Problem('unavailable', { cause });
       });
       const seq = row?.seq ?? null;
       if (seq === null) throw new Problem('run_already_closed');
       if (seq === 0) throw new Problem('not_found');
-      notices.tell({ runs: [run], kicks: ['command'] });
+      if (seq < 0) throw new Problem('state_conflict', { detail: conflictOf(command, seq) });
+      notices.tell({ runs: [command.run], kicks: KICKS[command.type] });
       return seq;
     },
     close: async () => {
       await Promise.all([connection.end(), notices.close()]);
     },
   };
+}
+
+const KICKS: { readonly [type in Order['type']]: Kick[] } = {
+  cancel: ['command'],
+  pause: ['command'],
+  resume: ['command', 'wait'],
+  retry: ['queued'],
+  skip: ['command'],
+  complete: ['command'],
+};
+
+/** Why the database has refused a command. */
+function conflictOf(command: Command, answer: number): string {
+  if (answer === -2) return 'the run has changed meanwhile: look at it and ask again';
+  switch (command.type) {
+    case 'cancel':
+      return 'how the run ends is decided and it cleans up; force ends that';
+    case 'pause':
+      return command.tasks ? 'these tasks are paused already' : 'the run is paused already';
+    case 'resume':
+      return command.tasks ? 'these tasks are not paused' : 'the run is not paused';
+    case 'retry':
+      return 'the run is open';
+    default:
+      return 'the task has ended, or it is not its time: tasks first, those of finally when all others have settled';
+  }
+}
+
+const call = (name: string, values: unknown[]): Statement => ({
+  name,
+  text: `select ${name}(${values.map((_, i) => `$${i + 1}`).join(', ')})::float8 as seq`,
+  values,
+});
+
+function statementOf(command: Command): Statement {
+  const { run, workspace, reason, by } = command;
+  const audit = randomUUIDv7();
+  const noted = (data: object): [payload: string, data: string] => [
+    JSON.stringify({ reason, ...data }),
+    JSON.stringify({ reason, by, ...data }),
+  ];
+  switch (command.type) {
+    case 'cancel': {
+      const { force = false } = command;
+      const values = [JSON.stringify({ reason, force }), JSON.stringify({ reason, by }), reason, by, audit, force];
+      return call('command_v1', [run, workspace, 'cancel', ...values]);
+    }
+    case 'pause':
+    case 'resume': {
+      const { tasks } = command;
+      const notes = noted(tasks ? { tasks: tasks.names } : {});
+      return call('pause_v1', [run, workspace, command.type === 'pause', tasks?.indexes ?? null, ...notes, by, audit]);
+    }
+    case 'retry': {
+      const { seq, tasks, keepItems } = command;
+      return call('reopen_run_v1', [run, workspace, seq, tasks.indexes, keepItems, ...noted({ tasks: tasks.names }), by, audit]);
+    }
+    case 'skip':
+      return call('settle_task_v1', [
+        run,
+        workspace,
+        command.task,
+        command.main,
+        command.item,
+        'skipped',
+        null,
+        null,
+        null,
+        ...noted({}),
+        by,
+        audit,
+      ]);
+    case 'complete': {
+      const { output = null, outputRef = null, outputSize } = command.output;
+      return call('settle_task_v1', [
+        run,
+        workspace,
+        command.task,
+        command.main,
+        command.item,
+        'completed',
+        output,
+        outputRef,
+        outputSize,
+        ...noted({}),
+        by,
+        audit,
+      ]);
+    }
+  }
 }

@@ -1,5 +1,5 @@
 import type { Mode } from '../domain/plan/plan.ts';
-import type { Intent } from '../domain/plan/state.ts';
+import type { Stop } from '../domain/plan/state.ts';
 import type { Json } from '../domain/json.ts';
 import type { Database } from './database.ts';
 
@@ -28,7 +28,7 @@ export type BegunRow = RunHeadRow & {
   epoch: number;
   /** Number of its last event. */
   cursor: number;
-  intent: Intent | null;
+  intent: Stop | null;
   /** Until its deadline, ms. */
   due: number | null;
   planHash: string;
@@ -60,7 +60,7 @@ export function admit(
   return db.rows<BegunRow>({
     name: 'admit',
     text: `select ${BEGUN} from admit_v3($1, greatest(0, least($2::int, $4::int - (select count(*)::int from
-      (select from run_state where owner = $1 and started is not null and finished is null and status <> 'waiting' limit $4::int) used))), $3, $5)`,
+      (select from run_state where owner = $1 and started is not null and finished is null and status not in ('waiting', 'paused') limit $4::int) used))), $3, $5)`,
     values: [claim.worker, claim.n, claim.claimMs, claim.maxRuns, claim.except ?? []],
   });
 }
@@ -122,6 +122,15 @@ export function claimUnseen(db: Rows): Promise<RunHeadRow[]> {
   });
 }
 
+/** The same for commands other than a cancel. */
+export function claimCommanded(db: Rows): Promise<RunHeadRow[]> {
+  return db.rows<RunHeadRow>({
+    name: 'claim_commanded',
+    text: `select ${HEAD} from claim_unseen_v1(100) s cross join lateral run_head_v1(s.run) h`,
+    values: [],
+  });
+}
+
 /** Runs with a wait that is decided or 2 s overdue: their workflow should have noticed by itself. */
 export function claimOverdue(db: Rows): Promise<RunHeadRow[]> {
   return db.rows<RunHeadRow>({
@@ -153,8 +162,8 @@ export function claimSlices(db: Rows): Promise<SliceRow[]> {
   return db.rows<SliceRow>({
     name: 'claim_slices',
     text: `with w as (update wait set dispatched = true where (run, task, item, generation, kind) in (
-        select w.run, w.task, w.item, w.generation, w.kind from wait w join run_state s on s.run = w.run and s.finished is null and s.intent is null
-        where not w.closed and w.kind = 'map' and not w.dispatched and w.decision is null order by w.run limit 20 for update of w skip locked) returning run, task, generation)
+        select w.run, w.task, w.item, w.generation, w.kind from wait w join run_state s on s.run = w.run and s.finished is null and stop_v1(s) is null
+        where not w.closed and not w.task = any(coalesce(s.held, '{}')) and w.kind = 'map' and not w.dispatched and w.decision is null order by w.run limit 20 for update of w skip locked) returning run, task, generation)
       select s.run as "runId", s.task, s.generation, s.k from w join slice s using (run, task, generation) where not s.done order by s.run, s.task, s.k`,
     values: [],
   });
@@ -171,11 +180,12 @@ export async function forgetMap(db: Rows, map: { runId: string; task: number; ge
   return rows.length > 0;
 }
 
-/** Intents of those of the given runs that have one and are open. */
-export function intentsOf(db: Rows, runs: readonly string[]): Promise<{ run: string; intent: string }[]> {
-  return db.rows<{ run: string; intent: string }>({
-    name: 'intents_of',
-    text: 'select run, intent from run_state where run = any($1::uuid[]) and intent is not null',
+/** Of those of the given runs that were asked something: why nothing new may begin, and the tasks that nobody may begin. */
+export function haltsOf(db: Rows, runs: readonly string[]): Promise<{ run: string; stop: Stop | null; held: number[] }[]> {
+  return db.rows<{ run: string; stop: Stop | null; held: number[] }>({
+    name: 'halts_of',
+    text: `select run, stop_v1(s) as stop, coalesce(held, '{}') as held from run_state s
+      where run = any($1::uuid[]) and (intent is not null or paused or held is not null)`,
     values: [runs],
   });
 }

@@ -1,7 +1,8 @@
 import type { Json } from '../domain/json.ts';
 import type { ClosedStatus, TaskStatus } from '../domain/plan/outcome.ts';
 import type { Plan } from '../domain/plan/plan.ts';
-import type { Intent } from '../domain/plan/state.ts';
+import type { Phase } from '../domain/plan/phases.ts';
+import type { Intent, Stop } from '../domain/plan/state.ts';
 import type { Failure } from '../domain/problem.ts';
 import type { Database } from './database.ts';
 
@@ -9,22 +10,24 @@ import type { Database } from './database.ts';
 export type TaskRow = [task: number, status: TaskStatus, seq: number, generation: number, branch: number, attempt: number, losses: number];
 type Stale = { stale: true };
 /** What every answer of the engine carries: why to stop, and the time to the next wait or deadline, ms. */
-type News = { intent: Intent | null; due: number | null };
+type News = { intent: Stop | null; due: number | null };
+/** Where the run stands, and the tasks that nobody may begin. */
+type Standing = { phase: Phase; held: number[] | null };
 
 export type LoadedRun =
-  | (News & { epoch: number; cursor: number; rows: TaskRow[] })
+  | (News & Standing & { epoch: number; cursor: number; rows: TaskRow[] })
   | { closed: ClosedStatus | 'unknown'; reason: string | null; failure: Failure | null };
-export type LoadedOwner = (News & { seq: number; careful: boolean; rows: TaskRow[] }) | Stale;
+export type LoadedOwner = (News & Standing & { seq: number; careful: boolean; rows: TaskRow[] }) | Stale;
 export type Claim =
   | Stale
-  | { final: TaskRow; intent: Intent | null; due: number | null }
+  | { final: TaskRow; intent: Stop | null; due: number | null }
   | { retryInMs: number }
   | { waiting: TaskRow; due: number | null }
-  | { intent: Intent }
+  | { intent: Stop }
   | { attempt: number; losses: number; remainingMs: number | null; seq: number };
-export type Changes = (News & { cursor: number; rows: TaskRow[] }) | Stale;
+export type Changes = (News & Standing & { cursor: number; rows: TaskRow[] }) | Stale;
 export type Swept = (News & { rows: TaskRow[] }) | Stale;
-export type LoadedSlice = { over: true } | { left: number[]; slices: number };
+export type LoadedSlice = { over: true } | { paused: true } | { left: number[]; slices: number };
 
 /** What of a run never changes. */
 export type RunFacts = {
@@ -69,6 +72,34 @@ export const readChangesSince = (db: Database, query: { run: string; epoch: numb
 
 export const sweepTasks = (db: Database, sweep: { run: string; epoch: number; tasks: number[]; intent: Intent }) =>
   ask<Swept>(db, 'sweep_v1', [sweep.run, sweep.epoch, sweep.tasks, sweep.intent]);
+
+/** What a run goes on with once its tasks have settled. */
+export type Advance = {
+  run: string;
+  epoch: number;
+  phase: Phase;
+  /** How many tasks come before those of `finally`. */
+  main: number;
+  /** How it ends. */
+  status: ClosedStatus;
+  failure: string | null;
+  /** Compensations that are needed now, and the generations of what they undo. */
+  begin: { task: number; generation: number }[];
+  /** Tasks that have been undone. */
+  undone: { task: number; generation: number }[];
+  /** JSON text: data of the event. */
+  data: string | null;
+  /** Until everything that is left is cancelled, ms. */
+  timeoutMs: number | null;
+};
+export type Advanced = { phase: Phase; rows: TaskRow[] } | { reopened: true } | Stale;
+
+/** Refused (`reopened`) if a task is open after all, a command unseen, or the status contradicts what the run was asked. */
+export const advanceRun = (db: Database, a: Advance) =>
+  ask<Advanced>(db, 'advance_run_v1', [
+    ...[a.run, a.epoch, a.phase, a.main, a.status, a.failure, a.data, a.timeoutMs],
+    ...[a.begin, a.undone].flatMap((list) => [list.map(({ task }) => task), list.map(({ generation }) => generation)]),
+  ]);
 
 export const markWaiting = (db: Database, run: string, epoch: number) => ask<null>(db, 'mark_waiting_v1', [run, epoch]);
 
@@ -121,10 +152,10 @@ export const readItems = (db: Database, key: { run: string; task: number; genera
   });
 
 /** Whether an attempt still holds its task, and why the run stops if it does. For attempts that beat. */
-export async function holdsTask(db: Database, key: TaskKey, token: string): Promise<{ held: boolean; intent: Intent | null }> {
-  const [row] = await db.rows<{ held: boolean; intent: Intent | null }>({
+export async function holdsTask(db: Database, key: TaskKey, token: string): Promise<{ held: boolean; intent: Stop | null }> {
+  const [row] = await db.rows<{ held: boolean; intent: Stop | null }>({
     name: 'holds_task',
-    text: `select coalesce(t.token = $5, false) as held, s.intent from run_state s
+    text: `select coalesce(t.token = $5, false) as held, stop_v1(s) as intent from run_state s
       left join task t on t.run = s.run and t.task = $2 and t.item = $3 and t.generation = $4 where s.run = $1 and s.finished is null`,
     values: [key.run, key.task, key.item, key.generation, token],
   });
@@ -138,12 +169,15 @@ export type RunStanding = {
   intent: Intent | null;
   reason: string | null;
   failure: Failure | null;
+  phase: Phase;
+  /** How it ends, once its tasks have settled and it cleans up. */
+  decided: ClosedStatus | null;
 };
 
 export async function readStanding(db: Database, run: string): Promise<RunStanding | undefined> {
   const [row] = await db.rows<RunStanding>({
     name: 'run_standing',
-    text: `select case when finished is null then 'open' else status end as status, epoch, last_seq::float8 as "lastSeq", intent, reason, failure from run_state where run = $1`,
+    text: `select case when finished is null then 'open' else status end as status, epoch, last_seq::float8 as "lastSeq", intent, reason, failure, phase, decided from run_state where run = $1`,
     values: [run],
   });
   return row;

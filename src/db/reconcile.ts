@@ -48,7 +48,7 @@ export function openSlices(db: Rows, limit: number): Promise<OpenSlice[]> {
   return db.rows<OpenSlice>({
     name: 'open_slices',
     text: `select s.run as "runId", s.task, s.generation, s.k, r.epoch, r.restarts from wait w
-      join run_state r on r.run = w.run and r.finished is null and r.intent is null and r.started < clock_timestamp() - interval '3 s'
+      join run_state r on r.run = w.run and r.finished is null and stop_v1(r) is null and not w.task = any(coalesce(r.held, '{}')) and r.started < clock_timestamp() - interval '3 s'
       join slice s on s.run = w.run and s.task = w.task and s.generation = w.generation and not s.done
       where not w.closed and w.kind = 'map' and w.dispatched and w.decision is null order by random() limit $1`,
     values: [limit],

@@ -41,6 +41,7 @@ export type Executions = {
   /** Starts the run if it has no execution, so a lost one comes back by being needed. */
   poke: (run: RunHead) => Promise<void>;
   cancel: (runId: string) => Promise<void>;
+  /** One that is there, because its run was paused, goes on. */
   startSlice: (slice: SliceId, title: string) => Promise<void>;
   /** undefined = Temporal knows no such execution. */
   describe: (workflowId: string) => Promise<Execution | undefined>;
@@ -116,7 +117,8 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
     startSlice: (slice, title) =>
       call(async (client) => {
         const options = { workflowId: sliceWorkflowId(slice), args: [slice], workflowTaskTimeout: PATIENT_MS };
-        await client.workflow.start(MAP_SLICE, { ...common, ...options, staticSummary: title.slice(0, 200) });
+        const told = { staticSummary: title.slice(0, 200), signal: POKE, signalArgs: [] };
+        await client.workflow.signalWithStart(MAP_SLICE, { ...common, ...options, ...told });
       }),
     ...createInspection(config, call),
     prepare: () => attributes.register(),

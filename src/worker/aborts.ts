@@ -1,32 +1,35 @@
-import { intentsOf } from '../db/dispatch.ts';
+import type { Halt } from '../activities/deps.ts';
+import { haltsOf } from '../db/dispatch.ts';
 import type { Database } from '../db/database.ts';
-import type { Intent } from '../domain/plan/state.ts';
 
 export type Aborts = {
-  /** Calls `listener` when the run is to stop. @returns removes it */
-  add: (runId: string, listener: (intent: Intent) => void) => () => void;
+  /** Calls `listener` when the run is to stop, or other tasks are held. @returns removes it */
+  add: (runId: string, listener: (news: Halt) => void) => () => void;
 };
 
 export type AbortWatch = Aborts & {
-  /** Reads the intents of the given runs, or of all that somebody listens for, and tells the listeners of new ones. */
+  /** Reads what the given runs, or all that somebody listens for, were asked, and tells the listeners what is new. */
   look: (runs?: readonly string[]) => Promise<void>;
 };
 
+const NOTHING = JSON.stringify({ stop: null, held: [] } satisfies Halt);
+
 /** How work in this process learns within milliseconds that its run is to stop. */
 export function createAborts(deps: { db: Pick<Database, 'rows'> }): AbortWatch {
-  const listeners = new Map<string, Map<(intent: Intent) => void, Intent | undefined>>();
-  const tell = (runId: string, intent: Intent) => {
+  const listeners = new Map<string, Map<(news: Halt) => void, string>>();
+  const tell = (runId: string, news: Halt) => {
+    const text = JSON.stringify(news);
     const of = listeners.get(runId);
     for (const [listener, told] of of ?? []) {
-      if (told === intent) continue;
-      of?.set(listener, intent);
-      listener(intent);
+      if (told === text) continue;
+      of?.set(listener, text);
+      listener(news);
     }
   };
   return {
     add: (runId, listener) => {
-      const of = listeners.get(runId) ?? new Map<(intent: Intent) => void, Intent | undefined>();
-      listeners.set(runId, of.set(listener, undefined));
+      const of = listeners.get(runId) ?? new Map<(news: Halt) => void, string>();
+      listeners.set(runId, of.set(listener, NOTHING));
       return () => {
         of.delete(listener);
         if (of.size === 0 && listeners.get(runId) === of) listeners.delete(runId);
@@ -35,7 +38,8 @@ export function createAborts(deps: { db: Pick<Database, 'rows'> }): AbortWatch {
     look: async (runs) => {
       const watched = runs ? runs.filter((runId) => listeners.has(runId)) : [...listeners.keys()];
       if (watched.length === 0) return;
-      for (const { run, intent } of await intentsOf(deps.db, watched)) tell(run, intent as Intent);
+      const halts = new Map((await haltsOf(deps.db, watched)).map(({ run, ...halt }) => [run, halt]));
+      for (const run of watched) tell(run, halts.get(run) ?? { stop: null, held: [] });
     },
   };
 }

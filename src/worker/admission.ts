@@ -11,7 +11,7 @@ import { CLAIM_MS, type UnfinishedStarts } from './unfinishedStarts.ts';
 
 export type AdmissionDeps = {
   db: Pick<Database, 'rows'>;
-  executions: Pick<Executions, 'start'>;
+  executions: Pick<Executions, 'start' | 'restart'>;
   /** Runs the first segment of a run in this process. null: the run goes on. */
   carry: (run: BegunRow) => Promise<ClosedStatus | null>;
   /** Whether a run may well end in its first segment. */
@@ -93,7 +93,8 @@ async function beginRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
 
 async function startRun(deps: AdmissionDeps, run: BegunRow): Promise<void> {
   try {
-    await deps.executions.start(run);
+    // Opened again: its last execution may still be on its way to its end.
+    await (run.epoch > 1 ? deps.executions.restart(run) : deps.executions.start(run));
     deps.metrics.starts.inc({ result: 'ok' });
   } catch (error) {
     const failure = temporalFailure(error);

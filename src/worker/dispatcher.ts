@@ -1,5 +1,6 @@
 import {
   claimCancels,
+  claimCommanded,
   claimOverdue,
   claimSlices,
   claimUnseen,
@@ -19,7 +20,7 @@ import { createPace } from './pace.ts';
 import { createPump } from './pump.ts';
 
 export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pace'> & {
-  executions: Pick<Executions, 'start' | 'poke' | 'cancel' | 'startSlice'>;
+  executions: Pick<Executions, 'start' | 'restart' | 'poke' | 'cancel' | 'startSlice'>;
   clock: Clock;
   /** Told what calls to Temporal say about it: true = it answers. */
   onTemporal: (up: boolean) => void;
@@ -106,9 +107,9 @@ type Teller = DispatcherDeps & { onError: (error: unknown) => void };
 async function sendCommands(deps: Teller): Promise<boolean> {
   const cancels = await claimCancels(deps.db);
   await Promise.all(cancels.map((runId) => sendCancel(deps, runId)));
-  const unseen = await claimUnseen(deps.db);
+  const unseen = [...(await claimUnseen(deps.db)), ...(await claimCommanded(deps.db))];
   await Promise.all(unseen.map((run) => sendPoke(deps, run, 'command')));
-  return unseen.length === 100 || cancels.length === 100;
+  return unseen.length >= 100 || cancels.length === 100;
 }
 
 /** An execution that is gone needs no cancel: the poke that follows brings the run back, and it reads the command. */

@@ -63,7 +63,7 @@ const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
     random: Math.random,
   });
 
-/** On behalf of somebody who acted in Temporal. A run that has closed meanwhile needs no cancel. */
+/** On behalf of somebody who acted in Temporal. A run that has closed meanwhile, or that cleans up, needs no cancel. */
 async function cancelFor(parts: Parts, cancel: { runId: string; reason: string; force: boolean }): Promise<void> {
   const run = await openRunHead(parts.db, cancel.runId);
   if (!run) return;
@@ -77,7 +77,7 @@ async function cancelFor(parts: Parts, cancel: { runId: string; reason: string; 
       force: cancel.force,
     });
   } catch (error) {
-    if (!(error instanceof Problem && error.code === 'run_already_closed')) throw error;
+    if (!(error instanceof Problem && (error.code === 'run_already_closed' || error.code === 'state_conflict'))) throw error;
   }
 }
 

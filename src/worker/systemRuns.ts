@@ -6,6 +6,7 @@ import { storeDefinition } from '../db/repositories/definitions.ts';
 import { createSubmits, type Submit } from '../db/submit.ts';
 import { canonicalJson } from '../domain/definition/canonical.ts';
 import { compile } from '../domain/plan/compile.ts';
+import { countedTasks } from '../domain/plan/phases.ts';
 import { priorityNumber } from '../domain/run/priority.ts';
 import { SYSTEM_WORKSPACE } from '../domain/retention/policy.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -103,6 +104,6 @@ async function submitOf(db: Database, file: string, period: number): Promise<Sub
   return {
     ...{ workspace: SYSTEM_WORKSPACE, principal: ACTOR, createdBy: ACTOR, key: `${definition.name}/${period}` },
     ...{ requestHash: hash(definition.name), definition: definition.name, definitionNumber: stored.number },
-    ...{ plan: { hash: hash(body), body }, tasks: plan.tasks.length, priority: priorityNumber('low'), labels: {}, artifacts: [] },
+    ...{ plan: { hash: hash(body), body }, tasks: countedTasks(plan.graph), priority: priorityNumber('low'), labels: {}, artifacts: [] },
   };
 }

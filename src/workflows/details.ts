@@ -1,4 +1,5 @@
 import { PENDING, statusOf, WAITING } from '../domain/plan/outcome.ts';
+import { countedTasks } from '../domain/plan/phases.ts';
 import type { GraphState } from '../domain/plan/state.ts';
 
 const MAX_NAMES = 20;
@@ -7,6 +8,7 @@ const MAX_NAMES = 20;
 export function describeState(state: GraphState): string {
   const groups = new Map<string, string[]>();
   state.outcome.forEach((outcome, task) => {
+    if (task >= countedTasks(state.graph) && !state.begun.has(task)) return;
     const status = outcome === PENDING && state.busy.has(task) ? 'running' : statusOf(outcome);
     const names = groups.get(status) ?? [];
     names.push(state.graph.names[task] ?? '');

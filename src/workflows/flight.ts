@@ -5,7 +5,8 @@ import type { BatchEnd } from '../activities/effectBatch.ts';
 import type { Owned, OwnedOrStale } from '../activities/segment.ts';
 import type { Steps } from '../domain/plan/next.ts';
 import type { ClosedStatus } from '../domain/plan/outcome.ts';
-import { recordRows, type GraphState, type Intent } from '../domain/plan/state.ts';
+import { MAIN, type Phase } from '../domain/plan/phases.ts';
+import { enter, recordRows, type GraphState, type OutcomeRow, type Stop } from '../domain/plan/state.ts';
 
 /** So many effects that are ready at once share activities, in about so many batches. */
 const MANY = 8;
@@ -25,7 +26,8 @@ export type Run = {
   epoch: number;
   state: GraphState;
   cursor: number;
-  intent: Intent | null;
+  /** Why nothing new begins. */
+  intent: Stop | null;
   closed: ClosedStatus | null;
   stale: boolean;
   inFlight: number;
@@ -43,9 +45,24 @@ export type Run = {
 export function absorb(run: Run, answer: OwnedOrStale | Owned): void {
   if ('stale' in answer) return void (run.stale = true);
   recordRows(run.state, answer.rows);
-  run.intent ??= answer.intent;
+  heed(run, answer.intent);
   run.closed ??= answer.closed;
   run.reminder.remind(answer.due);
+}
+
+/** An activity may bring old news: of a pause that is over by now, or of what ended the tasks while the run cleans up. */
+function heed(run: Run, stop: Stop | null): void {
+  if (stop === 'pause') run.signals.poked = true;
+  else if (run.state.phase === MAIN || stop === 'force') run.intent ??= stop;
+}
+
+/** The tasks have settled, and the run goes on with what cleans up after them. */
+export function advance(run: Run, { phase, rows }: { phase: Phase; rows: readonly OutcomeRow[] }): void {
+  enter(run.state, phase);
+  recordRows(run.state, rows);
+  run.intent = null;
+  run.said = false;
+  run.signals.poked = true;
 }
 
 /** Reads what no activity reports: waits that are due or decided, and commands. */
@@ -54,9 +71,11 @@ export async function look(run: Run): Promise<void> {
   const changes = await local.readChanges.executeWithOptions({ summary: 'read changes' }, [
     { runId: run.id, epoch: run.epoch, since: run.cursor, ...(run.batched.size > 0 && { tasks: [...run.batched] }) },
   ]);
-  if ('stale' in changes) return void (run.stale = true);
+  // A later phase than this execution was told of: it missed more than changes can tell.
+  if ('stale' in changes || changes.phase > run.state.phase) return void (run.stale = true);
   run.cursor = changes.cursor;
   run.intent = changes.intent;
+  run.state.held = new Set(changes.held);
   run.said &&= changes.rows.length === 0;
   recordRows(run.state, changes.rows);
   run.reminder.remind(changes.due);

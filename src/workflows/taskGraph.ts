@@ -14,7 +14,7 @@ import { next } from '../domain/plan/next.ts';
 import { createState } from '../domain/plan/state.ts';
 import { local } from './activities.ts';
 import { describeState, describeWaits } from './details.ts';
-import { absorb, look, start, sweep, type Run, type Signals } from './flight.ts';
+import { absorb, advance, look, start, sweep, type Run, type Signals } from './flight.ts';
 import { createReminder } from './reminder.ts';
 
 /** "Look into PostgreSQL." Carries nothing, so nobody can edit a run past our authorisation. */
@@ -26,6 +26,8 @@ const again = (runId: string): Promise<never> => makeContinueAsNewFunc({ workflo
 // Functions, because signals change between two reads without an assignment in sight.
 const isPoked = (signals: Signals): boolean => signals.poked;
 const hasChanged = (signals: Signals): boolean => signals.changed;
+/** A cancel that came from Temporal, of a run that was asked nothing yet. */
+const isUnnoted = ({ signals, intent }: Run): boolean => signals.cancelled && !signals.noted && (intent === null || intent === 'pause');
 
 const MAX_IN_FLIGHT = 500;
 const SETTLED_HISTORY = 1_000;
@@ -46,7 +48,8 @@ export async function taskGraph({ runId, completed }: { runId: string; completed
 async function drive(id: string, signals: Signals): Promise<{ status: string }> {
   const loaded = await local.loadRun.executeWithOptions({ summary: 'load run' }, [id]);
   if ('ended' in loaded) return signals.poked ? again(id) : end(id, signals, loaded.ended);
-  const state = createState(loaded.graph);
+  const state = createState(loaded.graph, loaded.phase);
+  state.held = new Set(loaded.held);
   const run: Run = {
     id,
     epoch: loaded.epoch,
@@ -73,16 +76,19 @@ async function drive(id: string, signals: Signals): Promise<{ status: string }> 
       return signals.poked ? again(id) : end(id, signals, ending); // poked: somebody wanted something while we closed, look again
     }
     signals.poked = false;
-    const finished = await local.finishRun.executeWithOptions({ summary: 'finish run' }, [{ runId: id, epoch: run.epoch }]);
+    const finished = await local.finishRun.executeWithOptions({ summary: 'finish run' }, [
+      { runId: id, epoch: run.epoch, phase: state.phase },
+    ]);
     if ('ended' in finished && !isPoked(signals)) return end(id, signals, finished.ended);
-    if (!('reopened' in finished)) return again(id);
-    await look(run);
+    if ('phase' in finished) advance(run, finished);
+    else if ('reopened' in finished) await look(run);
+    else return again(id);
   }
 }
 
 async function step(run: Run): Promise<void> {
   const { state, signals } = run;
-  if (signals.cancelled && run.intent === null && !signals.noted) {
+  if (isUnnoted(run)) {
     signals.noted = true;
     await local.noteCancel(run.id);
     signals.poked = true;
@@ -102,8 +108,7 @@ async function step(run: Run): Promise<void> {
     await local.markWaiting.executeWithOptions({ summary: describeWaits(state) }, [run.id, run.epoch]);
   }
   // What the next step would not take up must not end the wait: the workflow would turn for ever without letting go of its thread.
-  const isCancelled = () => signals.cancelled && !signals.noted && run.intent === null;
-  await condition(() => signals.changed || (signals.poked && !run.stale) || isCancelled());
+  await condition(() => signals.changed || (signals.poked && !run.stale) || isUnnoted(run));
 }
 
 /** Timers, waits and children are settled: they live in the database and in the reminder. Activities in flight are not. */

@@ -21,7 +21,7 @@ afterAll(async () => {
 
 const rows = (text: string, ...values: unknown[]) => db.rows<Record<string, unknown>>(statement(text, values));
 const aRun = async () => (await someRuns(db, 1))[0] ?? '';
-const aCancel = (run: string, given: Partial<Command> = {}): Command => ({
+const aCancel = (run: string, given: Partial<Extract<Command, { type: 'cancel' }>> = {}): Command => ({
   ...{ run, workspace: WORKSPACE, type: 'cancel', reason: 'wrong input', by: 'key:1' },
   ...given,
 });

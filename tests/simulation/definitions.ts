@@ -2,7 +2,8 @@ import { readDefinitionValue } from '../../src/domain/definition/read.schema.ts'
 import type { Json } from '../../src/domain/json.ts';
 import { compile } from '../../src/domain/plan/compile.ts';
 import { COMPLETED, FAILED, SKIPPED, statusOf, TASK_STATUSES, TIMED_OUT } from '../../src/domain/plan/outcome.ts';
-import { EFFECT, type Plan } from '../../src/domain/plan/plan.ts';
+import { mainTasks } from '../../src/domain/plan/phases.ts';
+import { EFFECT, type Graph, type Plan } from '../../src/domain/plan/plan.ts';
 import { aRandom, aRandomGraph, expected, joinOf } from '../support/aGraph.ts';
 
 /** A definition with what has to become of its runs if nobody interferes. */
@@ -50,28 +51,42 @@ function aSample(seed: number): Sample {
       ...joinOf(graph.need[i]),
       ...(graph.tolerant[i] === 1 && { onError: 'continue' }),
       ...(ends === SKIPPED && { if: 'false' }),
+      ...(random() < 0.3 && { compensate: random() < 0.5 ? call('good', { limit: 1 }) : { type: 'transform', with: { value: 1 } } }),
     };
     return [name, task] as const;
   });
+  const last =
+    random() < 0.25
+      ? { l0: goodTask(random, random() < 0.5), l1: { ...(random() < 0.3 ? badTask(false) : goodTask(random, true)), dependsOn: ['l0'] } }
+      : undefined;
   const definition = {
     dsl: 'tiu/1',
     name: 'sample',
     tasks: Object.fromEntries(tasks),
+    ...(last && { finally: last }),
     ...(failFast && { onError: 'failFast' }),
     ...(deadline && { deadline: 'PT4S' }),
   };
   const read = readDefinitionValue(definition as unknown as Json);
   if (!('definition' in read)) throw new Error(`sample ${seed} is refused: ${JSON.stringify(read.issues)}`);
   const plan = compile(read.definition);
+  const main = mainTasks(plan.graph);
   const model = expected({
-    graph: plan.graph,
-    behaviour: plan.graph.names.map((name) => {
+    graph: { ...plan.graph, deps: plan.graph.deps.slice(0, main) },
+    behaviour: plan.graph.names.slice(0, main).map((name) => {
       const { ends = COMPLETED, take = 0 } = behaviour[graph.names.indexOf(name)] ?? {};
       return { ends: ends === TIMED_OUT ? FAILED : ends, take };
     }),
   });
-  const outcomes = Object.fromEntries(plan.graph.names.map((name, i) => [name, statusOf(model.outcomes[i] ?? 0)]));
+  const outcomes = Object.fromEntries(plan.graph.names.map((name, i) => [name, wordOf(plan.graph, model, i)]));
   return { plan, body: JSON.stringify(plan), status: model.status, outcomes, failFast, deadline };
+}
+
+/** What a task of the plan ends as, or would: a compensation that is not needed has no row. */
+function wordOf(graph: Graph, { outcomes, status }: ReturnType<typeof expected>, task: number): string {
+  const own = outcomes[task];
+  if (own === undefined) return graph.names[task] === 'l1' && graph.kinds[task] === 'assert' ? 'failed' : 'completed';
+  return own === COMPLETED && status === 'failed' && graph.undoes?.includes(task) ? 'compensated' : statusOf(own);
 }
 
 const SAMPLES = 400;

@@ -120,14 +120,25 @@ const ODDS: { readonly [name in keyof Odds]: number } = {
 
 export type Faults = { perhaps: () => void; over: () => boolean; count: () => number };
 
+/** What clients ask of a run. */
+type Clients = { cancel: (run: string, force: boolean) => void } & { [name in 'pause' | 'retry' | 'settle']: (run: string) => void };
+
 /** A seed has some kinds of fault only, and a number of them at any instants; so that each gets its share of rare company. */
-export function createFaults(world: World, cancel: (run: string, force: boolean) => void): Faults {
+export function createFaults(world: World, client: Clients): Faults {
   const { random, clock } = world;
-  const client: Fault = () => {
-    const run = some(world, world.tables.runs.keys());
-    if (run !== undefined) cancel(run, random() < 0.3);
+  const asked =
+    (ask: (run: string) => void): Fault =>
+    () => {
+      const run = some(world, world.tables.runs.keys());
+      if (run !== undefined) ask(run);
+    };
+  const clients = {
+    cancel: asked((run) => {
+      client.cancel(run, random() < 0.3);
+    }),
+    ...{ pause: asked(client.pause), retry: asked(client.retry), settle: asked(client.settle) },
   };
-  const kinds = Object.entries({ ...FAULTS, client }).filter(() => random() < 0.35);
+  const kinds = Object.entries({ ...FAULTS, ...clients }).filter(() => random() < 0.35);
   const names = Object.keys(ODDS) as (keyof Odds)[];
   for (const name of names) if (random() < 0.25) world.odds[name] = ODDS[name] * (0.2 + random());
   let left = kinds.length === 0 ? 0 : Math.floor(random() * 7);

@@ -64,8 +64,8 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
   },
   'a sweep takes what is at work': {
     file: 'src/domain/plan/next.ts',
-    from: "(intent === 'force' || !state.busy.has(task))",
-    to: 'true',
+    from: "(intent !== 'force' && state.busy.has(task))",
+    to: 'false',
   },
   'failures are worth no retry': {
     file: 'src/domain/plan/retry.ts',
@@ -118,13 +118,13 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
   },
   'the wait of a stale execution spins': {
     file: 'src/workflows/taskGraph.ts',
-    from: '(signals.poked && !run.stale) || isCancelled',
-    to: 'signals.poked || isCancelled',
+    from: '(signals.poked && !run.stale) || isUnnoted',
+    to: 'signals.poked || isUnnoted',
   },
   'the wait after a cancel spins': {
     file: 'src/workflows/taskGraph.ts',
-    from: '&& !signals.noted && run.intent === null;',
-    to: '&& !signals.noted;',
+    from: "signals.cancelled && !signals.noted && (intent === null || intent === 'pause');",
+    to: 'signals.cancelled && !signals.noted;',
   },
   'a refused row does not end its segment': {
     file: 'src/activities/segment.ts',

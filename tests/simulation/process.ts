@@ -74,7 +74,7 @@ function createCancel(db: Database): (runId: string, reason: string, force: bool
     try {
       await commands.command({ type: 'cancel', run: run.runId, workspace: run.workspace, by: 'temporal', reason, force });
     } catch (error) {
-      if (!(error instanceof Problem && error.code === 'run_already_closed')) throw error;
+      if (!(error instanceof Problem && (error.code === 'run_already_closed' || error.code === 'state_conflict'))) throw error;
     }
   };
 }

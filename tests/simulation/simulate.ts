@@ -1,9 +1,15 @@
 import { createHash } from 'node:crypto';
-import { createCommands, type Commands } from '../../src/db/commands.ts';
+import { createCommands, type Command, type Commands } from '../../src/db/commands.ts';
 import { createSubmits, type Submits } from '../../src/db/submit.ts';
+import { isFinalStatus, type TaskStatus } from '../../src/domain/plan/outcome.ts';
+import { countedTasks, MAIN, mainTasks, phaseOf, undoneBy } from '../../src/domain/plan/phases.ts';
+import type { Plan } from '../../src/domain/plan/plan.ts';
+import { resetOf } from '../../src/domain/plan/reset.ts';
+import { createState, recordRows } from '../../src/domain/plan/state.ts';
 import { fold } from '../../src/domain/run/fold.ts';
 import type { RunEvent } from '../../src/domain/run/events.ts';
 import { Problem } from '../../src/domain/problem.ts';
+import { newest, type RunRows } from './database/tables.ts';
 import { sampleOf, type Sample } from './definitions.ts';
 import { calm, createFaults } from './faults.ts';
 import { Violation } from './watch.ts';
@@ -46,14 +52,26 @@ function live(world: World): Outcome {
       },
       0,
     );
-  const faults = createFaults(world, (run, force) => {
-    cancel(world, client, { run, force, accepted });
+  const faults = createFaults(world, {
+    cancel: (run, force) => {
+      cancel(world, client, { run, force, accepted });
+    },
+    pause: (run) => {
+      pauseAndResume(world, client, run);
+    },
+    retry: (run) => {
+      retry(world, client, run);
+    },
+    settle: (run) => {
+      settle(world, client, run);
+    },
   });
   let calmSince = 0;
   while (clock.steps() < MAX_STEPS) {
     if (!faults.over()) faults.perhaps();
     else if (calmSince === 0) {
       calm(world, workers);
+      resumeAll(world, client);
       calmSince = clock.now() + 1;
     }
     if (!clock.step()) break;
@@ -93,7 +111,7 @@ function submitOften(world: World, client: Client, given: { key: string; sample:
           labels: {},
           artifacts: [],
         },
-        ...{ plan: { hash: hash(sample.body), body: sample.body }, tasks: sample.plan.tasks.length, createdBy: 'key:1' },
+        ...{ plan: { hash: hash(sample.body), body: sample.body }, tasks: countedTasks(sample.plan.graph), createdBy: 'key:1' },
         ...(sample.plan.deadlineMs !== undefined && { deadlineMs: sample.plan.deadlineMs }),
       })
       .then(({ outcome, runId }) => {
@@ -126,6 +144,99 @@ function cancel(world: World, client: Client, given: { run: string; force: boole
   );
 }
 
+/** One command, and what it was told: a refusal is an answer too, and a lost answer leaves it open whether it came. */
+function command(world: World, client: Client, given: Command): void {
+  world.trace(`a client asks ${given.run} to ${given.type}`);
+  client.commands.command(given).catch((error: unknown) => {
+    if (!(error instanceof Problem)) throw error;
+  });
+}
+
+const BY = { workspace: WORKSPACE, by: 'key:1' };
+
+function someTasks({ random, tables }: World, run: string): { indexes: number[]; names: string[] } {
+  const total = tables.runs.get(run)?.state.total ?? 0;
+  const indexes = Array.from({ length: total }, (_, task) => task).filter(() => random() < 0.4);
+  return { indexes, names: indexes.map(String) };
+}
+
+function pauseAndResume(world: World, client: Client, run: string): void {
+  const tasks = world.random() < 0.5 ? {} : { tasks: someTasks(world, run) };
+  command(world, client, { ...BY, run, type: 'pause', ...tasks });
+  world.clock.after(
+    world.random() * 4_000,
+    () => {
+      command(world, client, { ...BY, run, type: 'resume' });
+    },
+    0,
+  );
+}
+
+/** Nobody leaves a run paused for ever. */
+function resumeAll(world: World, client: Client): void {
+  for (const [run, { state }] of world.tables.runs)
+    if (state.finished === null && (state.paused || state.held !== null)) command(world, client, { ...BY, run, type: 'resume' });
+  world.clock.after(
+    500,
+    () => {
+      resumeAll(world, client);
+    },
+    0,
+  );
+}
+
+/** As the api does it: what is to run again follows from the rows, and the number of the last event says that they still stand so. */
+function retry(world: World, client: Client, run: string): void {
+  const rows = world.tables.runs.get(run);
+  const plan = rows && (JSON.parse(world.tables.plans.get(rows.plan) ?? 'null') as Plan | null);
+  if (!plan || rows.state.finished === null || rows.state.status === 'completed') return;
+  const state = createState(plan.graph);
+  const { names } = plan.graph;
+  recordRows(
+    state,
+    newest(rows, null).map(({ task, status, seq, generation }) => [names[task] ?? '', status, seq, generation]),
+  );
+  const { tasks, keepItems } = resetOf(state);
+  if (tasks.length === 0) return;
+  command(world, client, { ...BY, run, type: 'retry', seq: rows.state.lastSeq, tasks: { indexes: tasks, names: [] }, keepItems });
+}
+
+function settle(world: World, client: Client, run: string): void {
+  const task = someTasks(world, run).indexes[0];
+  const rows = world.tables.runs.get(run);
+  if (task === undefined || !rows) return;
+  const main = mainTasks((JSON.parse(world.tables.plans.get(rows.plan) ?? '') as Plan).graph);
+  if (world.random() < 0.5) command(world, client, { ...BY, run, type: 'skip', task, main, item: -1 });
+  else command(world, client, { ...BY, run, type: 'complete', task, main, item: -1, output: { output: '1', outputSize: 1 } });
+}
+
+/** What cleans up comes after all else, what is undone in the reverse order of its completion. */
+function checkOrder(rows: RunRows, { plan: { graph } }: Sample): void {
+  const since = rows.events.findLast(({ type }) => type === 'run.reopened')?.seq ?? 0;
+  const events = rows.events.filter(({ seq, item }) => seq > since && item === null);
+  const endOf = (task: number): number =>
+    rows.events.findLast(
+      (event) =>
+        event.task === task &&
+        event.item === null &&
+        isFinalStatus(event.type.slice('task.'.length) as TaskStatus) &&
+        event.type !== 'task.compensated',
+    )?.seq ?? 0;
+  const settled = events.find(({ type }) => type === 'run.compensating' || type === 'run.finishing')?.seq;
+  for (const { seq, type, task } of events) {
+    if (task === null || type === 'task.compensated' || type === 'task.cancelled' || type === 'task.pending') continue;
+    const isLate = phaseOf(graph, task) !== MAIN;
+    if (isLate !== (settled !== undefined && seq > settled))
+      throw new Violation(`event ${seq} of ${rows.state.run}, ${type} ${graph.names[task] ?? ''}, is out of its phase`);
+  }
+  const undone = events
+    .flatMap(({ type, task }) => (type === 'task.completed' && task !== null ? [undoneBy(graph, task) ?? -1] : []))
+    .filter((task) => task >= 0);
+  const order = undone.map(endOf);
+  if (order.some((seq, i) => i > 0 && seq > (order[i - 1] ?? 0)))
+    throw new Violation(`run ${rows.state.run} undid ${undone.join()} in a wrong order`);
+}
+
 function checkRun(world: World, { run, sample, cancelled }: Accepted): void {
   const rows = world.tables.runs.get(run);
   if (!rows) throw new Violation(`run ${run} was accepted and is lost`);
@@ -147,11 +258,11 @@ function checkRun(world: World, { run, sample, cancelled }: Accepted): void {
   );
   const view = fold(events);
   if (view.status !== status) throw new Violation(`the events of ${run} end in ${view.status}, its row in ${status}`);
-  const commanded = rows.commands.length > 0;
+  const commanded = rows.commands.some(({ type }) => type === 'cancel' || type === 'skip' || type === 'complete');
+  checkOrder(rows, sample);
   if (cancelled && !commanded) throw new Violation(`the cancel of ${run} was answered and is lost`);
-  for (const row of rows.tasks.values()) {
+  for (const row of newest(rows, null)) {
     const name = names[row.task] ?? '';
-    if (row.item !== -1) continue;
     if (view.tasks[name]?.status !== row.status)
       throw new Violation(`the events of task ${name} of ${run} end in ${view.tasks[name]?.status ?? 'nothing'}, its row in ${row.status}`);
     if (!commanded && !sample.deadline && !sample.failFast && sample.outcomes[name] !== row.status)

@@ -1,6 +1,7 @@
 import { isFinalStatus } from '../../src/domain/plan/outcome.ts';
 import type { Statement } from '../../src/db/database.ts';
-import { countsAsFailed, type EventRow, type RunRows, type Tables, type TaskRow } from './database/tables.ts';
+import { MAIN } from '../../src/domain/plan/phases.ts';
+import { countsAsFailed, newest, type EventRow, type RunRows, type Tables, type TaskRow } from './database/tables.ts';
 
 /** Something that must never be. */
 export class Violation extends Error {
@@ -54,7 +55,7 @@ const newSeen = (): Seen => ({ lastSeq: 0, epoch: 0, finished: false, events: 0,
 function checkAdmission(shadowOf: (run: string) => Shadow, begun: { runId: string; epoch: number }[]): void {
   for (const { runId, epoch } of begun) {
     const shadow = shadowOf(runId);
-    must(shadow.epoch === 0 && epoch === 1, () => `run ${runId} was begun twice`);
+    must(epoch > shadow.epoch, () => `epoch ${epoch} of run ${runId} was given twice`);
     shadow.epoch = epoch;
   }
 }
@@ -107,16 +108,17 @@ function checkCommit(shadowOf: (run: string) => Shadow, { values }: Statement, a
 
 function checkRun(rows: RunRows, before: Seen): void {
   const { state, events } = rows;
-  must(!before.finished, () => `run ${state.run} was closed and changed`);
+  const reopened = before.finished && events[before.events]?.type === 'command.retry' && events[before.events + 1]?.type === 'run.reopened';
+  must(!before.finished || reopened, () => `run ${state.run} was closed and changed`);
   must(state.epoch >= before.epoch, () => `the epoch of run ${state.run} fell`);
   must(events.length === state.lastSeq, () => `run ${state.run} has ${events.length} events and last_seq ${state.lastSeq}`);
   for (let i = before.events; i < events.length; i++) checkEvent(rows, events[i] as EventRow, { before, position: i + 1 });
+  for (const [key, task] of rows.tasks) checkFinal(before, key, task);
   let open = state.total;
   let failed = 0;
-  for (const [key, task] of rows.tasks) {
-    checkFinal(before, key, task);
-    if (task.item !== -1 || task.finished === null) continue;
-    open--;
+  for (const task of newest(rows, null)) {
+    if (task.finished === null) open += Number(task.task >= state.total);
+    else open -= Number(task.task < state.total);
     if (countsAsFailed(task.status)) failed++;
   }
   must(state.open === open, () => `run ${state.run} counts ${state.open} open tasks and has ${open}`);
@@ -130,6 +132,9 @@ function checkEvent(rows: RunRows, event: EventRow, { before, position }: { befo
   must(event.seq === position, () => `event ${position} of run ${run} has the number ${event.seq}`);
   must((position === 1) === (event.type === 'run.accepted'), () => `event ${position} of run ${run} is ${event.type}`);
   const [subject, what = ''] = event.type.split('.');
+  if (event.type === 'run.reopened') before.ended.delete('run /');
+  if (event.type === 'task.pending') forgetEnds(before.ended, event.task ?? -1);
+  if (what === 'compensated') return; // what was completed stays so, and is undone besides
   const isEnd = subject === 'task' ? isFinalStatus(what as 'completed') : what === 'started';
   if (!isEnd || (subject !== 'task' && subject !== 'run')) return;
   const key = `${subject} ${event.task ?? ''}/${event.item ?? ''}`;
@@ -140,11 +145,19 @@ function checkEvent(rows: RunRows, event: EventRow, { before, position }: { befo
 function checkFinal(before: Seen, key: string, task: TaskRow): void {
   const now = `${task.status} ${task.seq} ${task.attempt} ${task.token ?? ''} ${task.output ?? ''} ${task.failure ?? ''}`;
   const known = before.final.get(key);
-  if (known !== undefined) must(task.finished !== null && known === now, () => `task ${key} was finished and changed: ${known} → ${now}`);
+  const undone = task.status === 'compensated' && known?.startsWith('completed ') === true;
+  if (undone) before.final.set(key, now);
+  else if (known !== undefined)
+    must(task.finished !== null && known === now, () => `task ${key} was finished and changed: ${known} → ${now}`);
   else if (task.finished !== null) before.final.set(key, now);
 }
 
-function checkClosing({ state, events, tasks }: RunRows): void {
+/** It runs again: each of its items, and itself, may end once more. */
+function forgetEnds(ended: Set<string>, task: number): void {
+  for (const key of [...ended]) if (key.startsWith(`task ${task}/`)) ended.delete(key);
+}
+
+function checkClosing({ state, events, tasks, commands }: RunRows): void {
   const { run, status } = state;
   must(events.at(-1)?.type === `run.${status}`, () => `run ${run} is ${status} and its last event is ${events.at(-1)?.type ?? 'missing'}`);
   must(state.open === 0, () => `run ${run} was closed with ${state.open} open tasks`);
@@ -153,5 +166,7 @@ function checkClosing({ state, events, tasks }: RunRows): void {
     () => `run ${run} was closed with an unfinished task`,
   );
   must(state.commandSeq <= state.appliedSeq, () => `run ${run} was closed over a command that nobody had seen`);
-  if (state.commandSeq > 0) must(status === 'cancelled' || state.failure !== null, () => `run ${run} was cancelled and is ${status}`);
+  const reopened = events.findLast(({ type }) => type === 'run.reopened')?.seq ?? 0;
+  const asked = commands.some(({ type, phase, seq }) => type === 'cancel' && phase === MAIN && seq > reopened);
+  if (asked) must(status === 'cancelled' || state.failure !== null, () => `run ${run} was cancelled and is ${status}`);
 }

@@ -13,6 +13,7 @@ import { canonicalJson } from '../../src/domain/definition/canonical.ts';
 import { readDefinitionValue } from '../../src/domain/definition/read.schema.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import { compile } from '../../src/domain/plan/compile.ts';
+import { countedTasks } from '../../src/domain/plan/phases.ts';
 import type { Plan } from '../../src/domain/plan/plan.ts';
 import { Problem } from '../../src/domain/problem.ts';
 import { aDatabase } from './aDatabase.ts';
@@ -86,7 +87,7 @@ function submitter(submits: ReturnType<typeof createSubmits>, workspace: string)
         principal: 'test',
         requestHash: sha256(randomUUID()),
         definition: plan.name,
-        tasks: plan.tasks.length,
+        tasks: countedTasks(plan.graph),
         artifacts: [],
       },
       ...{ plan: { hash: sha256(body), body }, input: JSON.stringify(input), priority: 0, labels: {}, createdBy: 'test' },

@@ -37,7 +37,7 @@ function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () =>
     turn: Promise.resolve<undefined>(undefined),
   };
   const admission = {
-    ...{ db, executions: { start }, unfinished, metrics: createWorkerMetrics(createRegistry()), log: silent, worker },
+    ...{ db, executions: { start, restart: start }, unfinished, metrics: createWorkerMetrics(createRegistry()), log: silent, worker },
     late: { add: () => undefined, room: () => late.room, workspaces: () => late.workspaces },
     carry: () => Promise.resolve(null),
     isInline: () => Promise.resolve(false),

@@ -136,7 +136,7 @@ test('what listens for a run learns of each intent once', async () => {
   const aborts = createAborts({ db });
   const [run, other] = [await aRun(db, { started: true }), await aRun(db, { started: true })];
   const heard: string[] = [];
-  const remove = aborts.add(run, (intent) => heard.push(intent));
+  const remove = aborts.add(run, ({ stop }) => heard.push(stop ?? 'on'));
   await aborts.look([run, other]);
   expect(heard).toEqual([]);
   await cancelCommand(db, run, '');

@@ -1,5 +1,5 @@
 import type { ClosedStatus, TaskStatus } from '../../domain/plan/outcome.ts';
-import type { Intent } from '../../domain/plan/state.ts';
+import type { Stop } from '../../domain/plan/state.ts';
 
 /** Shared by everything one execution of a run computes: once a record of it fails, the later ones are dropped with the same error. */
 type Segment = { dead?: Error };
@@ -62,7 +62,7 @@ export type Committed = {
   seq: number;
   /** Of the run after the commit. */
   lastSeq: number;
-  intent: Intent | null;
+  intent: Stop | null;
   /** A command waits to be read. */
   unseen: boolean;
   /** What this commit closed the run with. */

@@ -1,4 +1,4 @@
-import type { Intent } from '../../domain/plan/state.ts';
+import type { Stop } from '../../domain/plan/state.ts';
 import type { Statement } from '../database.ts';
 import { bytea, int4, int8, json, text, uuid } from '../encode.ts';
 import type { Group } from './batch.ts';
@@ -9,7 +9,7 @@ export type CommitRow = {
   r: number;
   base: string | null;
   seq: string | null;
-  intent: Intent | null;
+  intent: Stop | null;
   unseen: boolean | null;
   outcome: 'ok' | 'skipped' | 'refused' | 'closed';
   refused: number[] | null;

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../domain/json.ts';
 import type { RunStatus, TaskStatus } from '../../domain/plan/outcome.ts';
+import type { Phase } from '../../domain/plan/phases.ts';
 import type { Mode } from '../../domain/plan/plan.ts';
 import type { Failure } from '../../domain/problem.ts';
 import type { Database } from '../database.ts';
@@ -28,10 +29,15 @@ export type RunRow = {
   started: string | null;
   finished: string | null;
   failure: Failure | null;
+  /** Of a run that is open: see domain/plan/phases.ts. */
+  phase?: Phase;
+  paused?: boolean;
+  /** Tasks that nobody may begin. */
+  held?: number[] | null;
 };
 
 const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.created, r.created_by,
-  s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.not_before, s.deadline, s.started, s.finished, s.failure`;
+  s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.not_before, s.deadline, s.started, s.finished, s.failure, s.phase, s.paused, s.held`;
 
 /** A run of the workspace; undefined for another's. */
 export async function findRun(db: Database, run: { workspace: string; id: string }): Promise<RunRow | undefined> {

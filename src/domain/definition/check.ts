@@ -4,11 +4,11 @@ import { canonicalJson } from './canonical.ts';
 import { checkRunExpressions, checkTaskExpressions } from './checkExpressions.ts';
 import { checkDependencies, checkGraph } from './checkGraph.ts';
 import { checkRetry, checkTask, kindOf } from './checkTask.ts';
-import { checkTypes, type Matches } from './checkTypes.ts';
+import { checkTypes, type Matches, type TypeFacts } from './checkTypes.ts';
 import type { Definition, DefinitionTask } from './definition.ts';
 import { LIMITS } from './limits.ts';
 import { didYouMean } from './names.ts';
-import { normaliseConcurrency, normaliseLimits, normaliseTask, type ReadDocument, type ReadRetry } from './normalise.ts';
+import { normaliseConcurrency, normaliseLimits, normaliseTask, type ReadDocument, type ReadRetry, type ReadTask } from './normalise.ts';
 import { child } from './pointer.ts';
 import { UNREAD, type Report } from './reader.ts';
 import { document } from './shape.ts';
@@ -24,10 +24,10 @@ export function checkDefinition(value: Json, schemas: Schemas): { definition: De
   if (read === UNREAD) return { issues };
   const ids = new Set(isObject(value) && isObject(value.tasks) ? Object.keys(value.tasks) : []);
   checkPolicies(read, report);
-  const tasks = checkTasks(read, ids, report);
+  const tasks = checkTasks(read, 'tasks', report);
   checkSchemas(read, schemas, report);
   checkTriggers(read, report);
-  const used = checkTaskExpressions(tasks, ids, report);
+  const used = checkTaskExpressions(tasks, { ids, placeOf: at('/tasks') }, report);
   const { priority = 'normal', concurrency, limits } = read;
   checkRunExpressions(
     {
@@ -39,27 +39,81 @@ export function checkDefinition(value: Json, schemas: Schemas): { definition: De
     ids,
     report,
   );
-  checkGraph({ tasks, ids, used }, report);
+  checkGraph({ at: '/tasks', tasks, ids, used }, report);
   const inputSchema = read.input?.schema;
-  checkTypes({ tasks, matches: schemas.matches, ...(inputSchema === undefined ? {} : { inputSchema }) }, report);
-  return issues.length > 0 ? { issues: bounded(issues) } : { definition: definitionOf(read, tasks), issues: [] };
+  const types = { known: tasks, matches: schemas.matches, ...(inputSchema === undefined ? {} : { inputSchema }) };
+  checkTypes({ ...types, tasks, placeOf: at('/tasks') }, report);
+  const last = checkCleanup(read, { tasks, ids, types, report });
+  return issues.length > 0 ? { issues: bounded(issues) } : { definition: definitionOf(read, tasks, last), issues: [] };
 }
 
-function checkTasks(read: ReadDocument, ids: ReadonlySet<string>, report: Report): { [id: string]: DefinitionTask } {
+const at =
+  (list: string) =>
+  (id: string): string =>
+    child(list, id);
+
+type Tasks = { [id: string]: DefinitionTask };
+
+/** What follows when the tasks have settled: compensations, which may name any task, and `finally`, whose tasks may name each other too. */
+function checkCleanup(
+  read: ReadDocument,
+  { tasks, ids, types, report }: { tasks: Tasks; ids: ReadonlySet<string>; types: Omit<TypeFacts, 'tasks' | 'placeOf'>; report: Report },
+): Tasks | undefined {
+  const placeOf = (id: string): string => `${child('/tasks', id)}/compensate`;
+  const undoing = Object.fromEntries(Object.entries(tasks).flatMap(([id, task]) => withCompensation(id, task)));
+  checkTaskExpressions(undoing, { ids, placeOf }, report);
+  checkTypes({ ...types, tasks: undoing, placeOf }, report);
+  if (read.finally === undefined) return undefined;
+  const last = checkTasks(read, 'finally', report);
+  const own = new Set(Object.keys(read.finally));
+  for (const id of own)
+    if (ids.has(id)) report({ pointer: child('/finally', id), code: 'duplicate_name', message: `a task is called ${id} too` });
+  const used = checkTaskExpressions(last, { ids: new Set([...ids, ...own]), placeOf: at('/finally') }, report);
+  checkGraph({ at: '/finally', tasks: last, ids: own, used }, report);
+  checkTypes({ ...types, known: { ...types.known, ...last }, tasks: last, placeOf: at('/finally') }, report);
+  return last;
+}
+
+/** The compensation of a task as a task by itself; what its map goes over is checked with the task. */
+function withCompensation(id: string, { compensate, map }: DefinitionTask): [string, DefinitionTask][] {
+  if (compensate === undefined) return [];
+  return [[id, map === undefined ? compensate : { ...compensate, map: { as: map.as, maxConcurrency: map.maxConcurrency, items: [] } }]];
+}
+
+function checkTasks(read: ReadDocument, list: 'tasks' | 'finally', report: Report): Tasks {
   const entries: [string, DefinitionTask][] = [];
-  for (const [id, task] of Object.entries(read.tasks ?? {})) {
-    const at = child('/tasks', id);
-    checkDependencies(id, task.dependsOn ?? [], { ids, report });
-    const kind = kindOf(task, at, report);
+  const tasks = read[list] ?? {};
+  const ids = new Set(Object.keys(tasks));
+  const bound = list === 'tasks' ? read.deadline : undefined;
+  const times = bound === undefined ? {} : { runDeadlineMs: bound };
+  for (const [id, task] of Object.entries(tasks)) {
+    const place = child(`/${list}`, id);
+    checkDependencies(id, task.dependsOn ?? [], { at: `/${list}`, ids, report });
+    if (task.compensate !== undefined) checkCompensation(task, { at: `${place}/compensate`, isLast: list === 'finally', report });
+    const kind = kindOf(task, place, report);
     if (kind === undefined) continue;
-    checkTask(task, kind, { at, report, ...(read.deadline === undefined ? {} : { runDeadlineMs: read.deadline }) });
+    checkTask(task, kind, { at: place, report, ...times });
     entries.push([id, normaliseTask(task, kind, read)]);
   }
   return Object.fromEntries(entries);
 }
 
+function checkCompensation(
+  { compensate, map }: ReadTask,
+  { at: place, isLast, report }: { at: string; isLast: boolean; report: Report },
+): void {
+  if (compensate === undefined) return;
+  if (isLast) report({ pointer: place, code: 'not_applicable', message: 'nothing undoes a task of `finally`: it runs last' });
+  const kind = kindOf(compensate, place, report);
+  if (kind === undefined) return;
+  checkTask(compensate, kind, { at: place, report });
+  if (kind.name === 'switch' || (map !== undefined && kind.class === 'control'))
+    report({ pointer: child(place, 'type'), code: 'not_applicable', message: `${kind.name} undoes nothing here` });
+}
+
 /** Retry policies by name, and the names that mean one. */
-function checkPolicies({ use, defaults, tasks = {} }: ReadDocument, report: Report): void {
+function checkPolicies(read: ReadDocument, report: Report): void {
+  const { use, defaults, tasks = {} } = read;
   const policies = use?.retries ?? {};
   for (const [name, policy] of Object.entries(policies))
     checkRetry(policy, Object.keys(PROBLEMS), { at: child('/use/retries', name), report });
@@ -74,7 +128,11 @@ function checkPolicies({ use, defaults, tasks = {} }: ReadDocument, report: Repo
   };
   if (typeof defaults?.retry === 'object') checkRetry(defaults.retry, Object.keys(PROBLEMS), { at: '/defaults/retry', report });
   checkName(defaults?.retry, '/defaults');
-  for (const [id, { retry }] of Object.entries(tasks)) checkName(retry, child('/tasks', id));
+  for (const [id, { retry, compensate }] of Object.entries(tasks)) {
+    checkName(retry, child('/tasks', id));
+    checkName(compensate?.retry, `${child('/tasks', id)}/compensate`);
+  }
+  for (const [id, { retry }] of Object.entries(read.finally ?? {})) checkName(retry, child('/finally', id));
 }
 
 /** Their schedules are named after them. */
@@ -96,11 +154,14 @@ function checkSchemas(read: ReadDocument, { faults }: Schemas, report: Report): 
     if (known.size > LIMITS.schemas) report({ pointer: at, code: 'too_large', message: `at most ${LIMITS.schemas} different schemas` });
   };
   check(read.input?.schema, '/input/schema');
-  for (const [id, task] of Object.entries(read.tasks ?? {})) check(task.output?.schema, `${child('/tasks', id)}/output/schema`);
+  for (const list of ['tasks', 'finally'] as const)
+    for (const [id, task] of Object.entries(read[list] ?? {})) check(task.output?.schema, `${child(`/${list}`, id)}/output/schema`);
 }
 
+const FINALLY_TIMEOUT_MS = 300_000;
+
 /** Called without issues, so name and tasks are there. */
-function definitionOf(read: ReadDocument, tasks: { [id: string]: DefinitionTask }): Definition {
+function definitionOf(read: ReadDocument, tasks: Tasks, last: Tasks | undefined): Definition {
   const { name = '', version, title, input, deadline, priority = 'normal', mode, labels = {}, onError = 'finish', output, metadata } = read;
   const { concurrency, limits } = read;
   return {
@@ -118,6 +179,7 @@ function definitionOf(read: ReadDocument, tasks: { [id: string]: DefinitionTask 
     ...(limits === undefined ? {} : { limits: normaliseLimits(limits) }),
     tasks,
     ...(output?.value === undefined ? {} : { output: { value: output.value } }),
+    ...(last === undefined ? {} : { finally: last, finallyTimeoutMs: read.finallyTimeout ?? FINALLY_TIMEOUT_MS }),
     ...(read.triggers === undefined ? {} : { triggers: read.triggers }),
     ...(metadata === undefined ? {} : { metadata }),
   };

@@ -5,7 +5,6 @@ import type { Definition, DefinitionTask } from './definition.ts';
 import { compileKey, compilePriority, compileRunOutput, expressionsOf } from './expressions.ts';
 import { LIMITS } from './limits.ts';
 import { expressionNotSupported } from './notSupported.ts';
-import { child } from './pointer.ts';
 import { notSupported, type Report } from './reader.ts';
 
 /** A value with expressions that compiled, at its pointer in the document. */
@@ -13,12 +12,20 @@ export type Used = { at: string; references: Reference[] };
 
 type Tasks = { [id: string]: DefinitionTask };
 
-/** Compiles every expression of the tasks, reports what does not compile and gives what the rest names, by task. */
-export function checkTaskExpressions(tasks: Tasks, ids: ReadonlySet<string>, report: Report): Map<string, Used[]> {
+/**
+ * Compiles every expression of the tasks, reports what does not compile and gives what the rest names, by task.
+ * @param where.ids tasks that may be named
+ * @param where.placeOf pointer of a task
+ */
+export function checkTaskExpressions(
+  tasks: Tasks,
+  { ids, placeOf }: { ids: ReadonlySet<string>; placeOf: (id: string) => string },
+  report: Report,
+): Map<string, Used[]> {
   let total = 0;
   return new Map(
     Object.entries(tasks).map(([id, task]) => {
-      const at = child('/tasks', id);
+      const at = placeOf(id);
       const count = countExpressions(task.with) + countExpressions(task.if ?? null);
       if (count > LIMITS.taskExpressions)
         report({ pointer: at, code: 'too_large', message: `has ${count} expressions, at most ${LIMITS.taskExpressions} in a task` });

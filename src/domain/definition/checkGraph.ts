@@ -11,15 +11,15 @@ import type { Report } from './reader.ts';
 
 type Tasks = { [id: string]: DefinitionTask };
 
-/** What the tasks say of each other: `ids` are all that the document has, also those too faulty to be in `tasks`. */
-export type GraphFacts = { tasks: Tasks; ids: ReadonlySet<string>; used: ReadonlyMap<string, readonly Used[]> };
+/** What the tasks at a pointer say of each other: `ids` are all that stand there, also those too faulty to be in `tasks`. */
+export type GraphFacts = { at: string; tasks: Tasks; ids: ReadonlySet<string>; used: ReadonlyMap<string, readonly Used[]> };
 
 /** Reports names that lead nowhere, cycles, and what can never be. */
-export function checkGraph({ tasks, ids, used }: GraphFacts, report: Report): void {
+export function checkGraph({ at, tasks, ids, used }: GraphFacts, report: Report): void {
   const sources = new Map<string, EdgeSource>();
   for (const [id, task] of Object.entries(tasks)) {
-    checkSwitch(id, task, { ids, report });
-    const named = tasksNamed((used.get(id) ?? []).flatMap(({ references }) => references));
+    checkSwitch(task, { at: child(at, id), id, ids, report });
+    const named = tasksNamed((used.get(id) ?? []).flatMap(({ references }) => references)).filter((name) => ids.has(name));
     if (named.includes(id)) reportOwn(id, used.get(id) ?? [], report);
     sources.set(id, {
       ...task,
@@ -31,36 +31,39 @@ export function checkGraph({ tasks, ids, used }: GraphFacts, report: Report): vo
   const cycle = cycleOf(edges);
   if (cycle !== undefined)
     report({
-      pointer: child('/tasks', cycle[0] ?? ''),
+      pointer: child(at, cycle[0] ?? ''),
       code: 'cycle',
       message: `the tasks wait for each other: ${cycle.join(' → ')}`,
       hint: 'an arrow points from a task to one that waits for it',
     });
   for (const [id, list] of edges) {
-    checkJoin(id, tasks[id]?.join ?? 'all', { dependencies: list.length, report });
-    checkNeeds(id, list, { tasks, used: used.get(id) ?? [], report });
+    checkJoin(tasks[id]?.join ?? 'all', { at: child(at, id), dependencies: list.length, report });
+    checkNeeds(id, list, { at, tasks, used: used.get(id) ?? [], report });
   }
   const bytes = graphBytes(edges, tasks);
   if (bytes > LIMITS.graphBytes)
-    report({ pointer: '/tasks', code: 'too_large', message: `the graph takes ${bytes} bytes, at most ${LIMITS.graphBytes}` });
+    report({ pointer: at, code: 'too_large', message: `the graph takes ${bytes} bytes, at most ${LIMITS.graphBytes}` });
 }
 
 /** Explicit dependencies must name tasks that are there. Done on what was read, where positions in the list are still known. */
 export function checkDependencies(
   id: string,
   dependencies: readonly { task: string }[],
-  { ids, report }: { ids: ReadonlySet<string>; report: Report },
+  { at, ids, report }: { at: string; ids: ReadonlySet<string>; report: Report },
 ): void {
   dependencies.forEach(({ task }, i) => {
-    const pointer = child(child(child('/tasks', id), 'dependsOn'), i);
+    const pointer = child(child(child(at, id), 'dependsOn'), i);
     if (task === id) report({ pointer, code: 'cycle', message: `the task waits for itself: ${id} → ${id}` });
     else if (!ids.has(task)) report({ pointer, code: 'unknown_task', message: `there is no task "${task}"`, ...didYouMean(task, ids) });
   });
 }
 
-function checkSwitch(id: string, task: DefinitionTask, { ids, report }: { ids: ReadonlySet<string>; report: Report }): void {
+function checkSwitch(
+  task: DefinitionTask,
+  { at: place, id, ids, report }: { at: string; id: string; ids: ReadonlySet<string>; report: Report },
+): void {
   if (task.type !== 'switch') return;
-  const at = child(child('/tasks', id), 'with');
+  const at = child(place, 'with');
   const cases = Array.isArray(task.with.cases) ? task.with.cases : [];
   cases.forEach((entry, i) => {
     if (isObject(entry)) checkTargets(id, entry.then, { at: `${at}/cases/${i}/then`, ids, report });
@@ -84,9 +87,9 @@ function reportOwn(id: string, used: readonly Used[], report: Report): void {
 }
 
 /** Some of the dependencies can be satisfied only if there are as many. */
-function checkJoin(id: string, join: Join, { dependencies, report }: { dependencies: number; report: Report }): void {
+function checkJoin(join: Join, { at, dependencies, report }: { at: string; dependencies: number; report: Report }): void {
   if (join === 'all') return;
-  const pointer = child(child('/tasks', id), 'join');
+  const pointer = child(at, 'join');
   if (dependencies === 0) report({ pointer, code: 'not_applicable', message: 'the task has no dependencies to join' });
   else if (typeof join === 'object' && 'quorum' in join && join.quorum > dependencies)
     report({ pointer: child(pointer, 'quorum'), code: 'invalid_value', message: `needs ${join.quorum} of ${dependencies} dependencies` });
@@ -96,7 +99,7 @@ function checkJoin(id: string, join: Join, { dependencies, report }: { dependenc
 function checkNeeds(
   id: string,
   edges: readonly NamedEdge[],
-  { tasks, used, report }: { tasks: Tasks; used: readonly Used[]; report: Report },
+  { at, tasks, used, report }: { at: string; tasks: Tasks; used: readonly Used[]; report: Report },
 ): void {
   if (tasks[id]?.join !== 'all') return;
   for (const { task, when } of edges) {
@@ -118,7 +121,7 @@ function checkNeeds(
         theirs.length > 0 && other.when.length === 1 && other.when[0] === COMPLETED && !theirs.some((branch) => branches.includes(branch));
       if (apart && other.task !== task)
         report({
-          pointer: child('/tasks', id),
+          pointer: child(at, id),
           code: 'never_runs',
           message: `"${task}" chooses either this task or "${other.task}", which this task needs completed`,
           hint: `use dependsOn: [{ task: ${other.task}, when: done }] or join: any`,

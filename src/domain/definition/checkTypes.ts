@@ -13,8 +13,8 @@ import type { Report } from './reader.ts';
 export type Matches = (schema: JsonSchema, value: Json) => Issue[];
 type Tasks = { [id: string]: DefinitionTask };
 
-/** What is declared: schemas of the input, of outputs and of kinds. `matches` is the validator. */
-export type TypeFacts = { tasks: Tasks; inputSchema?: JsonSchema; matches: Matches };
+/** The tasks to check with their pointers, and what is declared: schemas of the input, of outputs of known tasks and of kinds. `matches` is the validator. */
+export type TypeFacts = { tasks: Tasks; placeOf: (id: string) => string; known: Tasks; inputSchema?: JsonSchema; matches: Matches };
 
 type Place = { at: string; report: Report; facts: TypeFacts; task: DefinitionTask };
 
@@ -25,11 +25,11 @@ export function checkTypes(facts: TypeFacts, report: Report): void {
     for (const [name, value] of Object.entries(task.with)) {
       const field = kind?.with[name];
       if (field === undefined || field.form === 'condition') continue;
-      const at = child(child(child('/tasks', id), 'with'), name);
+      const at = child(child(facts.placeOf(id), 'with'), name);
       checkValue(value, field.schema, { at, report, facts, task });
     }
     if (task.map !== undefined && typeof task.map.items === 'string' && holdsExpression(task.map.items))
-      checkValue(task.map.items, { type: 'array' }, { at: `${child('/tasks', id)}/map/items`, report, facts, task });
+      checkValue(task.map.items, { type: 'array' }, { at: `${facts.placeOf(id)}/map/items`, report, facts, task });
   }
 }
 
@@ -105,7 +105,7 @@ function typeOf(reference: Reference, place: Place): JsonSchema | undefined {
   if (root === 'index') return { type: 'integer' };
   if (root !== 'tasks' || task === undefined) return undefined;
   if (field === 'status') return { type: 'string' };
-  const declared = field === 'output' ? outputOf(facts.tasks[task]) : undefined;
+  const declared = field === 'output' ? outputOf(facts.known[task]) : undefined;
   return declared === undefined ? undefined : follow(declared, path, { place, what: `the output of "${task}"` });
 }
 

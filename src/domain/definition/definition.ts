@@ -23,6 +23,8 @@ export type DefinitionTask = {
   outputSchema?: JsonSchema;
   limits?: TaskLimit[];
   onError: 'fail' | 'continue';
+  /** What undoes it when the run fails; of a mapped task, for each item. It has no dependencies and no map of its own. */
+  compensate?: DefinitionTask;
   labels?: JsonObject;
   metadata?: JsonObject;
 };
@@ -45,6 +47,10 @@ export type Definition = {
   concurrency?: Concurrency;
   limits?: TaskLimit[];
   tasks: { [id: string]: DefinitionTask };
+  /** Tasks that run when all others have settled, however the run ends. */
+  finally?: { [id: string]: DefinitionTask };
+  /** Of all of them together. */
+  finallyTimeoutMs?: number;
   output?: { value: Template };
   /** Schedules that storing it makes. */
   triggers?: Trigger[];

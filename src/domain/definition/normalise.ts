@@ -1,5 +1,6 @@
 import { isObject, type Json } from '../json.ts';
 import type { Kind } from '../kinds/kind.ts';
+import { KINDS } from '../kinds/kinds.ts';
 import type { Concurrency, MapPlan, RetryPolicy, TaskLimit } from '../plan/plan.ts';
 import type { DefinitionTask } from './definition.ts';
 import type { document, map, retry, task } from './shape.ts';
@@ -41,7 +42,14 @@ export function normaliseTask(read: ReadTask, kind: Kind, { defaults = {}, use }
     onError: read.onError ?? 'fail',
     ...(labels === undefined ? {} : { labels }),
     ...(metadata === undefined ? {} : { metadata }),
+    ...compensationOf(read, { defaults, ...(use && { use }) }),
   };
+}
+
+/** Called of a kind that is there: an unknown one has been reported. */
+function compensationOf({ compensate }: ReadTask, context: Context): { compensate?: DefinitionTask } {
+  const kind = compensate?.type === undefined || !Object.hasOwn(KINDS, compensate.type) ? undefined : KINDS[compensate.type];
+  return compensate === undefined || kind === undefined ? {} : { compensate: normaliseTask(compensate, kind, context) };
 }
 
 function normaliseFields(given: { [field: string]: Json }, kind: Kind): { [field: string]: Json } {

@@ -1,7 +1,7 @@
 /** What the language has and this version does not run yet. The one place: remove a word here when it works. */
 export const NOT_SUPPORTED = {
-  root: ['budget', 'finally', 'finallyTimeout', 'strategy'],
-  task: ['gate', 'compensate', 'loop', 'onDeadline', 'priority', 'strategy', 'budget'],
+  root: ['budget', 'strategy'],
+  task: ['gate', 'loop', 'onDeadline', 'priority', 'strategy', 'budget'],
   map: ['tasks'],
   /** Names in expressions, by the code that the engine refuses them with. */
   expressions: ['secret_not_allowed'],

@@ -114,7 +114,8 @@ function policyName(name: string, at: string, report: Report): boolean {
   return false;
 }
 
-const FINAL = TASK_STATUSES.filter((status) => isFinalStatus(status));
+/** A task is compensated only when nothing else is left to be decided. */
+const FINAL = TASK_STATUSES.filter((status) => isFinalStatus(status) && status !== 'compensated');
 const ALL_FINAL = FINAL.map(outcomeOf);
 
 const when: Reader<Outcome[]> = either('a list of outcomes, or done', [
@@ -217,24 +218,47 @@ const limit = changed(
 
 const limits = list(limit, { min: 1, max: LIMITS.limits });
 
+const typeOfTask = required(text({ max: 100 }), 'The kind.');
+const titleOfTask = optional(title, 'For people.');
+const input = optional(freeObject, 'Input, by kind.');
+const retryOfTask = optional(retryOrName, 'When an attempt fails: a policy, or the name of one in `use.retries`.');
+const timeout = optional(duration, 'Of one attempt; effects only.');
+const deadline = optional(duration, 'Of the whole task with its retries and waiting.');
+const limitsOfTask = optional(limits, 'What its attempts share with others; effects only, per item of a mapped task.');
+
+const compensate = fields({
+  type: typeOfTask,
+  title: titleOfTask,
+  if: optional(condition, 'Undone only if true.'),
+  with: input,
+  retry: retryOfTask,
+  timeout,
+  deadline,
+  limits: limitsOfTask,
+});
+
 /** `with` is read by the kind's contract. */
 export const task = fields(
   {
-    type: required(text({ max: 100 }), 'The kind.'),
-    title: optional(title, 'For people.'),
+    type: typeOfTask,
+    title: titleOfTask,
     if: optional(condition, 'Runs only if true; else the task is skipped.'),
     dependsOn: optional(
       list(dependency, { max: LIMITS.dependencies }),
       'Tasks that come before this one, besides those its expressions name.',
     ),
     join: optional(join, 'How many dependencies must be satisfied: all, any one, so many or a share of them.'),
-    with: optional(freeObject, 'Input, by kind.'),
+    with: input,
     map: optional(map, 'Runs the task once for each item.'),
-    retry: optional(retryOrName, 'When an attempt fails: a policy, or the name of one in `use.retries`.'),
-    timeout: optional(duration, 'Of one attempt; effects only.'),
-    deadline: optional(duration, 'Of the whole task with its retries and waiting.'),
+    retry: retryOfTask,
+    timeout,
+    deadline,
     output: optional(fields({ schema: required(jsonSchema, 'JSON Schema 2020-12 that the output must match.') }), 'About the output.'),
-    limits: optional(limits, 'What its attempts share with others; effects only, per item of a mapped task.'),
+    limits: limitsOfTask,
+    compensate: optional(
+      compensate,
+      'Undoes the task when the run does not succeed, after all tasks have settled; per item of a mapped task.',
+    ),
     onError: optional(word(['fail', 'continue']), '`continue`: a failure of this task does not fail the run.'),
     labels: optional(labels, 'Names and values to find it by.'),
     metadata: optional(freeObject, 'Free.'),
@@ -299,6 +323,8 @@ export const document = fields(
     ),
     tasks: required(tasks, 'By id.'),
     output: optional(fields({ value: required(anything, 'Any value; may hold expressions.') }), 'What a run gives.'),
+    finally: optional(tasks, 'Tasks that run last, however the run ends; a failure of theirs does not change how. By id.'),
+    finallyTimeout: optional(duration, 'Of all of them together, PT5M without it; what is left is then cancelled.'),
     triggers: optional(list(trigger, { max: SCHEDULE_LIMITS.triggers }), 'When runs of the stored definition start by themselves.'),
     metadata: optional(freeObject, 'Free.'),
   },

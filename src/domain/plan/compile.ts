@@ -1,11 +1,11 @@
-import type { Definition, DefinitionTask, Join } from '../definition/definition.ts';
-import { compileRunOutput, expressionsOf, tasksNamed } from '../definition/expressions.ts';
-import { EXPRESSIONS, type CompileResult, type Reference } from '../expression/expression.ts';
+import type { Definition } from '../definition/definition.ts';
+import { compileRunOutput, tasksNamed } from '../definition/expressions.ts';
+import { EXPRESSIONS } from '../expression/expression.ts';
 import { isObject, type JsonSchema } from '../json.ts';
-import { KINDS } from '../kinds/kinds.ts';
-import type { Kind } from '../kinds/kind.ts';
-import { edgesOf, levelsOf, type NamedEdge } from './edges.ts';
-import { CONTROL, EFFECT, INLINE, type Edge, type Graph, type Plan, type PlanTask } from './plan.ts';
+import { compileCleanup, joined } from './compileCleanup.ts';
+import { graphOf, namedBy, orderOf, planTask, referencesOf } from './compileTasks.ts';
+import { edgesOf } from './edges.ts';
+import type { Plan } from './plan.ts';
 
 /**
  * The plan of a checked definition. Pure: the same definition gives the same plan. Tasks are numbered by how many come
@@ -23,15 +23,18 @@ export function compile(definition: Definition): Plan {
   const tasks = Object.entries(definition.tasks)
     .map(([id, task]) => ({ id, task }))
     .sort((a, b) => placeOf(a.id) - placeOf(b.id));
-  const { name, version, title, inputSchema, deadlineMs, priority, mode, labels, concurrency, limits, output } = definition;
+  const { name, version, title, inputSchema, deadlineMs, priority, mode, labels, concurrency, limits, output, finallyTimeoutMs } =
+    definition;
+  const main = graphOf(tasks, { edges, index, failFast: definition.onError === 'failFast', limited: limits !== undefined });
+  const cleanup = compileCleanup(definition, { tasks, index });
   return {
     format: 1,
     expressions: EXPRESSIONS,
     name,
     ...(version === undefined ? {} : { version }),
     ...(title === undefined ? {} : { title }),
-    graph: graphOf(tasks, { edges, index, failFast: definition.onError === 'failFast', limited: limits !== undefined }),
-    tasks: tasks.map(({ id, task }) => planTask(id, task, read(named.get(id) ?? []))),
+    graph: cleanup === undefined ? main : joined(main, cleanup),
+    tasks: [...tasks.map(({ id, task }) => planTask(id, task, read(named.get(id) ?? []))), ...(cleanup?.tasks ?? [])],
     ...(inputSchema === undefined ? {} : { inputSchema }),
     artifactInputs: artifactInputs(inputSchema),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
@@ -43,76 +46,7 @@ export function compile(definition: Definition): Plan {
     ...(output === undefined
       ? {}
       : { output: { value: output.value, reads: read(tasksNamed(referencesOf(compileRunOutput(output.value, ids)))) } }),
-  };
-}
-
-const referencesOf = (result: CompileResult): Reference[] => ('compiled' in result ? result.compiled.references : []);
-
-function kindOf(task: DefinitionTask): Kind {
-  const kind = KINDS[task.type];
-  if (kind === undefined) throw new Error(`a checked definition has no kind ${task.type}`);
-  return kind;
-}
-
-const namedBy = (task: DefinitionTask, ids: ReadonlySet<string>): string[] =>
-  tasksNamed(expressionsOf(task, kindOf(task)).flatMap(({ compile: compileOne }) => referencesOf(compileOne(ids))));
-
-function orderOf(edges: ReadonlyMap<string, readonly NamedEdge[]>): string[] {
-  const levels = levelsOf(edges);
-  const levelOf = (id: string): number => levels.get(id) ?? 0;
-  return [...edges.keys()].sort((a, b) => levelOf(a) - levelOf(b) || (a < b ? -1 : 1));
-}
-
-type Named = readonly { id: string; task: DefinitionTask }[];
-type Wiring = { edges: ReadonlyMap<string, readonly NamedEdge[]>; index: ReadonlyMap<string, number>; failFast: boolean; limited: boolean };
-
-function graphOf(tasks: Named, { edges, index, failFast, limited }: Wiring): Graph {
-  const edge = ({ task, when, branches }: NamedEdge): Edge => {
-    const mask = when.reduce((bits, outcome) => bits | (1 << outcome), 0);
-    const from = index.get(task) ?? 0;
-    return branches === undefined ? [from, mask] : [from, mask, [...branches].sort((a, b) => a - b)];
-  };
-  return {
-    names: tasks.map(({ id }) => id),
-    kinds: tasks.map(({ task }) => task.type),
-    classes: tasks.map(({ task }) => classOf(task)),
-    deps: tasks.map(({ id }) => (edges.get(id) ?? []).map(edge).sort((a, b) => a[0] - b[0])),
-    need: tasks.map(({ id, task }) => needOf(task.join, edges.get(id)?.length ?? 0)),
-    tolerant: tasks.map(({ task }) => (task.onError === 'continue' ? 1 : 0)),
-    failFast: failFast ? 1 : 0,
-    ...(limited || tasks.some(({ task }) => task.limits) ? { limited: tasks.map(({ task }) => (limited || task.limits ? 1 : 0)) } : {}),
-  };
-}
-
-/** 0: all of them. */
-function needOf(join: Join, dependencies: number): number {
-  if (join === 'all') return 0;
-  if (join === 'any') return 1;
-  return 'quorum' in join ? join.quorum : Math.ceil((join.percent * dependencies) / 100);
-}
-
-/** A mapped effect is carried by slices, which the run only waits for. */
-function classOf(task: DefinitionTask): number {
-  const kind = kindOf(task);
-  if (kind.class === 'inline') return INLINE;
-  return kind.class === 'effect' && task.map === undefined ? EFFECT : CONTROL;
-}
-
-function planTask(id: string, task: DefinitionTask, reads: number[]): PlanTask {
-  const { type, title, map, retry, timeoutMs, deadlineMs, outputSchema, limits } = task;
-  return {
-    id,
-    kind: type,
-    ...(task.if === undefined ? {} : { if: task.if }),
-    with: task.with,
-    ...(map === undefined ? {} : { map }),
-    ...(retry === undefined ? {} : { retry }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(deadlineMs === undefined ? {} : { deadlineMs }),
-    ...(outputSchema === undefined ? {} : { outputSchema }),
-    ...(limits === undefined ? {} : { limits }),
-    reads,
-    ...(title === undefined ? {} : { title }),
+    ...(finallyTimeoutMs === undefined ? {} : { finallyTimeoutMs }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { isFinal } from './outcome.ts';
+import { COMPENSATE, FINALLY, MAIN, phaseOf, undoneBy } from './phases.ts';
 import { EFFECT } from './plan.ts';
-import { hasFailedForGood, RUN, verdict, type GraphState, type Intent } from './state.ts';
+import { hasFailedForGood, RUN, verdict, type GraphState, type Intent, type Stop } from './state.ts';
 
 /** What to start now. A sweep comes alone: the tasks to cancel, and the intent that is not in the database yet. */
 export type Steps = {
@@ -16,17 +17,18 @@ export type Steps = {
  * blocked is a root like any other; whoever runs the segment asks for the verdict.
  * @param room how many more activities may be in flight
  */
-export function next(state: GraphState, intent: Intent | null, room: number): Steps {
+export function next(state: GraphState, stop: Stop | null, room: number): Steps {
   const steps: Steps = { effects: [], roots: [] };
-  const why = intent ?? (state.graph.failFast && hasFailedForGood(state) ? 'fail' : null);
+  if (stop === 'pause') return steps;
+  const why = stop ?? (state.phase === MAIN && state.graph.failFast && hasFailedForGood(state) ? 'fail' : null);
   if (why) {
     const tasks = toCancel(state, why);
-    if (tasks.length > 0 || why !== intent) steps.sweep = { tasks, intent: why };
+    if (tasks.length > 0 || why !== stop) steps.sweep = { tasks, intent: why };
     return steps;
   }
   let left = room;
-  for (const task of state.ready) {
-    if (state.busy.has(task)) continue;
+  for (const task of startable(state)) {
+    if (state.busy.has(task) || state.held.has(task)) continue;
     if (verdict(state, task) === RUN && state.graph.classes[task] === EFFECT) {
       if (left <= 0) continue;
       left--;
@@ -37,11 +39,24 @@ export function next(state: GraphState, intent: Intent | null, room: number): St
   return steps;
 }
 
-/** A plain cancel leaves running tasks to their own end; a forced one does not. */
+/** What is undone is undone one after the other, what was completed last first. */
+function startable(state: GraphState): Iterable<number> {
+  if (state.phase !== COMPENSATE) return state.ready;
+  const [first] = [...state.begun]
+    .filter((task) => !isFinal(state.outcome[task] ?? 0))
+    .sort((a, b) => undoneSeq(state, b) - undoneSeq(state, a));
+  return first !== undefined && state.ready.has(first) ? [first] : [];
+}
+
+const undoneSeq = (state: GraphState, task: number): number => state.seq[undoneBy(state.graph, task) ?? -1] ?? 0;
+
+/** A plain cancel leaves running tasks to their own end; a forced one does not, nor does it leave anything to clean up. */
 function toCancel(state: GraphState, intent: Intent): number[] {
   const tasks: number[] = [];
   state.outcome.forEach((outcome, task) => {
-    if (!isFinal(outcome) && (intent === 'force' || !state.busy.has(task))) tasks.push(task);
+    if (isFinal(outcome) || (intent !== 'force' && state.busy.has(task))) return;
+    const phase = phaseOf(state.graph, task);
+    if (phase === COMPENSATE ? state.begun.has(task) : phase <= state.phase || (phase === FINALLY && intent === 'force')) tasks.push(task);
   });
   return tasks;
 }

@@ -13,6 +13,7 @@ export const TASK_STATUSES = [
   'waiting',
   'running',
   'retrying',
+  'compensated',
 ] as const;
 
 export type TaskStatus = (typeof TASK_STATUSES)[number];
@@ -25,10 +26,12 @@ export const FAILED = 2;
 export const SKIPPED = 3;
 export const BLOCKED = 4;
 export const TIMED_OUT = 5;
-const CANCELLED = 6;
+export const CANCELLED = 6;
 export const WAITING = 7;
+/** Completed, and undone since. */
+export const COMPENSATED = 10;
 
-export const isFinal = (outcome: Outcome): boolean => outcome >= COMPLETED && outcome <= CANCELLED;
+export const isFinal = (outcome: Outcome): boolean => (outcome >= COMPLETED && outcome <= CANCELLED) || outcome === COMPENSATED;
 export const statusOf = (outcome: Outcome): TaskStatus => TASK_STATUSES[outcome] ?? 'pending';
 export const outcomeOf = (status: TaskStatus): Outcome => TASK_STATUSES.indexOf(status);
 export const isFinalStatus = (status: TaskStatus): boolean => isFinal(outcomeOf(status));

@@ -27,6 +27,12 @@ export type Graph = {
   /** 1 = `onError: continue`. */
   tolerant: (0 | 1)[];
   failFast: 0 | 1;
+  /** The first task of `finally`; all of them come after the others. Missing: there is none. */
+  finally?: number;
+  /** Of each compensation, which are the last tasks of all, the task that it undoes. Missing: there is none. */
+  undoes?: number[];
+  /** Those of them that are mapped: they may have succeeded in part. */
+  undoesItems?: number[];
   /** 1 = its attempts may have to wait in a line; missing: none. */
   limited?: (0 | 1)[];
 };
@@ -89,6 +95,8 @@ export type PlanTask = {
   /** Indexes of the tasks its expressions name, ascending: what has to be read before it can run. */
   reads: number[];
   title?: string;
+  /** A compensation: the task that it undoes. */
+  undoes?: number;
 };
 
 /** The compiled, checked, integer-indexed form of a definition. Content-addressed: the same definition gives the same plan. */
@@ -114,4 +122,6 @@ export type Plan = {
   /** Of every effect of the run. */
   limits?: TaskLimit[];
   output?: { value: Template; reads: number[] };
+  /** Of all tasks of `finally` together. */
+  finallyTimeoutMs?: number;
 };

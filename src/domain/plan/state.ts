@@ -1,8 +1,11 @@
 import { BLOCKED, COMPLETED, isFinal, outcomeOf, PENDING, SKIPPED, statusOf, WAITING, type Outcome, type TaskStatus } from './outcome.ts';
+import { COMPENSATE, FINALLY, MAIN, mainTasks, phaseOf, type Phase } from './phases.ts';
 import type { Graph } from './plan.ts';
 
 /** Why a run stops before its tasks are done: a command, its deadline, or `onError: failFast`. */
 export type Intent = 'cancel' | 'force' | 'timeout' | 'fail';
+/** Why nothing new may begin: what the run was asked, or that it is paused. While it cleans up, only `force` and a pause stop it. */
+export type Stop = Intent | 'pause';
 
 /**
  * How an outcome travels from an activity to the workflow: readable in the Temporal UI.
@@ -26,7 +29,12 @@ export type GraphState = {
   bad: number[];
   dependants: Dependant[][];
   index: Map<string, number>;
-  /** Tasks without a final outcome. */
+  phase: Phase;
+  /** Compensations that the run needs. */
+  begun: Set<number>;
+  /** Tasks that nobody may begin. */
+  held: ReadonlySet<number>;
+  /** Tasks of this phase and those before it without a final outcome. */
   open: number;
   waiting: number;
   /** Pending tasks whose verdict is known. */
@@ -39,7 +47,7 @@ export type GraphState = {
 export const UNDECIDED = 0;
 export const RUN = 1;
 
-export function createState(graph: Graph): GraphState {
+export function createState(graph: Graph, phase: Phase = MAIN): GraphState {
   const size = graph.names.length;
   const zeros = () => new Array<number>(size).fill(0);
   const state: GraphState = {
@@ -54,7 +62,8 @@ export function createState(graph: Graph): GraphState {
     bad: zeros(),
     dependants: graph.names.map(() => []),
     index: new Map(graph.names.map((name, i) => [name, i])),
-    open: size,
+    ...{ phase: MAIN, begun: new Set(), held: new Set() },
+    open: mainTasks(graph),
     waiting: 0,
     ready: new Set(),
     busy: new Set(),
@@ -62,11 +71,28 @@ export function createState(graph: Graph): GraphState {
   graph.deps.forEach((edges, task) => {
     edges.forEach(([dependency], edge) => state.dependants[dependency]?.push([task, edge]));
   });
-  for (let task = 0; task < size; task++) refresh(state, task);
+  for (let task = 0; task < state.open; task++) refresh(state, task);
+  enter(state, phase);
   return state;
 }
 
 const at = (values: readonly number[], i: number): number => values[i] ?? 0;
+
+/** Whether a task counts by now: a compensation once it is needed, one of `finally` once its time has come. */
+function isActive({ graph, phase, begun }: GraphState, task: number): boolean {
+  const own = phaseOf(graph, task);
+  return own === COMPENSATE ? begun.has(task) : own <= phase;
+}
+
+/** The run goes on to a later phase, whose tasks count from now on. */
+export function enter(state: GraphState, phase: Phase): void {
+  if (phase <= state.phase) return;
+  state.phase = phase;
+  state.outcome.forEach((outcome, task) => {
+    if (phase === FINALLY && phaseOf(state.graph, task) === FINALLY) state.open += Number(!isFinal(outcome));
+    refresh(state, task);
+  });
+}
 
 /** UNDECIDED, RUN, SKIPPED or BLOCKED. Skipped or blocked is decided when all dependencies have settled, so it never depends on their order. */
 export function verdict(state: GraphState, task: number): number {
@@ -77,7 +103,8 @@ export function verdict(state: GraphState, task: number): number {
 }
 
 function refresh(state: GraphState, task: number): void {
-  if (at(state.outcome, task) === PENDING && verdict(state, task) !== UNDECIDED) state.ready.add(task);
+  const isNow = phaseOf(state.graph, task) === state.phase && isActive(state, task);
+  if (isNow && at(state.outcome, task) === PENDING && verdict(state, task) !== UNDECIDED) state.ready.add(task);
   else state.ready.delete(task);
 }
 
@@ -105,6 +132,10 @@ export type Change = { task: number; outcome: Outcome; seq: number; generation?:
 export function record(state: GraphState, change: Change): boolean {
   const { task, outcome, seq } = change;
   if (seq <= at(state.seq, task)) return false;
+  if (phaseOf(state.graph, task) === COMPENSATE && !state.begun.has(task)) {
+    state.begun.add(task);
+    state.open++;
+  }
   const before = at(state.outcome, task);
   const branchBefore = at(state.branch, task);
   const branch = change.branch ?? 0;
@@ -113,7 +144,7 @@ export function record(state: GraphState, change: Change): boolean {
   state.outcome[task] = outcome;
   state.branch[task] = branch;
   state.waiting += Number(outcome === WAITING) - Number(before === WAITING);
-  state.open += Number(isFinal(before)) - Number(isFinal(outcome));
+  if (isActive(state, task)) state.open += Number(isFinal(before)) - Number(isFinal(outcome));
   for (const dependant of state.dependants[task] ?? []) {
     if (isFinal(before)) count(state, dependant, { outcome: before, branch: branchBefore, by: -1 });
     if (isFinal(outcome)) count(state, dependant, { outcome, branch, by: 1 });
@@ -123,13 +154,18 @@ export function record(state: GraphState, change: Change): boolean {
   return true;
 }
 
-/** Applies rows as activities return them. Statuses of work in progress count as pending. */
+/** What a row's status means here: work in progress counts as pending. */
+export function standingOf(status: TaskStatus): Outcome {
+  const outcome = outcomeOf(status);
+  return isFinal(outcome) || outcome === WAITING ? outcome : PENDING;
+}
+
+/** Applies rows as activities return them. */
 export function recordRows(state: GraphState, rows: readonly OutcomeRow[]): void {
   for (const [name, status, seq, generation, branch] of rows) {
     const task = state.index.get(name);
     if (task === undefined) continue;
-    const known = outcomeOf(status);
-    record(state, { task, outcome: known > WAITING ? PENDING : known, seq, generation: generation ?? 0, branch: branch ?? 0 });
+    record(state, { task, outcome: standingOf(status), seq, generation: generation ?? 0, branch: branch ?? 0 });
   }
 }
 
@@ -184,6 +220,19 @@ function accepted(state: GraphState, task: number, by: (dependant: Outcome) => b
   );
 }
 
+/** All that depends on a task, directly or not. */
+export function dependantsOf(state: GraphState, task: number): number[] {
+  const found = new Set<number>();
+  const stack = [task];
+  for (let at = stack.pop(); at !== undefined; at = stack.pop())
+    for (const [dependant] of state.dependants[at] ?? [])
+      if (!found.has(dependant)) {
+        found.add(dependant);
+        stack.push(dependant);
+      }
+  return [...found];
+}
+
 const FAILURES = new Set([outcomeOf('failed'), outcomeOf('timed_out')]);
 
 /** Tasks that make the run fail: failed or timed out, not tolerated, and no completed dependant accepts it. */
@@ -198,14 +247,14 @@ export function hasFailedForGood(state: GraphState): boolean {
 
 function failedWithout(state: GraphState, by: (dependant: Outcome) => boolean): number[] {
   const found: number[] = [];
-  state.outcome.forEach((outcome, task) => {
+  state.outcome.slice(0, mainTasks(state.graph)).forEach((outcome, task) => {
     if (FAILURES.has(outcome) && state.graph.tolerant[task] !== 1 && !accepted(state, task, by)) found.push(task);
   });
   return found;
 }
 
 /** The status of a run whose tasks have all settled. */
-export function decide(state: GraphState, intent: Intent | null): 'completed' | 'failed' | 'cancelled' | 'timed_out' {
+export function decide(state: GraphState, intent: Stop | null): 'completed' | 'failed' | 'cancelled' | 'timed_out' {
   if (intent === 'timeout') return 'timed_out';
   if (intent === 'cancel' || intent === 'force') return 'cancelled';
   return intent === 'fail' || failures(state).length > 0 ? 'failed' : 'completed';

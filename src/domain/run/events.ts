@@ -10,11 +10,17 @@ export type RunEventType =
   | 'run.started'
   | 'run.waiting'
   | `run.${ClosedStatus}`
+  /** What was completed is undone; that is over; tasks of `finally` begin without it. Data: `{ status }` that the run ends with, and which tasks. */
+  | 'run.compensating'
+  | 'run.compensated'
+  | 'run.finishing'
+  /** Closed, and open again: a retry. */
+  | 'run.reopened'
   | 'task.started'
-  /** Its turn at a limit has come. */
+  /** Its turn at a limit has come, or it is to run again in a new generation: `{ generation, keptItems }`. */
   | 'task.pending'
   | `task.${Exclude<TaskStatus, 'pending' | 'running'>}`
-  | 'command.cancel';
+  | `command.${'cancel' | 'pause' | 'resume' | 'retry' | 'skip' | 'complete'}`;
 
 export type RunEvent = {
   seq: number;

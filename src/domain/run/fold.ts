@@ -26,13 +26,35 @@ function apply(draft: Draft, event: RunEvent): void {
   view.lastSeq = event.seq;
   const [subject, what = ''] = event.type.split('.');
   if (subject === 'task') applyTask(draft, event, what === 'started' ? 'running' : (what as TaskStatus));
-  else if (subject === 'command') noteReason(view, event.data);
+  else if (subject === 'command') applyCommand(view, what, event.data);
   else if (what === 'accepted') view.createdAt = event.at;
+  else if (what === 'reopened') reopen(view);
+  else if (what === 'compensating' || what === 'compensated' || what === 'finishing') move(view);
   else applyRun(view, event, what === 'started' ? 'running' : (what as RunStatus));
 }
 
+function applyCommand(view: RunView, what: string, data: Json | undefined): void {
+  if (what === 'cancel' && isObject(data) && typeof data.reason === 'string') view.reason = data.reason;
+  if ((what !== 'pause' && what !== 'resume') || (isObject(data) && data.tasks !== undefined)) return;
+  view.paused = what === 'pause';
+  if (view.status !== 'queued') view.status = view.paused ? 'paused' : 'running';
+}
+
+function reopen(view: RunView): void {
+  view.status = 'queued';
+  view.paused = false;
+  delete view.finishedAt;
+  delete view.failure;
+  delete view.reason;
+}
+
+/** Something goes on in the run. */
+const move = (view: RunView): void => {
+  if (!isClosed(view.status)) view.status = view.paused ? 'paused' : 'running';
+};
+
 function applyRun(view: RunView, event: RunEvent, status: RunStatus): void {
-  view.status = status;
+  view.status = status === 'running' && view.paused ? 'paused' : status;
   if (isClosed(status)) close(view, event, status);
   else view.startedAt ??= event.at;
 }
@@ -47,7 +69,7 @@ function applyTask(draft: Draft, event: RunEvent, status: TaskStatus): void {
   const { view } = draft;
   const begins = view.status !== 'queued' || status !== 'cancelled'; // a queued run that is cancelled never begins
   if (!isClosed(view.status) && begins) {
-    view.status = 'running';
+    move(view);
     view.startedAt ??= event.at;
   }
   const task = taskOf(draft, event.task ?? '');
@@ -57,7 +79,7 @@ function applyTask(draft: Draft, event: RunEvent, status: TaskStatus): void {
   }
   if (task.status !== 'pending') count(view, task.status, -1);
   if (status !== 'pending') count(view, status, 1);
-  move(task, event, status);
+  moveTask(task, event, status);
 }
 
 function taskOf({ view, touched }: Draft, id: string): TaskView {
@@ -74,8 +96,9 @@ function count(view: RunView, status: TaskStatus, by: 1 | -1): void {
   view.counts[status] = n;
 }
 
-function move(task: TaskView, event: RunEvent, status: TaskStatus): void {
+function moveTask(task: TaskView, event: RunEvent, status: TaskStatus): void {
   task.status = status;
+  if (status === 'pending' && isObject(event.data) && event.data.keptItems === false) task.items = [];
   task.attempt = event.attempt ?? task.attempt;
   if (status !== 'skipped' && status !== 'blocked') task.startedAt ??= event.at;
   if (isFinalStatus(status)) task.finishedAt = event.at;
@@ -83,10 +106,6 @@ function move(task: TaskView, event: RunEvent, status: TaskStatus): void {
   const failure = failureOf(event.data);
   if (failure && status !== 'completed') task.failure = failure;
   else delete task.failure;
-}
-
-function noteReason(view: RunView, data: Json | undefined): void {
-  if (isObject(data) && typeof data.reason === 'string') view.reason = data.reason;
 }
 
 function failureOf(data: Json | undefined): Failure | undefined {

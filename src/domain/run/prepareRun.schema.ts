@@ -2,6 +2,7 @@ import { LIMITS } from '../definition/limits.ts';
 import { checkInput } from '../definition/jsonSchema.schema.ts';
 import { compileTemplate } from '../expression/compileTemplate.ts';
 import { isObject, type Json } from '../json.ts';
+import { countedTasks } from '../plan/phases.ts';
 import type { Mode, OnConflict, Plan } from '../plan/plan.ts';
 import { Problem } from '../problem.ts';
 import { isPriority, priorityNumber, type Priority } from './priority.ts';
@@ -46,7 +47,7 @@ export function prepareRun(plan: Plan, request: RunRequest, defaults: RunDefault
       input: input.text,
       priority: priorityNumber(request.priority ?? priorityOf(plan, input.value)),
       labels: { ...labelsOf(plan), ...request.labels },
-      tasks: plan.tasks.length,
+      tasks: countedTasks(plan.graph),
       mode: request.mode ?? plan.mode ?? defaults.mode,
       ...(plan.deadlineMs !== undefined && { deadlineMs: plan.deadlineMs }),
       ...concurrencyOf(plan, input.value),

@@ -22,6 +22,8 @@ export type RunView = {
   createdAt?: string;
   startedAt?: string;
   finishedAt?: string;
+  /** Nothing new begins until it is resumed. */
+  paused?: boolean;
   /** Why it was asked to end. */
   reason?: string;
   failure?: Failure;

@@ -81,11 +81,9 @@ test('x- keys are allowed on every level', () => {
 
 test.each<[string, JsonObject, JsonObject]>([
   ['/budget', {}, { budget: {} }],
-  ['/finally', {}, { finally: {} }],
   ['/triggers/0/webhook', {}, { triggers: [{ webhook: 'push', cron: '@daily' }] }],
   ['/strategy', {}, { strategy: 'adaptive' }],
   ['/tasks/t/gate', { gate: {} }, {}],
-  ['/tasks/t/compensate', { compensate: {} }, {}],
   ['/tasks/t/loop', { loop: {} }, {}],
   ['/tasks/t/map/tasks', { map: { items: [1], tasks: {} } }, {}],
   ['/tasks/t/type', { type: 'ai' }, {}],

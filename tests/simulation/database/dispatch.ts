@@ -1,4 +1,4 @@
-import { addEvent, aTask, itemOrNull, taskKey, type RunRows, type Tables } from './tables.ts';
+import { addEvent, aTask, itemOrNull, stopOf, taskKey, type RunRows, type Tables } from './tables.ts';
 import { isFinalStatus } from '../../../src/domain/plan/outcome.ts';
 
 const POKE_AGAIN_MS = 2_000;
@@ -34,14 +34,14 @@ function beginRun(rows: RunRows, { worker, claimMs, now }: { worker: string; cla
     owner: worker,
     ownerUntil: now + claimMs,
     segOpen: 1,
-    status: 'running',
+    status: state.paused ? 'paused' : 'running',
     started: now,
     appliedSeq: state.lastSeq,
   });
   addEvent(rows, state.lastSeq, { type: 'run.started', at: now });
   return {
     ...headOf(rows),
-    ...{ mode, epoch: state.epoch, cursor: state.lastSeq, intent: state.intent, planHash: plan, inputSize: input?.length ?? 0 },
+    ...{ mode, epoch: state.epoch, cursor: state.lastSeq, intent: stopOf(state), planHash: plan, inputSize: input?.length ?? 0 },
     due: state.deadline !== null && state.intent === null ? Math.max(0, state.deadline - now) : null,
     input: input === null ? null : (JSON.parse(input) as unknown),
     startedAt: new Date(Math.max(created, now)).toISOString(),
@@ -116,9 +116,9 @@ export function claimOverdue(tables: Tables): object[] {
 export function claimSlices(tables: Tables): object[] {
   const found: object[] = [];
   for (const rows of sorted(tables)) {
-    if (!isOpen(rows) || rows.state.intent !== null) continue;
+    if (!isOpen(rows) || stopOf(rows.state) !== null) continue;
     const maps = [...rows.waits.values()].filter(
-      (wait) => !wait.closed && wait.kind === 'map' && !wait.dispatched && wait.decision === null,
+      (wait) => !wait.closed && wait.kind === 'map' && !wait.dispatched && wait.decision === null && !rows.state.held?.includes(wait.task),
     );
     for (const wait of maps) {
       wait.dispatched = true;
@@ -136,11 +136,28 @@ export function forgetMap(tables: Tables, [run, task, generation]: readonly [str
   return [{ run }];
 }
 
-export const intentsOf = (tables: Tables, [runs]: readonly [string[]]): object[] =>
+export const haltsOf = (tables: Tables, [runs]: readonly [string[]]): object[] =>
   runs.flatMap((run) => {
-    const intent = tables.runs.get(run)?.state.intent ?? null;
-    return intent === null ? [] : [{ run, intent }];
+    const state = tables.runs.get(run)?.state;
+    if (!state || (state.intent === null && !state.paused && state.held === null)) return [];
+    return [{ run, stop: stopOf(state), held: state.held ?? [] }];
   });
+
+/** Commands other than a cancel that a workflow has not seen. */
+export function claimCommanded(tables: Tables): object[] {
+  const now = tables.now();
+  const found: object[] = [];
+  for (const [run, unseen] of [...tables.unseen].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const rows = tables.runs.get(run);
+    if (rows?.state.finished !== null) tables.unseen.delete(run);
+    else if (unseen.pokeAfter !== null && unseen.seq <= rows.state.appliedSeq) tables.unseen.delete(run);
+    else if (rows.state.started !== null && (unseen.pokeAfter === null || unseen.pokeAfter < now)) {
+      unseen.pokeAfter = now + POKE_AGAIN_MS;
+      found.push(headOf(rows));
+    }
+  }
+  return found;
+}
 
 export function openRuns(tables: Tables, [after, limit]: readonly [string, number]): object[] {
   const now = tables.now();
@@ -164,12 +181,12 @@ export function claimCorrection(tables: Tables, [run, epoch, counted]: readonly 
 export function openSlices(tables: Tables, [limit]: readonly [number]): object[] {
   const now = tables.now();
   return sorted(tables)
-    .filter((rows) => begun(rows) && rows.state.intent === null && (rows.state.started ?? now) < now - SETTLED_MS)
+    .filter((rows) => begun(rows) && stopOf(rows.state) === null && (rows.state.started ?? now) < now - SETTLED_MS)
     .flatMap((rows) =>
       rows.slices
         .filter((slice) => {
           const wait = rows.waits.get(`${taskKey(slice.task, -1, slice.generation)}/map`);
-          return !slice.done && wait && !wait.closed && wait.dispatched && wait.decision === null;
+          return !slice.done && !rows.state.held?.includes(slice.task) && wait && !wait.closed && wait.dispatched && wait.decision === null;
         })
         .map(({ task, generation, k }) => ({
           runId: rows.state.run,

@@ -1,6 +1,7 @@
 import type { TaskStatus } from '../../../src/domain/plan/outcome.ts';
+import { FINALLY, MAIN, type Phase } from '../../../src/domain/plan/phases.ts';
 import type { Intent } from '../../../src/domain/plan/state.ts';
-import { addEvent, aTask, countsAsFailed, dueMs, itemOrNull, newest, taskKey, toRow, type RunRows, type Tables } from './tables.ts';
+import { addEvent, aTask, countsAsFailed, dueMs, itemOrNull, newest, stopOf, taskKey, toRow, type RunRows, type Tables } from './tables.ts';
 
 const STALE = { stale: true };
 const json = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
@@ -11,17 +12,18 @@ export function loadRun(tables: Tables, [run, worker]: readonly [string, string]
   const { state } = rows;
   if (state.finished !== null) return { closed: state.status, reason: state.reason, failure: json(state.failure) };
   const now = tables.now();
+  if (state.started === null && state.epoch > 0) return { closed: 'unknown' };
   const first = state.started === null;
   Object.assign(state, { owner: worker, ownerUntil: null, segOpen: 0 });
   state.epoch++;
-  state.status = 'running';
+  state.status = state.paused ? 'paused' : 'running';
   if (first) {
     state.started = now;
     addEvent(rows, ++state.lastSeq, { type: 'run.started', at: now });
   }
   state.appliedSeq = state.lastSeq;
   return {
-    ...{ epoch: state.epoch, cursor: state.lastSeq, intent: state.intent, due: dueMs(rows, now) },
+    ...{ epoch: state.epoch, cursor: state.lastSeq, intent: stopOf(state), phase: state.phase, held: state.held, due: dueMs(rows, now) },
     rows: newest(rows, null).map(toRow),
   };
 }
@@ -32,7 +34,15 @@ export function loadOwner(tables: Tables, [run, epoch, tasks]: readonly [string,
   const { state } = rows;
   state.segOpen++;
   const due = dueMs(rows, tables.now());
-  return { seq: state.lastSeq, intent: state.intent, due, careful: state.segOpen > 1, rows: newest(rows, tasks).map(toRow) };
+  return {
+    seq: state.lastSeq,
+    intent: stopOf(state),
+    phase: state.phase,
+    held: state.held,
+    due,
+    careful: state.segOpen > 1,
+    rows: newest(rows, tasks).map(toRow),
+  };
 }
 
 type ClaimArgs = readonly [
@@ -55,8 +65,9 @@ export function claim(tables: Tables, [run, epoch, task, item, generation, token
   const key = taskKey(task, item, generation);
   const known = rows.tasks.get(key);
   const now = tables.now();
-  if (known && known.finished !== null) return { final: toRow(known).slice(0, 5), intent: state.intent, due: dueMs(rows, now) };
-  if (state.intent !== null) return { intent: state.intent };
+  if (known && known.finished !== null) return { final: toRow(known).slice(0, 5), intent: stopOf(state), due: dueMs(rows, now) };
+  if (stopOf(state) !== null) return { intent: stopOf(state) };
+  if (state.held?.includes(task)) return { intent: 'pause' };
   if (known?.status === 'retrying' && known.nextAt !== null && known.nextAt > now + RETRY_SLACK_MS)
     return { retryInMs: Math.ceil(known.nextAt - now) };
   const row = known ?? aTask(task, item, generation);
@@ -81,12 +92,12 @@ export function claim(tables: Tables, [run, epoch, task, item, generation, token
       dispatched: false,
     });
   addEvent(rows, state.lastSeq, { type: 'task.started', task, item: itemOrNull(item), attempt: row.attempt, at: now });
-  state.status = 'running';
+  state.status = state.paused ? 'paused' : 'running';
   return { attempt: row.attempt, losses: row.losses, remainingMs: row.deadline === null ? null : row.deadline - now, seq: state.lastSeq };
 }
 
 /** Unfinished items of a map that ends before them. */
-function endItems(rows: RunRows, task: number, generation: number, now: number): void {
+export function endItems(rows: RunRows, task: number, generation: number, now: number): void {
   const open = [...rows.tasks.values()].filter(
     (row) => row.task === task && row.generation === generation && row.item >= 0 && row.finished === null,
   );
@@ -130,9 +141,12 @@ export function readChanges(tables: Tables, [run, epoch, since, asked]: readonly
     (wait) => !wait.closed && (wait.decision !== null || (wait.until !== null && wait.until <= now)),
   );
   for (const wait of due.sort(byDue)) settleWait(rows, wait, now);
-  if (state.intent === null && state.deadline !== null && state.deadline <= now) state.intent = 'timeout';
+  if (state.deadline !== null && state.deadline <= now) {
+    if (state.phase === MAIN) state.intent ??= 'timeout';
+    else if (state.phase === FINALLY) state.intent = 'force';
+  }
   state.appliedSeq = state.lastSeq;
-  if (state.lastSeq > before) state.status = 'running';
+  if (state.lastSeq > before && !state.paused) state.status = 'running';
   const waited = new Set([...rows.waits.values()].map((wait) => taskKey(wait.task, wait.item, wait.generation)));
   const news = [...rows.tasks.values()].filter(
     (row) =>
@@ -140,9 +154,17 @@ export function readChanges(tables: Tables, [run, epoch, since, asked]: readonly
       row.seq > since &&
       (row.status === 'pending' ||
         waited.has(taskKey(row.task, -1, row.generation)) ||
-        (row.finished !== null && asked.includes(row.task))),
+        (row.finished !== null && asked.includes(row.task)) ||
+        rows.commands.some(({ task, seq }) => task === row.task && seq > since)),
   );
-  return { cursor: state.lastSeq, intent: state.intent, due: dueMs(rows, now), rows: news.map((row) => toRow(row).slice(0, 5)) };
+  return {
+    cursor: state.lastSeq,
+    intent: stopOf(state),
+    phase: state.phase,
+    held: state.held,
+    due: dueMs(rows, now),
+    rows: news.map((row) => toRow(row).slice(0, 5)),
+  };
 }
 
 export function sweep(tables: Tables, [run, epoch, tasks, intent]: readonly [string, number, number[], Intent]): object {
@@ -163,12 +185,12 @@ export function sweep(tables: Tables, [run, epoch, tasks, intent]: readonly [str
     for (const wait of rows.waits.values()) if (wait.task === task) wait.closed = true;
   }
   state.intent ??= intent;
-  return { intent: state.intent, due: dueMs(rows, now), rows: newest(rows, tasks).map(toRow) };
+  return { intent: stopOf(state), due: dueMs(rows, now), rows: newest(rows, tasks).map(toRow) };
 }
 
 export function markWaiting(tables: Tables, [run, epoch]: readonly [string, number]): null {
   const rows = tables.runs.get(run);
-  if (rows?.state.epoch !== epoch || rows.state.status !== 'running' || rows.state.finished !== null || rows.state.intent !== null)
+  if (rows?.state.epoch !== epoch || rows.state.status !== 'running' || rows.state.finished !== null || stopOf(rows.state) !== null)
     return null;
   rows.state.status = 'waiting';
   addEvent(rows, ++rows.state.lastSeq, { type: 'run.waiting', at: tables.now() });
@@ -183,7 +205,8 @@ export function loadSlice(tables: Tables, [run, task, generation, k]: SliceArgs)
   const slice = own.find((one) => one.k === k);
   const wait = rows?.waits.get(`${taskKey(task, -1, generation)}/map`);
   const over = !rows || !slice || slice.done || !wait || wait.closed || wait.decision !== null;
-  if (over || rows.state.finished !== null || rows.state.intent !== null) return { over: true };
+  if (over || rows.state.finished !== null || (stopOf(rows.state) ?? 'pause') !== 'pause') return { over: true };
+  if (rows.state.paused || rows.state.held?.includes(task)) return { paused: true };
   const left = Array.from({ length: slice.hi - slice.lo }, (_, i) => slice.lo + i).filter(
     (item) => (rows.tasks.get(taskKey(task, item, generation))?.finished ?? null) === null,
   );
@@ -206,4 +229,37 @@ export function finishSlice(tables: Tables, [run, task, generation, k, count, pe
   wait.decision = tolerated ? 'completed' : 'failed';
   wait.failure = tolerated ? null : JSON.stringify({ code: 'items_failed', message: `${failed} of ${items} items failed` });
   return true;
+}
+
+const MEANT: { readonly [intent: string]: string } = { timeout: 'timed_out', fail: 'failed', cancel: 'cancelled' };
+
+type AdvanceArgs = readonly [
+  ...[run: string, epoch: number, phase: Phase, main: number, status: 'completed' | 'failed' | 'cancelled' | 'timed_out'],
+  ...[failure: string | null, data: string | null, timeoutMs: number | null],
+  ...[begin: number[], beginGenerations: number[], undone: number[], undoneGenerations: number[]],
+];
+
+export function advance(tables: Tables, args: AdvanceArgs): object {
+  const [run, epoch, phase, main, status, failure, data, timeoutMs, begin, generations, undone, undoneGenerations] = args;
+  const rows = tables.runs.get(run);
+  if (rows?.state.epoch !== epoch || rows.state.finished !== null) return STALE;
+  const { state } = rows;
+  if (state.phase >= phase) return { phase: state.phase, rows: newest(rows, null).map(toRow) };
+  if (state.commandSeq > state.appliedSeq || state.open !== (state.intent === 'force' ? 0 : state.total - main)) return { reopened: true };
+  if (state.phase === MAIN && (state.intent === 'force' || status !== (MEANT[state.intent ?? ''] ?? status))) return { reopened: true };
+  const now = tables.now();
+  const what = phase < FINALLY ? 'run.compensating' : state.phase > MAIN ? 'run.compensated' : 'run.finishing';
+  addEvent(rows, ++state.lastSeq, { type: what, data, at: now });
+  for (const [i, task] of begin.entries()) {
+    const generation = generations[i] ?? 0;
+    rows.tasks.set(taskKey(task, -1, generation), { ...aTask(task, -1, generation), seq: ++state.lastSeq });
+    addEvent(rows, state.lastSeq, { type: 'task.pending', task, at: now });
+  }
+  for (const [i, task] of undone.entries()) {
+    Object.assign(rows.tasks.get(taskKey(task, -1, undoneGenerations[i] ?? 0)) ?? {}, { status: 'compensated', seq: ++state.lastSeq });
+    addEvent(rows, state.lastSeq, { type: 'task.compensated', task, at: now });
+  }
+  Object.assign(state, { phase, decided: status, failure, appliedSeq: state.lastSeq, open: state.open + begin.length });
+  if (phase === FINALLY) state.deadline = timeoutMs === null ? null : now + timeoutMs;
+  return { phase, rows: newest(rows, null).map(toRow) };
 }

@@ -1,5 +1,17 @@
 import type { TaskStatus } from '../../../src/domain/plan/outcome.ts';
-import { addEvent, aTask, countsAsFailed, itemOrNull, taskKey, UNFINISHED, type RunRows, type Tables, type TaskRow } from './tables.ts';
+import { MAIN } from '../../../src/domain/plan/phases.ts';
+import {
+  addEvent,
+  aTask,
+  countsAsFailed,
+  itemOrNull,
+  stopOf,
+  taskKey,
+  UNFINISHED,
+  type RunRows,
+  type Tables,
+  type TaskRow,
+} from './tables.ts';
 
 type Column<T> = readonly (T | null | undefined)[];
 type Columns = readonly Column<number | string | Buffer>[];
@@ -118,7 +130,7 @@ export function journalCommit(tables: Tables, values: readonly unknown[], isLock
     const { state } = commit.rows;
     const unseen = state.commandSeq > state.appliedSeq;
     answers.push({
-      ...{ r: commit.g + 1, base: commit.base, seq: state.lastSeq, intent: state.intent, unseen, outcome: 'ok' },
+      ...{ r: commit.g + 1, base: commit.base, seq: state.lastSeq, intent: stopOf(state), unseen, outcome: 'ok' },
       refused: any ? commit.refused : null,
     });
     const closed = close(commit, columns.slice(26));
@@ -162,7 +174,7 @@ function writeTasks(commit: Commit, tasks: Columns, columns: Columns): void {
   state.appliedSeq = Math.max(state.appliedSeq, commit.applied);
   if (commit.epoch > 0) state.segOpen = 0;
   if (state.status === 'queued' || state.status === 'waiting') state.status = 'running';
-  if (state.intent === null && state.deadline !== null && state.deadline <= now) state.intent = 'timeout';
+  if (state.phase === MAIN && state.intent === null && state.deadline !== null && state.deadline <= now) state.intent = 'timeout';
 }
 
 function openWaits({ rows, now }: Commit, sent: Sent, columns: Columns): void {
@@ -196,7 +208,8 @@ function close({ g, rows, now }: Commit, columns: Columns): Answer | undefined {
   const { state } = rows;
   const status = word(columns[1], i) as 'completed' | 'failed' | 'cancelled' | 'timed_out';
   if (state.open !== 0 || state.commandSeq > state.appliedSeq) return undefined;
-  if (state.intent !== null && status !== MEANT[state.intent]) return undefined;
+  if (state.phase > MAIN && status !== state.decided) return undefined;
+  if (state.phase === MAIN && state.intent !== null && status !== MEANT[state.intent]) return undefined;
   const failure = word(columns[2], i);
   Object.assign(state, { status, failure, finished: now, lastSeq: state.lastSeq + 1 });
   addEvent(rows, state.lastSeq, { type: `run.${status}`, data: failure, at: now });

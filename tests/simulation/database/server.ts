@@ -1,10 +1,11 @@
 import type { Statement } from '../../../src/db/database.ts';
+import * as control from './control.ts';
 import * as dispatch from './dispatch.ts';
 import * as execution from './execution.ts';
 import { journalCommit } from './journalCommit.ts';
 import { command, submit } from './submit.ts';
 import * as workers from './workers.ts';
-import { newest, taskKey, toRow, type Tables, type TaskRow } from './tables.ts';
+import { newest, stopOf, taskKey, toRow, type Tables, type TaskRow } from './tables.ts';
 
 type Values = readonly unknown[];
 type Work = (tables: Tables, values: Values) => object[];
@@ -44,14 +45,15 @@ function mapItems(tables: Tables, [run, task, generation, lo, hi]: readonly [str
 function holds(tables: Tables, [run, task, item, generation, token]: readonly [string, number, number, number, string]): object[] {
   const rows = tables.runs.get(run);
   if (rows?.state.finished !== null) return [];
-  return [{ held: rows.tasks.get(taskKey(task, item, generation))?.token === token, intent: rows.state.intent }];
+  return [{ held: rows.tasks.get(taskKey(task, item, generation))?.token === token, intent: stopOf(rows.state) }];
 }
 
 function standing(tables: Tables, [run]: readonly [string]): object[] {
   const state = tables.runs.get(run)?.state;
   if (!state) return [];
-  const { epoch, lastSeq, intent, reason, failure } = state;
-  return [{ status: state.finished === null ? 'open' : state.status, epoch, lastSeq, intent, reason, failure: parsed(failure) }];
+  const { epoch, lastSeq, intent, reason, failure, phase, decided } = state;
+  const status = state.finished === null ? 'open' : state.status;
+  return [{ status, epoch, lastSeq, intent, reason, failure: parsed(failure), phase, decided }];
 }
 
 function claims(tables: Tables, values: Values): object[] {
@@ -86,6 +88,7 @@ const WORK = new Map<string, Work>([
   one('load_owner_v1', execution.loadOwner),
   one('read_changes_v2', execution.readChanges),
   one('sweep_v1', execution.sweep),
+  one('advance_run_v1', execution.advance),
   one('mark_waiting_v1', execution.markWaiting),
   one('load_slice_v1', execution.loadSlice),
   one('finish_slice_v1', execution.finishSlice),
@@ -93,6 +96,9 @@ const WORK = new Map<string, Work>([
   many('claims', claims),
   many('submit_v2', (tables, values) => [...submit(tables, values), { i: null, at: new Date(0).toISOString() }]),
   many('command_v1', (tables, values) => [{ seq: command(tables, values) }]),
+  many('pause_v1', (tables, values) => [{ seq: control.pause(tables, values) }]),
+  many('reopen_run_v1', (tables, values) => [{ seq: control.reopen(tables, values) }]),
+  many('settle_task_v1', (tables, values) => [{ seq: control.settle(tables, values) }]),
   many('run_facts', facts),
   many('plan_body', (tables, [hash]: [string]) => [{ body: JSON.parse(tables.plans.get(hash) ?? 'null') as unknown }]),
   many('outputs', (tables, values: [string, number[]]) => outputs(tables, values, false)),
@@ -109,7 +115,8 @@ const WORK = new Map<string, Work>([
   many('claim_overdue', dispatch.claimOverdue),
   many('claim_slices', dispatch.claimSlices),
   many('forget_map', dispatch.forgetMap),
-  many('intents_of', dispatch.intentsOf),
+  many('halts_of', dispatch.haltsOf),
+  many('claim_commanded', dispatch.claimCommanded),
   many('open_runs', dispatch.openRuns),
   many('open_slices', dispatch.openSlices),
   many('claim_correction', dispatch.claimCorrection),

@@ -1,4 +1,5 @@
 import type { Tables } from './tables.ts';
+import { MAIN } from '../../../src/domain/plan/phases.ts';
 import { addEvent } from './tables.ts';
 
 type Column<T> = readonly (T | null | undefined)[];
@@ -39,12 +40,9 @@ export function submit(tables: Tables, values: readonly unknown[]): object[] {
       },
       ...{ total, open: total, failed: 0, lastSeq: 1, commandSeq: 0, appliedSeq: 0, segOpen: 0, restarts: 0, cancelSent: false, deadline },
       ...{
-        started: null,
-        finished: null,
-        failure: null,
-        pokedSeq: 0,
-        pokeAfter: null,
+        ...{ started: null, finished: null, failure: null, pokedSeq: 0, pokeAfter: null },
         notBefore: after === null ? null : Date.parse(after),
+        ...{ phase: MAIN, decided: null, paused: false, held: null },
       },
     };
     const rows = {
@@ -56,6 +54,7 @@ export function submit(tables: Tables, values: readonly unknown[]): object[] {
         priority: Number(priorities?.[i] ?? 0),
         mode: word(values[24], i) ?? 'standard',
       },
+      deadlineMs: deadline === null ? null : deadline - now,
       ...{ created: now, tasks: new Map(), events: [], commands: [], waits: new Map(), slices: [], output: null },
     };
     tables.runs.set(run, rows);
@@ -112,11 +111,13 @@ export function command(tables: Tables, values: readonly unknown[]): number | nu
   if (rows?.state.workspace !== workspace) return 0;
   const { state } = rows;
   if (state.finished !== null) return null;
+  const again = state.intent === 'cancel' || state.intent === 'force';
+  if (state.phase > MAIN && !force && !again) return -1;
   const seq = ++state.lastSeq;
   addEvent(rows, seq, { type: `command.${type}`, data, at: tables.now() });
-  rows.commands.push({ seq, type, payload });
+  rows.commands.push({ seq, type, payload, task: null, phase: state.phase });
   state.commandSeq = seq;
-  if (type === 'cancel') state.intent = force || state.intent === 'cancel' || state.intent === 'force' ? 'force' : 'cancel';
+  state.intent = force || again ? 'force' : 'cancel';
   state.reason ??= reason;
   return seq;
 }

@@ -1,5 +1,6 @@
 import type { RunStatus, TaskStatus } from '../../../src/domain/plan/outcome.ts';
-import type { Intent } from '../../../src/domain/plan/state.ts';
+import { FINALLY, MAIN, type Phase } from '../../../src/domain/plan/phases.ts';
+import type { Intent, Stop } from '../../../src/domain/plan/state.ts';
 
 /** Rows as PostgreSQL has them: null where a column has no value, times in ms by the database's clock. */
 type RunState = {
@@ -27,6 +28,10 @@ type RunState = {
   pokedSeq: number;
   pokeAfter: number | null;
   notBefore: number | null;
+  phase: Phase;
+  decided: RunStatus | null;
+  paused: boolean;
+  held: number[] | null;
 };
 
 export type TaskRow = {
@@ -81,9 +86,10 @@ export type RunRows = {
   priority: number;
   mode: string;
   created: number;
+  deadlineMs: number | null;
   tasks: Map<string, TaskRow>;
   events: EventRow[];
-  commands: { seq: number; type: string; payload: string }[];
+  commands: { seq: number; type: string; payload: string; task: number | null; phase: Phase }[];
   waits: Map<string, WaitRow>;
   slices: SliceRow[];
   output: string | null;
@@ -94,6 +100,8 @@ export type Tables = {
   runs: Map<string, RunRows>;
   plans: Map<string, string>;
   keys: Map<string, { hash: string; run: string; expires: number }>;
+  /** Runs with a command, other than a cancel, that their workflow has not seen. */
+  unseen: Map<string, { seq: number; pokeAfter: number | null }>;
   duties: Map<string, { holder: string; expires: number }>;
   workers: Map<string, { session: number | null; seen: number }>;
   /** Workers whose session lives. */
@@ -107,6 +115,7 @@ export const createTables = (now: () => number): Tables => ({
   runs: new Map(),
   plans: new Map(),
   keys: new Map(),
+  unseen: new Map(),
   duties: new Map(),
   workers: new Map(),
   locks: new Set(),
@@ -137,9 +146,17 @@ export function newest(rows: RunRows, tasks: readonly number[] | null): TaskRow[
 /** `[task, status, seq, generation, branch, attempt, losses]` */
 export const toRow = (row: TaskRow): unknown[] => [row.task, row.status, row.seq, row.generation, row.branch ?? 0, row.attempt, row.losses];
 
+/** Why nothing new may begin. */
+export function stopOf({ intent, phase, paused }: RunState): Stop | null {
+  if (intent !== null && (intent === 'force' || phase === MAIN)) return intent;
+  return paused ? 'pause' : null;
+}
+
 /** Time to the next wait or deadline, ms; null: none. */
 export function dueMs(rows: RunRows, now: number): number | null {
-  let due = rows.state.intent === null && rows.state.deadline !== null ? rows.state.deadline : Number.POSITIVE_INFINITY;
+  const { phase, intent, deadline } = rows.state;
+  const runsOut = (phase === MAIN && intent === null) || (phase === FINALLY && intent !== 'force');
+  let due = runsOut && deadline !== null ? deadline : Number.POSITIVE_INFINITY;
   for (const wait of rows.waits.values()) {
     if (wait.closed) continue;
     due = Math.min(due, wait.decision === null ? (wait.until ?? Number.POSITIVE_INFINITY) : now);

@@ -72,6 +72,7 @@ export function reclaimRuns(tables: Tables, [dead, worker, n, claimMs, stallMs]:
       owner: worker,
       ownerUntil: now + claimMs,
       epoch: state.epoch + 1,
+      status: state.paused ? 'paused' : 'running',
       cancelSent: false,
       pokedSeq: 0,
       pokeAfter: null,

@@ -105,7 +105,7 @@ export function sleep(ms: number): Promise<unknown> {
   return answer;
 }
 
-export function condition(holds: () => boolean, timeout?: string): Promise<boolean> {
+export function condition(holds: () => boolean, timeout?: string | number): Promise<boolean> {
   if (holds()) {
     if (++state().turns > MAX_TURNS) throw new TypeError('the workflow turns without waiting for anything');
     return Promise.resolve(true);
@@ -114,7 +114,11 @@ export function condition(holds: () => boolean, timeout?: string): Promise<boole
     const entry: Condition = { holds, resolve };
     state().conditions.add(entry);
     if (timeout === undefined) return;
-    void ask((seq) => ({ type: 'timer', seq, ms: Number.parseInt(timeout, 10) * 1_000 })).answer.then(() => {
+    void ask((seq) => ({
+      type: 'timer',
+      seq,
+      ms: typeof timeout === 'number' ? timeout : Number.parseInt(timeout, 10) * 1_000,
+    })).answer.then(() => {
       state().conditions.delete(entry);
       resolve(false);
     });

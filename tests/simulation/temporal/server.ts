@@ -118,7 +118,9 @@ export function createExecutions(server: Server, options: { owner: number; ident
         cancel(server, runWorkflowId(runId));
       }),
     startSlice: (slice) =>
-      call(() => void begin(server, { id: sliceWorkflowId(slice), type: MAP_SLICE, args: slice, taskTimeoutMs: PATIENT_MS })),
+      call(() => {
+        signal(server, begin(server, { id: sliceWorkflowId(slice), type: MAP_SLICE, args: slice, taskTimeoutMs: PATIENT_MS }), 'poke');
+      }),
     describe: (id) =>
       call(() => {
         const found = server.executions.get(id);

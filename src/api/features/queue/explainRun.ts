@@ -1,4 +1,5 @@
 import { findQueued, holdersOf, pendingOf, workersNow, type PendingRow, type QueuedRow } from '../../../db/admission.ts';
+import { readTaskRows } from '../../../db/execution.ts';
 import type { RunRow } from '../../../db/repositories/runs.ts';
 import { isClosed } from '../../../domain/plan/outcome.ts';
 import type { Deps } from '../../deps.ts';
@@ -8,6 +9,8 @@ import type { Cause, QueueReason } from './schemas.ts';
 /** A worker that was not heard of for this long counts as gone, ms. */
 const WORKER_SEEN_MS = 10_000;
 const HOLDERS = 10;
+/** Paused tasks that are named. */
+const MAX_HELD = 100;
 
 type ExplainDeps = Pick<Deps, 'db' | 'plans' | 'config'>;
 export type Workers = { workers: number; temporal: number; used: number; slots: number };
@@ -36,10 +39,19 @@ export async function explainRun(deps: ExplainDeps, run: RunRow): Promise<Cause[
   }
   const { names } = (await deps.plans.get(run.plan)).plan.graph;
   const causes = (await pendingOf(deps.db, run.id)).map((row) => pendingCause(row, names[row.task] ?? String(row.task)));
+  if (run.held) causes.push(...(await heldCauses(deps, run, names)));
+  if (run.paused === true) causes.unshift({ kind: 'paused', message: 'it is paused: nothing new begins until it is resumed' });
   if (run.intent !== null) causes.unshift({ kind: 'command', message: `it was asked to end (${run.intent})` });
   if (workers.workers === 0) causes.unshift({ kind: 'no_worker', message: 'no worker is running' });
   else if (workers.temporal === 0) causes.unshift({ kind: 'temporal_down', message: 'no worker reaches Temporal' });
   return causes.length > 0 ? causes : [{ kind: 'engine', message: 'its next step is being decided' }];
+}
+
+/** Tasks that are paused and have not begun. */
+async function heldCauses({ db }: ExplainDeps, { id, held }: RunRow, names: readonly string[]): Promise<Cause[]> {
+  const begun = new Set((await readTaskRows(db, id)).flatMap(([task, status]) => (status === 'pending' ? [] : [task])));
+  const waiting = (held ?? []).filter((task) => !begun.has(task)).slice(0, MAX_HELD);
+  return waiting.map((task) => ({ kind: 'paused', message: `${names[task] ?? ''} is paused`, task: names[task] ?? '' }));
 }
 
 async function queuedCause(

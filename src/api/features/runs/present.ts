@@ -1,10 +1,13 @@
 import type { Plan } from '../../../domain/plan/plan.ts';
 import type { TaskStatus } from '../../../domain/plan/outcome.ts';
+import { MAIN } from '../../../domain/plan/phases.ts';
 import type { RunEvent, RunEventType } from '../../../domain/run/events.ts';
 import { priorityName } from '../../../domain/run/priority.ts';
 import type { EventRow, RunRow, TaskRow } from '../../../db/repositories/runs.ts';
 import type { Config } from '../../../runtime/config.ts';
 import { iso, maybeIso } from '../../time.ts';
+
+const PHASES = ['running', 'compensating', 'finishing'] as const;
 
 type Links = Pick<Config, 'TIU_TEMPORAL_UI' | 'TEMPORAL_NAMESPACE'>;
 
@@ -17,6 +20,8 @@ export function presentRun(config: Links, run: RunRow, counts?: readonly { statu
     workflow: { name: run.definition, number: run.definition_number },
     status: run.status,
     intent: run.finished === null ? run.intent : null,
+    phase: run.finished === null ? PHASES[run.phase ?? MAIN] : null,
+    paused: run.finished === null && run.paused === true,
     priority: priorityName(run.priority),
     mode: run.mode,
     labels: run.labels ?? {},
@@ -61,6 +66,7 @@ export function presentTask(
     id: plan.graph.names[index] ?? '',
     kind: task?.kind ?? '',
     title: task?.title ?? null,
+    undoes: task?.undoes === undefined ? null : (plan.graph.names[task.undoes] ?? null),
     dependsOn: (plan.graph.deps[index] ?? []).map(([dependency]) => plan.graph.names[dependency] ?? ''),
     ...presentState(seen.row),
     items: task?.map ? Object.fromEntries(seen.items.filter((count) => count.task === index).map(({ status, n }) => [status, n])) : null,

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Json } from '../../../domain/json.ts';
 import { isClosed } from '../../../domain/plan/outcome.ts';
+import { countedTasks } from '../../../domain/plan/phases.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { isStored } from '../../../domain/run/storedValue.ts';
 import { bytesOf, sizeOf } from '../../../providers/objectStore/storedBytes.ts';
@@ -11,19 +12,10 @@ import { eventStream } from '../../realtime/eventStream.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { anyJson, noQuery } from '../../schemas.ts';
 import { etagOf, presentEvent, presentItem, presentTask } from './present.ts';
-import { loadRun, outputOf, readMapOutput, readStored } from './readRun.ts';
+import { loadRun, outputOf, planOf, readMapOutput, readStored, taskOf } from './readRun.ts';
 import { EventList, eventsQuery, ItemList, itemsQuery, RunOutput, runParams, TaskDetail, TaskList, taskParams } from './schemas.ts';
 
 const tag = 'runs';
-const planOf = async (deps: Deps, run: RunRow) => (await deps.plans.get(run.plan)).plan;
-
-/** @throws Problem not_found */
-async function taskOf(deps: Deps, run: RunRow, id: string) {
-  const plan = await planOf(deps, run);
-  const index = plan.graph.names.indexOf(id);
-  if (index < 0) throw new Problem('not_found', { detail: 'The run has no such task' });
-  return { plan, index };
-}
 
 const tasks = defineRoute({
   method: 'get',
@@ -41,7 +33,12 @@ const tasks = defineRoute({
     const byTask = new Map(rows.map((row) => [row.task, row]));
     return {
       status: 200,
-      body: { items: plan.tasks.map((_, index) => presentTask(plan, index, { row: byTask.get(index), items })) },
+      body: {
+        items: plan.tasks.flatMap((_, index) => {
+          const row = byTask.get(index);
+          return row || index < countedTasks(plan.graph) ? [presentTask(plan, index, { row, items })] : []; // compensations that are needed
+        }),
+      },
       headers: { etag: etagOf(resource) },
     };
   },

@@ -1,6 +1,7 @@
 import type { Json } from '../../../domain/json.ts';
 import { asJson, filled, revive, StoredValue } from '../../../domain/run/storedValue.ts';
 import { findRun, findRunView, listItems, type RunRow, type RunView, type StoredOutput } from '../../../db/repositories/runs.ts';
+import { Problem } from '../../../domain/problem.ts';
 import type { Deps } from '../../deps.ts';
 import { UUID } from '../../cursor.ts';
 import { presentRun } from './present.ts';
@@ -23,6 +24,16 @@ export const loadRunView = ({ deps, actor, params }: Parameters<typeof loadRun>[
 
 /** A run with its tasks counted by status; before it has begun there are none to count. */
 export const presentView = (deps: Deps, run: RunView) => presentRun(deps.config, run, run.counts ?? []);
+
+export const planOf = async (deps: Pick<Deps, 'plans'>, run: RunRow) => (await deps.plans.get(run.plan)).plan;
+
+/** A task of a run by its id. @throws Problem not_found */
+export async function taskOf(deps: Pick<Deps, 'plans'>, run: RunRow, id: string) {
+  const plan = await planOf(deps, run);
+  const index = plan.graph.names.indexOf(id);
+  if (index < 0) throw new Problem('not_found', { detail: `The run has no task ${id}` });
+  return { plan, index };
+}
 
 /** Larger outputs are not shown inside of other answers, bytes. */
 const MAX_SHOWN = 8 * 2 ** 20;

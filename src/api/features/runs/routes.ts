@@ -7,8 +7,8 @@ import { noQuery } from '../../schemas.ts';
 import { acceptRun } from './acceptRun.ts';
 import { preferredWaitMs } from './prefer.ts';
 import { etagOf, presentRun } from './present.ts';
-import { loadRun, loadRunView, presentView } from './readRun.ts';
-import { CancelRun, ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, StartRun, workflowParams } from './schemas.ts';
+import { loadRunView, presentView } from './readRun.ts';
+import { ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, StartRun, workflowParams } from './schemas.ts';
 
 const tag = 'runs';
 
@@ -141,29 +141,4 @@ const read = defineRoute({
   },
 });
 
-const cancel = defineRoute({
-  method: 'post',
-  path: '/api/v1/runs/{id}/cancel',
-  action: 'run.cancel',
-  tag,
-  summary: 'Ask a run to end; a second time forces it',
-  request: { params: runParams, query: noQuery, body: { schema: CancelRun } },
-  responses: { 202: { description: 'The command is durable and under way', schema: Run } },
-  problems: ['run_already_closed', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable'],
-  idempotency: 'stored',
-  load: loadRun,
-  handler: async ({ deps, actor, resource, body }) => {
-    const reason = body?.reason;
-    await deps.command({
-      run: resource.id,
-      workspace: actor.workspace,
-      type: 'cancel',
-      by: actor.principal,
-      ...(reason !== undefined && { reason }),
-    });
-    const run = (await loadRunView({ deps, actor, params: resource })) ?? { ...resource, counts: null };
-    return { status: 202, body: presentView(deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
-  },
-});
-
-export const runRoutes: readonly Route[] = [start, execute, list, read, cancel];
+export const runRoutes: readonly Route[] = [start, execute, list, read];

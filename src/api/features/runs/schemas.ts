@@ -24,6 +24,11 @@ export const Run = z
       .enum(['cancel', 'force', 'timeout', 'fail'])
       .nullable()
       .meta({ description: 'What the run was asked and has not reached yet' }),
+    phase: z
+      .enum(['running', 'compensating', 'finishing'])
+      .nullable()
+      .meta({ description: 'Its tasks settle, what was completed is undone, or those of `finally` run; null once it is closed' }),
+    paused: z.boolean().meta({ description: 'Nothing new begins until it is resumed' }),
     priority: z.enum(PRIORITIES),
     mode: z.enum(MODES),
     labels: z.record(z.string(), anyJson),
@@ -61,6 +66,7 @@ const Task = z
     id: taskId,
     kind: z.string(),
     title: z.string().nullable(),
+    undoes: z.string().nullable().meta({ description: 'Of a compensation: the task that it undoes' }),
     dependsOn: z.array(z.string()),
     ...taskFields,
     items: countsByStatus.nullable().meta({ description: 'Of a mapped task: items by status' }),
@@ -129,10 +135,39 @@ export const ExecuteWorkflow = z
   .optional()
   .meta({ id: 'ExecuteWorkflow' });
 
+const reason = text(1_000).optional();
+
 export const CancelRun = z
-  .strictObject({ reason: text(1_000).optional() })
+  .strictObject({
+    reason,
+    force: z.boolean().optional().meta({ description: 'Ends tasks at work too, and leaves out compensations and `finally`' }),
+  })
   .optional()
   .meta({ id: 'CancelRun' });
+
+const someTasks = z.array(taskId).min(1).max(1_000).optional();
+
+export const PauseRun = z
+  .strictObject({
+    reason,
+    tasks: someTasks.meta({ description: 'Only these tasks; the whole run without it' }),
+    branch: z.boolean().optional().meta({ description: 'With `tasks`: and all that depends on them' }),
+  })
+  .refine((body) => body.branch === undefined || body.tasks !== undefined, 'branch goes with tasks')
+  .optional()
+  .meta({ id: 'PauseRun' });
+
+export const RetryRun = z
+  .strictObject({
+    reason,
+    tasks: someTasks.meta({ description: 'Only these tasks, which must not have completed, and all that depends on them' }),
+  })
+  .optional()
+  .meta({ id: 'RetryRun' });
+
+export const SkipTask = z.strictObject({ reason }).optional().meta({ id: 'SkipTask' });
+export const CompleteTask = z.strictObject({ reason, output: anyJson }).meta({ id: 'CompleteTask' });
+export const itemParams = z.object({ id: z.string(), task: z.string(), item: z.coerce.number().int().min(0).max(99_999) });
 
 export const workflowParams = z.object({ name: z.string() });
 export const runParams = z.object({ id: z.string() });

@@ -1,0 +1,170 @@
+import type { Action } from '../../../domain/access/can.ts';
+import { matchesSchema } from '../../../domain/definition/jsonSchema.schema.ts';
+import type { Json } from '../../../domain/json.ts';
+import { COMPLETED } from '../../../domain/plan/outcome.ts';
+import { countedTasks, mainTasks } from '../../../domain/plan/phases.ts';
+import type { Plan } from '../../../domain/plan/plan.ts';
+import { resetOf } from '../../../domain/plan/reset.ts';
+import { createState, dependantsOf, recordRows } from '../../../domain/plan/state.ts';
+import { Problem, type ProblemCode } from '../../../domain/problem.ts';
+import type { Command } from '../../../db/commands.ts';
+import { readStanding, readTaskRows } from '../../../db/execution.ts';
+import type { RunRow } from '../../../db/repositories/runs.ts';
+import type { Deps } from '../../deps.ts';
+import { defineRoute, type Reply, type Route } from '../../route.ts';
+import { noQuery } from '../../schemas.ts';
+import { etagOf } from './present.ts';
+import { loadRun, loadRunView, planOf, presentView, taskOf } from './readRun.ts';
+import { CancelRun, CompleteTask, itemParams, PauseRun, RetryRun, Run, runParams, SkipTask, taskParams } from './schemas.ts';
+
+type Order = Command extends infer C ? (C extends Command ? Omit<C, 'run' | 'workspace' | 'by' | 'reason'> : never) : never;
+type Asked = { deps: Deps; actor: { workspace: string; principal: string }; resource: RunRow };
+
+/** Gives the command, and answers with the run as it stands then. */
+async function give({ deps, actor, resource }: Asked, order: Order, reason: string | undefined): Promise<Reply> {
+  const { workspace, principal } = actor;
+  const of = { run: resource.id, workspace, by: principal, ...(reason !== undefined && { reason }) };
+  await deps.command({ ...of, ...order });
+  const run = (await loadRunView({ deps, actor, params: resource })) ?? { ...resource, counts: null };
+  return { status: 202, body: presentView(deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
+}
+
+/** What every command has in common. */
+const command = <A extends Action, P extends ProblemCode>(action: A, path: string, problems: readonly P[] = []) => ({
+  ...({ method: 'post', path: `/api/v1/runs/{id}${path}`, action, tag: 'runs', idempotency: 'stored' } as const),
+  responses: { 202: { description: 'The command is durable and under way', schema: Run } },
+  problems: ['state_conflict', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable', ...problems] as const,
+  load: loadRun,
+});
+
+const cancel = defineRoute({
+  ...command('run.cancel', '/cancel', ['run_already_closed']),
+  summary: 'Ask a run to end; a second time forces it',
+  request: { params: runParams, query: noQuery, body: { schema: CancelRun } },
+  handler: (call) => give(call, { type: 'cancel', force: call.body?.force ?? false }, call.body?.reason),
+});
+
+/** Tasks of a run by their ids, with all that depends on them if asked. @throws Problem not_found */
+async function tasksOf({ deps, resource }: Asked, ids: readonly string[], branch: boolean) {
+  const { graph } = await planOf(deps, resource);
+  const own = await Promise.all(ids.map(async (id) => (await taskOf(deps, resource, id)).index));
+  const indexes = [...new Set(branch ? own.flatMap((task) => [task, ...dependantsOf(createState(graph), task)]) : own)].sort(
+    (a, b) => a - b,
+  );
+  return { indexes, names: indexes.map((task) => graph.names[task] ?? '') };
+}
+
+const hold = (type: 'pause' | 'resume', summary: string) =>
+  defineRoute({
+    ...command('run.pause', `/${type}`, ['run_already_closed', 'not_found']),
+    summary,
+    request: { params: runParams, query: noQuery, body: { schema: PauseRun } },
+    handler: async (call) => {
+      const { tasks, branch = false, reason } = call.body ?? {};
+      return give(call, { type, ...(tasks && { tasks: await tasksOf(call, tasks, branch) }) }, reason);
+    },
+  });
+
+const pause = hold('pause', 'Begin nothing new in a run, or none of some tasks; what is at work comes to its end, and waits go on');
+const resume = hold('resume', 'Go on with what was paused; without tasks, with everything');
+
+/** What a retry is to run again. @throws Problem state_conflict */
+async function retryOrder({ deps, resource }: Asked, ids: readonly string[] | undefined): Promise<Order> {
+  const { graph } = await planOf(deps, resource);
+  const chosen = ids && (await Promise.all(ids.map(async (id) => (await taskOf(deps, resource, id)).index)));
+  const standing = await readStanding(deps.db, resource.id);
+  if (!standing || standing.status === 'open') throw new Problem('state_conflict', { detail: 'the run is open' });
+  if (standing.status === 'completed')
+    throw new Problem('state_conflict', { detail: 'the run has completed: nothing of it has to be tried again' });
+  const state = createState(graph);
+  recordRows(
+    state,
+    (await readTaskRows(deps.db, resource.id)).map(([task, status, seq, generation]) => [graph.names[task] ?? '', status, seq, generation]),
+  );
+  const done = chosen?.find((task) => state.outcome[task] === COMPLETED);
+  if (done !== undefined) throw new Problem('state_conflict', { detail: `${graph.names[done] ?? ''} has completed` });
+  const { tasks, keepItems } = resetOf(state, chosen);
+  if (tasks.length === 0) throw new Problem('state_conflict', { detail: 'no task of the run has to be tried again' });
+  return {
+    type: 'retry',
+    seq: standing.lastSeq,
+    tasks: { indexes: tasks, names: tasks.map((task) => graph.names[task] ?? '') },
+    keepItems,
+  };
+}
+
+const retry = defineRoute({
+  ...command('run.retry', '/retry', ['not_found']),
+  summary: 'Open a run that did not complete again: what failed, and what depends on it, runs in a new generation; what completed stays',
+  request: { params: runParams, query: noQuery, body: { schema: RetryRun } },
+  handler: async (call) => give(call, await retryOrder(call, call.body?.tasks), call.body?.reason),
+});
+
+/** The place of a task that somebody settles by hand. @throws Problem not_found, invalid_request */
+async function placeOf({ deps, resource }: Asked, id: string, item: number | undefined) {
+  const { plan, index } = await taskOf(deps, resource, id);
+  if (index >= countedTasks(plan.graph)) throw new Problem('not_found', { detail: `${id} is a compensation` });
+  if (item !== undefined && !plan.tasks[index]?.map) throw new Problem('not_found', { detail: `${id} has no items` });
+  return { plan, place: { task: index, main: mainTasks(plan.graph), item: item ?? -1 } };
+}
+
+const MAX_ROW_OUTPUT = 64 * 1024;
+
+/** @throws Problem invalid_task_output if it is not what the definition says that the task gives */
+async function outputFor(deps: Deps, of: { plan: Plan; task: number; item: number; workspace: string }, value: Json) {
+  const planned = of.plan.tasks[of.task];
+  if (planned?.map && of.item < 0)
+    throw new Problem('invalid_request', { detail: 'the output of a mapped task is that of its items: complete those, or skip the task' });
+  const [first] = planned?.outputSchema === undefined ? [] : matchesSchema(planned.outputSchema, value);
+  if (first) throw new Problem('invalid_task_output', { detail: `output${first.pointer}: ${first.message}` });
+  const bytes = Buffer.from(JSON.stringify(value));
+  if (bytes.length <= MAX_ROW_OUTPUT) return { output: bytes.toString(), outputSize: bytes.length };
+  const { sha256 } = await deps.objects.put(of.workspace, bytes);
+  return { outputRef: Buffer.from(sha256, 'hex'), outputSize: bytes.length };
+}
+
+type Settling = Asked & { params: { task: string; item?: number } };
+
+async function skip(call: Settling & { body?: { reason?: string | undefined } | undefined }): Promise<Reply> {
+  const { place } = await placeOf(call, call.params.task, call.params.item);
+  return give(call, { type: 'skip', ...place }, call.body?.reason);
+}
+
+async function complete(call: Settling & { body: { reason?: string | undefined; output?: unknown } }): Promise<Reply> {
+  const { plan, place } = await placeOf(call, call.params.task, call.params.item);
+  const output = await outputFor(call.deps, { plan, ...place, workspace: call.actor.workspace }, call.body.output as Json);
+  return give(call, { type: 'complete', ...place, output }, call.body.reason);
+}
+
+const settled = <P extends ProblemCode>(path: string, problems: readonly P[] = []) =>
+  command('run.settle', path, ['run_already_closed', 'not_found', ...problems] as const);
+
+const skipTask = defineRoute({
+  ...settled('/tasks/{task}/skip'),
+  summary: 'Settle a task by hand as skipped; an attempt at work is ended',
+  request: { params: taskParams, query: noQuery, body: { schema: SkipTask } },
+  handler: skip,
+});
+
+const skipItem = defineRoute({
+  ...settled('/tasks/{task}/items/{item}/skip'),
+  summary: 'Settle an item of a mapped task by hand as skipped',
+  request: { params: itemParams, query: noQuery, body: { schema: SkipTask } },
+  handler: skip,
+});
+
+const completeTask = defineRoute({
+  ...settled('/tasks/{task}/complete', ['invalid_task_output']),
+  summary: 'Settle a task by hand as completed, with its output',
+  request: { params: taskParams, query: noQuery, body: { schema: CompleteTask } },
+  handler: complete,
+});
+
+const completeItem = defineRoute({
+  ...settled('/tasks/{task}/items/{item}/complete', ['invalid_task_output']),
+  summary: 'Settle an item of a mapped task by hand as completed, with its output',
+  request: { params: itemParams, query: noQuery, body: { schema: CompleteTask } },
+  handler: complete,
+});
+
+export const commandRoutes: readonly Route[] = [cancel, pause, resume, retry, skipTask, skipItem, completeTask, completeItem];
