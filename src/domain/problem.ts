@@ -73,6 +73,14 @@ export const PROBLEMS = {
   http_address_refused: { status: 422, title: 'The address is not allowed', retryable: false },
   http_response_too_large: { status: 502, title: 'The HTTP response is too large', retryable: false },
   http_response_invalid: { status: 502, title: 'The HTTP response cannot be read', retryable: false },
+  circuit_open: { status: 503, title: 'The host has failed too often of late', retryable: true },
+  not_configured: { status: 501, title: 'The operator has not set this up', retryable: false },
+  mail_failed: { status: 502, title: 'The mail could not be handed over', retryable: true },
+  mail_refused: { status: 502, title: 'The mail server refuses the mail', retryable: false },
+  command_not_allowed: { status: 403, title: 'The program is not allowed', retryable: false },
+  command_not_started: { status: 500, title: 'The program cannot be started', retryable: false },
+  command_failed: { status: 422, title: 'The program failed', retryable: true },
+  command_output_too_large: { status: 422, title: 'The program wrote too much', retryable: false },
 } as const satisfies Record<string, Row>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

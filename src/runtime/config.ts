@@ -44,6 +44,22 @@ const schema = z.object({
   ),
   TIU_HTTP_ALLOW: z.string().default('').describe('Private addresses that http tasks may call, as CIDR list or host:port list'),
   TIU_HTTP_MAX_BODY: size(100 * 2 ** 20).describe('Body of one answer to an http task'),
+  TIU_CIRCUIT_FAILURES: size(10).describe(
+    'Faults of a host in a row (no connection, no answer in time, 5xx), for one workspace in one worker, after which http and notify tasks fail fast',
+  ),
+  TIU_CIRCUIT_OPEN: size(30_000).describe('How long they do; then one attempt may probe the host'),
+  TIU_MAX_CIRCUITS: size(10_000).describe('Hosts of workspaces that a worker keeps count of'),
+  TIU_SMTP_URL: z.string().optional().describe('Mail server, smtp: or smtps://user:password@host:port; unset = no mail'),
+  TIU_MAIL_FROM: z.string().optional().describe('Sender of mails, an address or Name <address>'),
+  TIU_WEBHOOK_KEYS: z
+    .string()
+    .default('')
+    .describe('Keys that sign webhooks, id:base64 of 24 to 64 bytes each, by commas; all of them sign; empty = no webhooks'),
+  TIU_COMMANDS: z.string().default('').describe('Programs that command tasks may run, name=/absolute/path by commas; empty = none'),
+  TIU_COMMAND_MEMORY: size(512 * 2 ** 20).describe('Address space of each process of a command task'),
+  TIU_COMMAND_KEEP: size(1 * 2 ** 20).describe('Of each output of a command task what is kept; the rest is dropped'),
+  TIU_COMMAND_MAX_OUTPUT: size(64 * 2 ** 20).describe('Both outputs of a command task together; more ends it'),
+  TIU_COMMAND_GRACE: size(500).describe('Between SIGTERM and SIGKILL of a command task that has to end'),
   TIU_MAX_OUTPUT: size(100 * 2 ** 20).describe('Output of one task or run, as JSON'),
   TIU_MAX_UNFINISHED_STARTS: size(16).describe('Runs a worker has started whose first workflow task has not ended'),
   TIU_MAX_LATE_STARTS: size(10_000).describe(

@@ -43,3 +43,24 @@ export function createWorkerMetrics(registry: MetricsRegistry) {
     notices: new Counter({ name: 'tiu_notices_total', help: 'Notices received', labelNames: ['channel'], registers }),
   };
 }
+
+/** Hosts with a series of their own; the rest is counted as `other`. */
+const MAX_HOSTS = 50;
+
+/** The circuits that are not closed, by host and state, as they are when metrics are asked for. */
+export function watchCircuits(registry: MetricsRegistry, states: () => { host: string; open: number; halfOpen: number }[]): void {
+  new Gauge({
+    name: 'tiu_circuits',
+    help: 'Circuits of outside hosts that are not closed, each of one workspace',
+    labelNames: ['host', 'state'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [i, { host, open, halfOpen }] of states().entries()) {
+        const label = i < MAX_HOSTS ? host : 'other';
+        if (open > 0) this.inc({ host: label, state: 'open' }, open);
+        if (halfOpen > 0) this.inc({ host: label, state: 'half_open' }, halfOpen);
+      }
+    },
+  });
+}

@@ -13,7 +13,7 @@ import { systemClock } from '../runtime/clock.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Lifecycle } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/logger.ts';
-import { createRegistry, createWorkerMetrics } from '../runtime/metrics.ts';
+import { createRegistry, createWorkerMetrics, watchCircuits } from '../runtime/metrics.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { createDataConverter } from '../temporal/dataConverter.ts';
 import { serveMetrics } from './metricsServer.ts';
@@ -90,6 +90,7 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
   const dataConverter = createDataConverter(openPayloadCipher(config));
   const registry = createRegistry({ process: 'worker' });
   const metrics = createWorkerMetrics(registry);
+  watchCircuits(registry, parts.opened.circuits.states);
   if (config.TIU_METRICS_PORT !== undefined) {
     const server = await serveMetrics(registry, config.TIU_METRICS_PORT);
     lifecycle.onStop('metrics', () => server.close());

@@ -2,21 +2,21 @@ import { Readable } from 'node:stream';
 import { isObject, type Json, type JsonObject } from '../../domain/json.ts';
 import { Problem } from '../../domain/problem.ts';
 import { asJson, isStored, storedIn, StoredValue } from '../../domain/run/storedValue.ts';
-import { toProblem, type HttpClient, type HttpResponse } from '../../providers/http/httpClient.ts';
+import type { Outgoing } from '../../providers/http/circuits.ts';
+import { toProblem, type HttpResponse } from '../../providers/http/httpClient.ts';
 import type { ObjectStore } from '../../providers/objectStore/objectStore.ts';
 import { bytesOf, sizeOf } from '../../providers/objectStore/storedBytes.ts';
 import type { Execution, Executor } from './executor.ts';
 import { checkedJson, decode, quoted, unquoted } from './jsonText.ts';
 import { storeArtifact, type StoreDeps } from './storedArtifact.ts';
+import { unexpectedStatus } from './unexpectedStatus.ts';
 
 export type HttpDeps = Omit<StoreDeps, 'objects'> & {
   objects: Pick<ObjectStore, 'put' | 'open'>;
-  http: Pick<HttpClient, 'send'>;
+  http: Outgoing;
   now: () => number;
 };
 
-/** Of an unexpected answer's body that the failure keeps, bytes. */
-const EXCERPT = 4_096;
 /** Fields that belong to the connection, not to the task. */
 const FORBIDDEN = new Set([
   'host',
@@ -34,12 +34,13 @@ const FORBIDDEN = new Set([
 /** One request. Its key goes along as `idempotency-key`, so that the other side can tell a repeated attempt. */
 export function createHttp(deps: HttpDeps): Executor {
   return async (input, execution) => {
-    const { signal } = execution;
+    const { signal, workspace } = execution;
     signal.throwIfAborted();
     const method = typeof input.method === 'string' ? input.method.toUpperCase() : 'GET';
     const { headers, body } = await requestOf(deps, input, execution);
-    const response = await deps.http.send({ method, url: urlOf(input), headers, body, signal });
-    if (!expects(input.expect, response.status)) throw await unexpected(response, signal, deps.now());
+    const expects = (status: number) => isExpected(input.expect, status);
+    const response = await deps.http.send({ ...{ method, url: urlOf(input), headers, body, signal }, workspace, expects });
+    if (!expects(response.status)) throw await unexpectedStatus(response, { signal, now: deps.now() });
     return { status: response.status, headers: response.headers, body: await outputOf(deps, input, { response, execution }) };
   };
 }
@@ -89,45 +90,9 @@ async function startsWithQuote(objects: Pick<ObjectStore, 'open'>, workspace: st
   return false;
 }
 
-function expects(expected: Json | undefined, status: number): boolean {
+function isExpected(expected: Json | undefined, status: number): boolean {
   const list = Array.isArray(expected) ? expected : ['2xx'];
   return list.some((one) => Number(one) === status || one === `${Math.floor(status / 100)}xx`);
-}
-
-/** The only statuses below 500 that may change by themselves (RFC 9110, 8470, 6585). */
-const WORTH_ANOTHER_TRY = new Set([408, 425, 429]);
-
-async function unexpected(response: HttpResponse, signal: AbortSignal, now: number): Promise<unknown> {
-  const { status, headers } = response;
-  const kept: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
-      kept.push(chunk);
-      size += chunk.length;
-      if (size >= EXCERPT) break;
-    }
-  } catch {
-    if (signal.aborted) return signal.reason; // else: the status counts, not that its body broke off
-  }
-  response.body.destroy();
-  const body = Buffer.concat(kept).subarray(0, EXCERPT).toString('utf8');
-  const retryAfterMs = readRetryAfter(headers['retry-after'], now);
-  return new Problem('http_status', {
-    detail: `The answer was ${status}`,
-    data: { status, headers, body },
-    final: status < 500 && !WORTH_ANOTHER_TRY.has(status),
-    ...(retryAfterMs === null ? {} : { retryAfterMs }),
-  });
-}
-
-const MAX_RETRY_AFTER_MS = 24 * 3_600_000;
-
-/** `Retry-After` in ms, 0 to a day; null when it is missing or neither seconds nor a date. @param now ms since 1970 */
-export function readRetryAfter(value: string | undefined, now: number): number | null {
-  if (value === undefined) return null;
-  const ms = /^\s*\d+\s*$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now;
-  return Number.isNaN(ms) ? null : Math.min(MAX_RETRY_AFTER_MS, Math.max(0, ms));
 }
 
 /** Bodies up to this many bytes are read; larger ones go to the object store as they come. */

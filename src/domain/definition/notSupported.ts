@@ -5,7 +5,7 @@ export const NOT_SUPPORTED = {
   map: ['tasks'],
   /** Names in expressions, by the code that the engine refuses them with. */
   expressions: ['secret_not_allowed'],
-  kinds: ['ai', 'agent', 'swarm', 'activity', 'command', 'check.run', 'workflow', 'event', 'approval', 'notify'],
+  kinds: ['ai', 'agent', 'swarm', 'activity', 'check.run', 'workflow', 'event', 'approval'],
   /** Kinds of which every one begins so. */
   kindFamilies: ['backup.', 'restore.', 'moderation.'],
 } as const satisfies Record<string, readonly string[]>;

@@ -52,6 +52,7 @@ export const http = defineKind({
     http_response_too_large: { retryable: false, when: 'the answer is larger than allowed' },
     http_response_invalid: { retryable: false, when: 'the body is not what `as` says' },
     http_address_refused: { retryable: false, when: 'the address is private or not allowed' },
+    circuit_open: { retryable: true, when: 'the host has failed too often of late; tried again when it is probed' },
     task_timed_out: { retryable: true, when: 'the attempt took longer than `timeout`' },
   },
   defaultTimeoutMs: 30_000,

@@ -2,9 +2,11 @@ import { artifactList } from './artifactList.ts';
 import { artifactRead } from './artifactRead.ts';
 import { artifactWrite } from './artifactWrite.ts';
 import { assert } from './assert.ts';
+import { command } from './command.ts';
 import { http } from './http.ts';
 import type { Kind } from './kind.ts';
 import { artifactsCollect, maintenancePartitions, maintenanceRecords, retentionSweep } from './maintenance.ts';
+import { notify } from './notify.ts';
 import { render } from './render.ts';
 import { switchKind } from './switch.ts';
 import { transform } from './transform.ts';
@@ -14,7 +16,7 @@ import { wait } from './wait.ts';
 /** Every kind there is, by name. */
 export const KINDS: Readonly<Record<string, Kind>> = Object.fromEntries(
   [
-    ...[transform, assert, switchKind, render, validate, artifactList, artifactRead, artifactWrite, http, wait],
+    ...[transform, assert, switchKind, render, validate, artifactList, artifactRead, artifactWrite, http, notify, command, wait],
     ...[maintenancePartitions, maintenanceRecords, retentionSweep, artifactsCollect],
   ].map((kind: Kind) => [kind.name, kind]),
 );

@@ -13,7 +13,13 @@ export type HttpSettings = {
   resolve?: Resolve;
 };
 
-type HttpRequest = { method: string; url: string; headers: Record<string, string>; body: Buffer | Readable | null; signal: AbortSignal };
+export type HttpRequest = {
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  body: Buffer | Readable | null;
+  signal: AbortSignal;
+};
 /** `body` ends with Problem http_response_too_large beyond the limit; it must be read or destroyed. */
 export type HttpResponse = { status: number; headers: Record<string, string>; body: Readable };
 

@@ -7,7 +7,9 @@ import type { Database } from '../../../src/db/database.ts';
 import type { Json } from '../../../src/domain/json.ts';
 import { KINDS } from '../../../src/domain/kinds/kinds.ts';
 import { createArchives } from '../../../src/providers/archive/archives.ts';
+import { createPrograms } from '../../../src/providers/command/programs.ts';
 import { createHttpClient } from '../../../src/providers/http/httpClient.ts';
+import { createMailer } from '../../../src/providers/mail/mailer.ts';
 import { createSyntax } from '../../../src/providers/syntax/syntax.ts';
 import { aProblem } from '../../providers/aProblem.ts';
 import { aMemoryStore, anExecution, RUN, WORKSPACE } from './anExecution.ts';
@@ -15,7 +17,10 @@ import { aMemoryStore, anExecution, RUN, WORKSPACE } from './anExecution.ts';
 const store = aMemoryStore();
 const syntax = createSyntax();
 const http = createHttpClient({ allow: '', maxBodyBytes: 1_000 });
-const unused = { db: {} as Database, keep: { runDays: 0, auditDays: 0, objectsMs: 0, markedMs: 0 } };
+const unused = {
+  ...{ db: {} as Database, keep: { runDays: 0, auditDays: 0, objectsMs: 0, markedMs: 0 }, mailer: createMailer({}), webhookKeys: [] },
+  programs: createPrograms({ allowed: new Map(), memoryBytes: 1, keepBytes: 1, maxBytes: 1, graceMs: 1 }),
+};
 const executors = createExecutors({ ...store, ...unused, archives: createArchives(store), syntax, http, now: () => 0 });
 function run(kind: string, input: { [field: string]: Json }): Promise<Json> {
   const executor = executors[kind];

@@ -1,0 +1,225 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createCommand } from '../../../src/activities/kinds/command.ts';
+import { matchesSchema } from '../../../src/domain/definition/jsonSchema.schema.ts';
+import type { JsonObject } from '../../../src/domain/json.ts';
+import { command as contract } from '../../../src/domain/kinds/command.ts';
+import { Problem } from '../../../src/domain/problem.ts';
+import { readAllowList } from '../../../src/providers/command/allowList.ts';
+import { probeConfinement, type ConfinementLimits } from '../../../src/providers/command/confinement.ts';
+import { createPrograms, type ProgramSettings } from '../../../src/providers/command/programs.ts';
+import { superviseProcess } from '../../../src/providers/command/superviseProcess.ts';
+import { aProblem } from '../../providers/aProblem.ts';
+import { until } from '../../worker/support/aRun.ts';
+import { anExecution } from './anExecution.ts';
+
+const MEMORY = 64 * 2 ** 20;
+const settings: ProgramSettings = {
+  allowed: readAllowList(`sh=/bin/sh, cat=/bin/cat, dd=/bin/dd, node=${process.execPath}, missing=/nonexistent/program, folder=/tmp`),
+  ...{ memoryBytes: MEMORY, keepBytes: 1_000, maxBytes: 10_000, graceMs: 300 },
+};
+let limits: ConfinementLimits;
+let folder: string;
+beforeAll(async () => {
+  ({ limits } = await probeConfinement(MEMORY));
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-test-'));
+});
+afterAll(() => {
+  fs.rmSync(folder, { recursive: true });
+});
+
+type Output = { exitCode: number; stdout: string; stderr: string; truncated: boolean; limits: ConfinementLimits };
+async function run(input: JsonObject, given: Partial<ProgramSettings> & { signal?: AbortSignal } = {}): Promise<Output> {
+  const { signal = new AbortController().signal, ...more } = given;
+  const executor = createCommand({ programs: createPrograms({ ...settings, ...more }) });
+  const output = await executor(input, anExecution({ key: 'run/task/-/0', signal }));
+  expect(matchesSchema(contract.output, output)).toEqual([]);
+  return output as Output;
+}
+const shell = (script: string, given: Parameters<typeof run>[1] & { input?: JsonObject } = {}): Promise<Output> => {
+  const { input = {}, ...more } = given;
+  return run({ program: 'sh', args: ['-c', script], ...input }, more);
+};
+
+/** What a script has written into a file of ours, once it is there. */
+async function written(name: string): Promise<string> {
+  const file = path.join(folder, name);
+  await until(() => Promise.resolve(fs.existsSync(file) && fs.readFileSync(file, 'utf8').endsWith('\n')), 10_000);
+  return fs.readFileSync(file, 'utf8').trim();
+}
+/** Living processes whose command line holds this text. Their numbers differ from those that they know themselves. */
+const living = (mark: string): string[] =>
+  fs.readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(mark);
+    } catch {
+      return false; // it has just ended
+    }
+  });
+
+test('outputs and exit code; arguments and input as they are, no shell in between', async () => {
+  await expect(run({ program: 'cat', args: ['-'], stdin: 'grüße $HOME\n' })).resolves.toEqual({
+    ...{ exitCode: 0, stdout: 'grüße $HOME\n', stderr: '', truncated: false, limits },
+  });
+  await expect(run({ program: 'cat', args: ['$(id); *', '--'] })).rejects.toThrow(
+    aProblem('command_failed', { data: expect.objectContaining({ stderr: expect.stringContaining('$(id); *') }) }),
+  );
+});
+
+test('the environment is PATH, the key and what is given', async () => {
+  const { stdout } = await shell('env | sort', { input: { env: { GIVEN: 'x y' } } });
+  expect(stdout.split('\n').filter((line) => !/^(PWD|OLDPWD|SHLVL|_)=|^$/.test(line))).toEqual([
+    'GIVEN=x y',
+    'PATH=/usr/local/bin:/usr/bin:/bin',
+    'TIU_EFFECT_KEY=run/task/-/0',
+  ]);
+  await expect(shell('true', { input: { env: { LD_PRELOAD: '/tmp/x.so' } } })).rejects.toThrow(aProblem('invalid_task_input'));
+});
+
+test("a PATH that is given is the program's, and decides nothing before it", async () => {
+  fs.writeFileSync(path.join(folder, 'prlimit'), `#!/bin/sh\necho stolen\n`, { mode: 0o755 });
+  const { stdout } = await shell('echo $PATH', { input: { env: { PATH: folder } } });
+  expect(stdout).toBe(`${folder}\n`);
+});
+
+test('its folder is its own and empty, and gone afterwards, whatever became of it', async () => {
+  const { stdout } = await shell('ls -A | wc -l; touch file; mkdir sub; pwd');
+  const [files = '', first = ''] = stdout.trim().split('\n');
+  expect([files.trim(), fs.existsSync(first)]).toEqual(['0', false]);
+  const failure = await shell('touch file; pwd; exit 3').catch((error: unknown) => error as Problem);
+  const data = (failure as Problem).data as { stdout: string };
+  expect(data.stdout.trim()).toMatch(/tiu-command-/);
+  expect(fs.existsSync(data.stdout.trim())).toBe(false);
+});
+
+test('an exit code that is not expected is a failure with the ends of both outputs', async () => {
+  await expect(shell('echo out; echo err >&2; exit 3')).rejects.toThrow(
+    aProblem('command_failed', { retryable: true, data: { exitCode: 3, signal: null, stdout: 'out\n', stderr: 'err\n', limits } }),
+  );
+  await expect(shell('exit 3', { input: { expectExit: [0, 3] } })).resolves.toMatchObject({ exitCode: 3 });
+  await expect(shell('exit 0', { input: { expectExit: [3] } })).rejects.toThrow(aProblem('command_failed'));
+});
+
+test('off by default, and only what is allowed; no path, no other name', async () => {
+  const off = readAllowList('');
+  await expect(run({ program: 'sh' }, { allowed: off })).rejects.toThrow(aProblem('command_not_allowed', { retryable: false }));
+  for (const program of ['bash', '/bin/sh', '../sh', '__proto__'])
+    await expect(run({ program })).rejects.toThrow(aProblem('command_not_allowed'));
+  for (const program of ['missing', 'folder'])
+    await expect(run({ program })).rejects.toThrow(aProblem('command_not_started', { retryable: false }));
+});
+
+test('an allow-list that cannot be read is refused at start', () => {
+  for (const text of ['sh', 'sh=bin/sh', '=/bin/sh', 'a b=/bin/sh', 'sh=/bin/sh,sh=/bin/dash'])
+    expect(() => readAllowList(text)).toThrow('TIU_COMMANDS');
+  expect(readAllowList(' git=/usr/bin/git ,\n jq=/opt/with space/jq')).toEqual(
+    new Map([
+      ['git', '/usr/bin/git'],
+      ['jq', '/opt/with space/jq'],
+    ]),
+  );
+});
+
+test.each<[number, boolean]>([
+  [1_000, false],
+  [1_001, true],
+])('of %i bytes of output all is kept, or the first 1000', async (bytes, truncated) => {
+  const output = await run({ program: 'dd', args: ['if=/dev/zero', 'bs=1', `count=${bytes}`, 'status=none'] });
+  expect([output.stdout.length, output.truncated]).toEqual([1_000, truncated]);
+});
+
+test('a character that the limit cuts in two is left out', async () => {
+  const { stdout, truncated } = await run({ program: 'cat', stdin: `a${'ü'.repeat(500)}` });
+  expect([stdout, truncated]).toEqual([`a${'ü'.repeat(499)}`, true]);
+});
+
+test('both outputs together may be as long as the limit; a byte more ends everything', async () => {
+  const write = (bytes: number) => `dd if=/dev/zero bs=${bytes} count=1 status=none`;
+  await expect(shell(`${write(5_000)}; ${write(5_000)} >&2`)).resolves.toMatchObject({ truncated: true });
+  const endless = shell(`${write(5_000)}; ${write(5_001)} >&2; exec sleep 1000.0625`);
+  await expect(endless).rejects.toThrow(aProblem('command_output_too_large', { retryable: false, data: { max: 10_000 } }));
+  expect(living('1000.0625')).toEqual([]);
+});
+
+test('memory is what the limit allows, and no more', async () => {
+  expect(limits.memory).toBe(MEMORY); // a machine without prlimit cannot say anything about this
+  const take = (bytes: number) => run({ program: 'dd', args: ['if=/dev/zero', 'of=/dev/null', `bs=${bytes}`, 'count=1'] });
+  await expect(take(MEMORY / 2)).resolves.toMatchObject({ exitCode: 0, limits: { memory: MEMORY } });
+  await expect(take(MEMORY)).rejects.toThrow(
+    aProblem('command_failed', { data: expect.objectContaining({ stderr: expect.stringMatching(/memory/i) }) }),
+  );
+});
+
+test('there is no network where the kernel can take it away; else the output says so', async () => {
+  const server = http.createServer((_request, response) => response.end('reached'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const script = `fetch('http://127.0.0.1:${port}').then(r => r.text()).then(console.log, () => console.log('no network'))`;
+  const output = await run({ program: 'node', args: ['-e', script] }, { memoryBytes: 2 ** 40 });
+  expect(output.stdout).toBe(output.limits.network === 'none' ? 'no network\n' : 'reached\n');
+  server.close();
+});
+
+test('an abort asks everything to end, and ends what does not, grandchildren too', async () => {
+  const attempt = new AbortController();
+  const script = `trap 'echo asked > ${folder}/asked' TERM; (trap '' TERM; sleep 1000.125) & echo up > ${folder}/up; while :; do sleep 1000.25; done`;
+  const ended = expect(shell(script, { signal: attempt.signal })).rejects.toThrow(aProblem('task_cancelled'));
+  await written('up');
+  expect(living('1000.125')).not.toEqual([]);
+  attempt.abort(new Problem('task_cancelled'));
+  await ended;
+  expect(await written('asked')).toBe('asked');
+  expect([...living('1000.125'), ...living('1000.25')]).toEqual([]);
+});
+
+test('an attempt whose signal has come already starts nothing', async () => {
+  await expect(shell(`touch ${folder}/started`, { signal: AbortSignal.abort(new Problem('task_timed_out')) })).rejects.toThrow(
+    aProblem('task_timed_out'),
+  );
+  expect(fs.existsSync(path.join(folder, 'started'))).toBe(false);
+});
+
+test('what it leaves in the background ends with it, and is not waited for', async () => {
+  await expect(shell('sleep 1000.5 & echo done')).resolves.toMatchObject({ stdout: 'done\n' });
+  expect(living('1000.5')).toEqual([]);
+});
+
+test('a daemon that leaves the group ends too, where the kernel can hold it', async () => {
+  await shell('setsid sleep 1000.75 & while ! pgrep -f "sleep 1000.7[5]" > /dev/null; do :; done').catch(() => undefined);
+  const left = living('sleep\u00001000.75');
+  if (limits.processes === 'namespace') expect(left).toEqual([]);
+  for (const pid of left) process.kill(Number(pid), 'SIGKILL');
+});
+
+test('without namespaces the process group holds the rest', async () => {
+  const attempt = new AbortController();
+  const script = `trap '' TERM; (trap '' TERM; sleep 1000.375) & echo up > ${folder}/bare; wait; wait`;
+  const start = { argv: ['/bin/sh', '-c', script], folder, stdin: '', env: {}, signal: attempt.signal };
+  const ended = expect(superviseProcess(start, settings)).rejects.toThrow(aProblem('task_timed_out'));
+  await written('bare');
+  attempt.abort(new Problem('task_timed_out'));
+  await ended;
+  await until(() => Promise.resolve(living('1000.375').length === 0), 2_000);
+});
+
+test('a program ends with a worker that is killed', async () => {
+  const source = path.resolve(import.meta.dirname, '../../../src/providers/command/programs.ts');
+  const script = `
+    const { createPrograms } = await import(${JSON.stringify(source)});
+    const programs = createPrograms({ allowed: new Map([['sh', '/bin/sh']]), memoryBytes: ${MEMORY}, keepBytes: 1, maxBytes: 1, graceMs: 1 });
+    const args = ['-c', 'echo up > ${folder}/orphan; exec sleep 1000.875'];
+    await programs.run({ program: 'sh', args, stdin: '', env: {}, signal: new AbortController().signal });`;
+  const worker = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'ignore', 'inherit'] });
+  await written('orphan');
+  worker.kill('SIGKILL');
+  await once(worker, 'exit');
+  await until(() => Promise.resolve(living('sleep\u00001000.875').length === 0), 5_000);
+});
