@@ -44,9 +44,14 @@ const schema = z.object({
   ),
   TIU_HTTP_ALLOW: z.string().default('').describe('Private addresses that http tasks may call, as CIDR list or host:port list'),
   TIU_HTTP_MAX_BODY: size(100 * 2 ** 20).describe('Body of one answer to an http task'),
-  TIU_CIRCUIT_FAILURES: size(10).describe(
-    'Faults of a host in a row (no connection, no answer in time, 5xx), for one workspace in one worker, after which http and notify tasks fail fast',
-  ),
+  TIU_CIRCUIT_FAILURES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(10)
+    .describe(
+      'Faults of a host in a row (no connection, no answer in time, 5xx), for one workspace in one worker, after which http and notify tasks fail fast; 0 = never',
+    ),
   TIU_CIRCUIT_OPEN: size(30_000).describe('How long they do; then one attempt may probe the host'),
   TIU_MAX_CIRCUITS: size(10_000).describe('Hosts of workspaces that a worker keeps count of'),
   TIU_SMTP_URL: z.string().optional().describe('Mail server, smtp: or smtps://user:password@host:port; unset = no mail'),

@@ -5,7 +5,17 @@ import type { Config } from './config.ts';
 export type Log = Logger;
 
 /** Fields that may hold a secret, wherever they are: alone, or one or two objects deep. */
-const SECRET_FIELDS = ['authorization', 'cookie', 'password', 'secret', 'secrets', 'apiKey', 'accessToken', 'DATABASE_URL', 'url'];
+const SECRET_FIELDS = [
+  'authorization',
+  'cookie',
+  'password',
+  'secret',
+  'secrets',
+  'apiKey',
+  'accessToken',
+  'url',
+  ...['DATABASE_URL', 'TIU_SMTP_URL', 'TIU_WEBHOOK_KEYS'],
+];
 const REDACTED = SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]);
 
 /** JSON lines on standard error, so that standard output stays free for what a program has to say. */

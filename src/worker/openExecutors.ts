@@ -35,7 +35,7 @@ export function openExecutors(deps: { db: Database; config: Config; clock: Clock
   const client = createHttpClient({ allow: config.TIU_HTTP_ALLOW, maxBodyBytes: config.TIU_HTTP_MAX_BODY });
   const circuits = createCircuits(
     { http: client, now: deps.clock.now },
-    { failures: config.TIU_CIRCUIT_FAILURES, openMs: config.TIU_CIRCUIT_OPEN, max: config.TIU_MAX_CIRCUITS },
+    { failures: config.TIU_CIRCUIT_FAILURES || Infinity, openMs: config.TIU_CIRCUIT_OPEN, max: config.TIU_MAX_CIRCUITS },
   );
   const executors = createExecutors({
     db: deps.db,

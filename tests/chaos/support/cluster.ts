@@ -108,6 +108,7 @@ async function build(building: Building): Promise<Cluster> {
     TIU_PORT: '0',
     TIU_OBJECTS: path.join(folder, 'objects'),
     TIU_HTTP_ALLOW: `127.0.0.1:${receiver.port}`,
+    TIU_CIRCUIT_FAILURES: '0', // what the receiver refuses is a test of retries, and many at once
     TIU_LOG_LEVEL: 'warn',
     TIU_SHUTDOWN_GRACE: '1000',
     ...options.env,
