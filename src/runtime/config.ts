@@ -61,7 +61,13 @@ const schema = z.object({
     .default('')
     .describe('Keys that sign webhooks, id:base64 of 24 to 64 bytes each, by commas; all of them sign; empty = no webhooks'),
   TIU_COMMANDS: z.string().default('').describe('Programs that command tasks may run, name=/absolute/path by commas; empty = none'),
-  TIU_COMMAND_MEMORY: size(512 * 2 ** 20).describe('Address space of each process of a command task'),
+  TIU_MAX_COMMANDS: size(4).describe('Programs of command tasks at work at once in a worker; more wait for a place'),
+  TIU_COMMAND_MEMORY: z.coerce
+    .number()
+    .int()
+    .min(16 * 2 ** 20)
+    .default(512 * 2 ** 20)
+    .describe('Address space of each process of a command task'),
   TIU_COMMAND_KEEP: size(1 * 2 ** 20).describe('Of each output of a command task what is kept; the rest is dropped'),
   TIU_COMMAND_MAX_OUTPUT: size(64 * 2 ** 20).describe('Both outputs of a command task together; more ends it'),
   TIU_COMMAND_GRACE: size(500).describe('Between SIGTERM and SIGKILL of a command task that has to end'),

@@ -51,6 +51,7 @@ export function openExecutors(deps: { db: Database; config: Config; clock: Clock
     mailer: createMailer({ url: config.TIU_SMTP_URL, from: config.TIU_MAIL_FROM }),
     webhookKeys: readWebhookKeys(config.TIU_WEBHOOK_KEYS),
     programs: openPrograms(config),
+    maxCommands: config.TIU_MAX_COMMANDS,
     archives: createArchives({ objects, maxPacked: config.TIU_MAX_UPLOAD }),
     recordArtifact: (workspace, artifact, holder) => recordArtifact(deps.db, workspace, { ...artifact, holder }),
     now: deps.clock.now,

@@ -76,10 +76,10 @@ test('a program that is not allowed fails the task when it runs, once', async ()
 
 test('a program gives its output to the run', async () => {
   const run = await client.start(
-    { hello: shell('echo "hello from $TIU_EFFECT_KEY"') },
+    { hello: shell('printf "hello from $TIU_EFFECT_KEY\\000"') },
     { definition: { output: { value: '${tasks.hello.output.stdout}' } } },
   );
-  expect(run).toMatchObject({ status: 'completed', output: `hello from ${run.id}/hello/-/0\n` });
+  expect(run).toMatchObject({ status: 'completed', output: `hello from ${run.id}/hello/-/0\u0000` });
 });
 
 const isAlive = (mark: string): boolean =>
@@ -92,13 +92,13 @@ const isAlive = (mark: string): boolean =>
   });
 
 test('cancelling the run ends a program at work, with all that it has started', async () => {
-  const up = path.join(folder, 'up');
-  const run = await client.start({ long: shell(`(sleep 2000.5) & echo up > ${up}; sleep 2000.5`) }, { wait: false });
+  const [up, nap] = [path.join(folder, 'up'), `2000.${process.pid}`];
+  const run = await client.start({ long: shell(`(sleep ${nap}) & echo up > ${up}; sleep ${nap}`) }, { wait: false });
   await until(() => Promise.resolve(fs.existsSync(up)));
-  expect(isAlive('2000.5')).toBe(true);
+  expect(isAlive(nap)).toBe(true);
   const headers = { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json', 'idempotency-key': randomUUID() };
   await fetch(`${stack.url}/api/v1/runs/${run.id}/cancel`, { method: 'POST', headers, body: '{}' });
-  await until(() => Promise.resolve(!isAlive('2000.5')), 2_000);
+  await until(() => Promise.resolve(!isAlive(nap)), 2_000);
   expect((await client.story(run.id)).events.at(-1)).toBe('run.cancelled');
 });
 

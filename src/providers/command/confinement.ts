@@ -18,7 +18,8 @@ export type Confinement = { wrapper: readonly string[]; limits: ConfinementLimit
 const execute = promisify(execFile);
 /** Where the tools may be. Never looked up in a `PATH`: that of a task would decide what runs. */
 const FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
-const PROBE_TIMEOUT_MS = 5_000;
+/** Long: what does not answer in time on a busy machine is not used until the worker starts anew. */
+const PROBE_TIMEOUT_MS = 30_000;
 
 /** Ends it with the worker: one that is killed cannot do that. */
 const DIES_WITH_WORKER = ['setpriv', '--pdeathsig', 'KILL', '--'];

@@ -23,12 +23,13 @@ const LINGER_MS = 500;
 
 /**
  * Runs a program in a process group of its own. When it ends, is aborted or writes too much, the whole group ends.
- * @throws Problem command_not_started | command_output_too_large | the reason of the signal, once everything has ended
+ * @throws Problem command_not_started | command_output_too_large | invalid_task_input | unavailable | the reason of the signal, once
+ *   everything has ended
  */
 export async function superviseProcess(start: Start, limits: ProcessLimits): Promise<Ended> {
   const { argv, folder, stdin, env, signal } = start;
   const [file = '', ...args] = argv;
-  const child: Child = spawn(file, args, { cwd: folder, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = begin(file, args, { folder, env });
   const stopping: { reason?: unknown; timer?: NodeJS.Timeout } = {};
   const stop = (reason: unknown) => {
     if (stopping.timer !== undefined) return;
@@ -60,6 +61,24 @@ export async function superviseProcess(start: Start, limits: ProcessLimits): Pro
   }
 }
 
+function begin(file: string, args: readonly string[], { folder, env }: Pick<Start, 'folder' | 'env'>): Child {
+  try {
+    return spawn(file, args, { cwd: folder, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  } catch (error) {
+    throw notStarted(error);
+  }
+}
+
+/** That this machine is out of processes, files or memory is not the task's fault. */
+const EXHAUSTED = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM']);
+
+function notStarted(cause: unknown): Problem {
+  const code = String((cause as { code?: unknown }).code);
+  if (EXHAUSTED.has(code)) return new Problem('unavailable', { detail: `No process can be started: ${code}`, cause });
+  if (code === 'E2BIG') return new Problem('invalid_task_input', { detail: 'with.args and with.env together are too long', cause });
+  return new Problem('command_not_started', { cause });
+}
+
 const NOTHING = { text: '', truncated: false };
 
 /** Resolves when the process has ended, what it left in its group too, and its outputs are read. */
@@ -67,7 +86,7 @@ function endOf(child: Child): Promise<{ exitCode: number | null; killedBy: strin
   return new Promise((resolve, reject) => {
     let linger: NodeJS.Timeout | undefined;
     child.on('error', (cause) => {
-      reject(new Problem('command_not_started', { cause }));
+      reject(notStarted(cause));
     });
     child.on('exit', () => {
       signalGroup(child, 'SIGKILL');

@@ -1,4 +1,4 @@
-import { createTransport, type NodemailerError } from 'nodemailer';
+import type { NodemailerError, SMTPSentMessageInfo, SMTPTransportOptions, Transporter } from 'nodemailer';
 import { Problem } from '../../domain/problem.ts';
 
 export type MailSettings = {
@@ -31,6 +31,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Of a server that says nothing; the attempt has a time of its own. */
 const SILENCE_TIMEOUT_MS = 60_000;
 
+type Transport = Transporter<SMTPSentMessageInfo, SMTPTransportOptions>;
+
 /** Hands mails to an SMTP server, each on a connection of its own. @throws Error of a setting that is wrong, without its password */
 export function createMailer(settings: MailSettings): Mailer {
   const { url, from } = settings;
@@ -41,15 +43,7 @@ export function createMailer(settings: MailSettings): Mailer {
     const missing = url === undefined ? 'TIU_SMTP_URL' : 'TIU_MAIL_FROM';
     return { send: () => Promise.reject(notConfigured(missing)) };
   }
-  const transport = createTransport({
-    url,
-    connectionTimeout: CONNECT_TIMEOUT_MS,
-    greetingTimeout: CONNECT_TIMEOUT_MS,
-    socketTimeout: SILENCE_TIMEOUT_MS,
-    // What a definition says must not become a file or an address that is read.
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  });
+  let opened: Promise<Transport> | undefined;
   return {
     send: async ({ key, to, subject, text, html, signal }) => {
       signal.throwIfAborted();
@@ -57,6 +51,7 @@ export function createMailer(settings: MailSettings): Mailer {
       if (wrong !== undefined)
         throw new Problem('invalid_task_input', { detail: `with.to: ${wrong} is no mail address (one address, without a name)` });
       try {
+        const transport = await (opened ??= openTransport(url));
         const sent = await transport.sendMail({
           ...{ from: sender, to: to.map((address) => ({ name: '', address })), subject, text, signal },
           ...(html === undefined ? {} : { html }),
@@ -69,6 +64,20 @@ export function createMailer(settings: MailSettings): Mailer {
       }
     },
   };
+}
+
+/** The library is loaded with the first mail: it takes 100 ms and 30 MB, and most workers never send one. */
+async function openTransport(url: string): Promise<Transport> {
+  const { createTransport } = await import('nodemailer');
+  return createTransport({
+    url,
+    connectionTimeout: CONNECT_TIMEOUT_MS,
+    greetingTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENCE_TIMEOUT_MS,
+    // What a definition says must not become a file or an address that is read.
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
 }
 
 const notConfigured = (setting: string): Problem =>

@@ -18,7 +18,13 @@ const store = aMemoryStore();
 const syntax = createSyntax();
 const http = createHttpClient({ allow: '', maxBodyBytes: 1_000 });
 const unused = {
-  ...{ db: {} as Database, keep: { runDays: 0, auditDays: 0, objectsMs: 0, markedMs: 0 }, mailer: createMailer({}), webhookKeys: [] },
+  ...{
+    db: {} as Database,
+    keep: { runDays: 0, auditDays: 0, objectsMs: 0, markedMs: 0 },
+    mailer: createMailer({}),
+    webhookKeys: [],
+    maxCommands: 1,
+  },
   programs: createPrograms({ allowed: new Map(), memoryBytes: 1, keepBytes: 1, maxBytes: 1, graceMs: 1 }),
 };
 const executors = createExecutors({ ...store, ...unused, archives: createArchives(store), syntax, http, now: () => 0 });

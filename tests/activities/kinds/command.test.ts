@@ -37,7 +37,7 @@ afterAll(() => {
 type Output = { exitCode: number; stdout: string; stderr: string; truncated: boolean; limits: ConfinementLimits };
 async function run(input: JsonObject, given: Partial<ProgramSettings> & { signal?: AbortSignal } = {}): Promise<Output> {
   const { signal = new AbortController().signal, ...more } = given;
-  const executor = createCommand({ programs: createPrograms({ ...settings, ...more }) });
+  const executor = createCommand({ programs: createPrograms({ ...settings, ...more }), maxCommands: 10 });
   const output = await executor(input, anExecution({ key: 'run/task/-/0', signal }));
   expect(matchesSchema(contract.output, output)).toEqual([]);
   return output as Output;
@@ -53,6 +53,8 @@ async function written(name: string): Promise<string> {
   await until(() => Promise.resolve(fs.existsSync(file) && fs.readFileSync(file, 'utf8').endsWith('\n')), 10_000);
   return fs.readFileSync(file, 'utf8').trim();
 }
+/** A number of seconds that no other sleeper has. */
+const nap = (n: number): string => `${1_000 + n}.${process.pid}`;
 /** Living processes whose command line holds this text. Their numbers differ from those that they know themselves. */
 const living = (mark: string): string[] =>
   fs.readdirSync('/proc').filter((pid) => {
@@ -143,9 +145,9 @@ test('a character that the limit cuts in two is left out', async () => {
 test('both outputs together may be as long as the limit; a byte more ends everything', async () => {
   const write = (bytes: number) => `dd if=/dev/zero bs=${bytes} count=1 status=none`;
   await expect(shell(`${write(5_000)}; ${write(5_000)} >&2`)).resolves.toMatchObject({ truncated: true });
-  const endless = shell(`${write(5_000)}; ${write(5_001)} >&2; exec sleep 1000.0625`);
+  const endless = shell(`${write(5_000)}; ${write(5_001)} >&2; exec sleep ${nap(1)}`);
   await expect(endless).rejects.toThrow(aProblem('command_output_too_large', { retryable: false, data: { max: 10_000 } }));
-  expect(living('1000.0625')).toEqual([]);
+  expect(living(nap(1))).toEqual([]);
 });
 
 test('memory is what the limit allows, and no more', async () => {
@@ -170,14 +172,14 @@ test('there is no network where the kernel can take it away; else the output say
 
 test('an abort asks everything to end, and ends what does not, grandchildren too', async () => {
   const attempt = new AbortController();
-  const script = `trap 'echo asked > ${folder}/asked' TERM; (trap '' TERM; sleep 1000.125) & echo up > ${folder}/up; while :; do sleep 1000.25; done`;
+  const script = `trap 'echo asked > ${folder}/asked' TERM; (trap '' TERM; sleep ${nap(2)}) & echo up > ${folder}/up; while :; do sleep ${nap(3)}; done`;
   const ended = expect(shell(script, { signal: attempt.signal })).rejects.toThrow(aProblem('task_cancelled'));
   await written('up');
-  expect(living('1000.125')).not.toEqual([]);
+  expect(living(nap(2))).not.toEqual([]);
   attempt.abort(new Problem('task_cancelled'));
   await ended;
   expect(await written('asked')).toBe('asked');
-  expect([...living('1000.125'), ...living('1000.25')]).toEqual([]);
+  expect([...living(nap(2)), ...living(nap(3))]).toEqual([]);
 });
 
 test('an attempt whose signal has come already starts nothing', async () => {
@@ -187,27 +189,52 @@ test('an attempt whose signal has come already starts nothing', async () => {
   expect(fs.existsSync(path.join(folder, 'started'))).toBe(false);
 });
 
+test('so many at once as may be; who waits for a place and is aborted begins nothing, and others do', async () => {
+  const executor = createCommand({ programs: createPrograms(settings), maxCommands: 1 });
+  const start = (script: string, signal = new AbortController().signal) =>
+    executor({ program: 'sh', args: ['-c', script] }, anExecution({ signal }));
+  const attempt = new AbortController();
+  const first = start(`echo up > ${folder}/first; while [ ! -e ${folder}/go ]; do :; done; echo first >> ${folder}/order`);
+  await written('first');
+  const waiting = expect(start(`echo waiting >> ${folder}/order`, attempt.signal)).rejects.toThrow(aProblem('task_cancelled'));
+  const last = start(`echo last >> ${folder}/order`);
+  attempt.abort(new Problem('task_cancelled'));
+  await waiting;
+  fs.writeFileSync(path.join(folder, 'go'), '');
+  await Promise.all([first, last]);
+  expect(await written('order')).toBe('first\nlast');
+});
+
+test('arguments that are too long for the system are the fault of the task', async () => {
+  const args = Array.from({ length: 40 }, () => 'x'.repeat(100_000));
+  await expect(run({ program: 'cat', args })).rejects.toThrow(aProblem('invalid_task_input'));
+});
+
 test('what it leaves in the background ends with it, and is not waited for', async () => {
-  await expect(shell('sleep 1000.5 & echo done')).resolves.toMatchObject({ stdout: 'done\n' });
-  expect(living('1000.5')).toEqual([]);
+  await expect(shell(`sleep ${nap(4)} & echo done`)).resolves.toMatchObject({ stdout: 'done\n' });
+  expect(living(nap(4))).toEqual([]);
 });
 
 test('a daemon that leaves the group ends too, where the kernel can hold it', async () => {
-  await shell('setsid sleep 1000.75 & while ! pgrep -f "sleep 1000.7[5]" > /dev/null; do :; done').catch(() => undefined);
-  const left = living('sleep\u00001000.75');
+  await shell(`setsid sleep ${nap(5)} & while ! pgrep -f "sleep ${nap(5).replace('.', '[.]')}" > /dev/null; do :; done`);
+  const left = living(`sleep\0${nap(5)}`);
   if (limits.processes === 'namespace') expect(left).toEqual([]);
   for (const pid of left) process.kill(Number(pid), 'SIGKILL');
 });
 
-test('without namespaces the process group holds the rest', async () => {
+test('without namespaces the process group holds what an abort ends, and what is left in the background', async () => {
   const attempt = new AbortController();
-  const script = `trap '' TERM; (trap '' TERM; sleep 1000.375) & echo up > ${folder}/bare; wait; wait`;
-  const start = { argv: ['/bin/sh', '-c', script], folder, stdin: '', env: {}, signal: attempt.signal };
+  const script = `trap '' TERM; (trap '' TERM; sleep ${nap(6)}) & echo up > ${folder}/bare; wait; wait`;
+  const bare = { folder, stdin: '', env: {}, signal: attempt.signal };
+  const left = await superviseProcess({ ...bare, argv: ['/bin/sh', '-c', `sleep ${nap(8)} & echo done`] }, settings);
+  expect(left).toEqual({ exitCode: 0, killedBy: null, stdout: 'done\n', stderr: '', truncated: false });
+  await until(() => Promise.resolve(living(nap(8)).length === 0), 2_000);
+  const start = { ...bare, argv: ['/bin/sh', '-c', script] };
   const ended = expect(superviseProcess(start, settings)).rejects.toThrow(aProblem('task_timed_out'));
   await written('bare');
   attempt.abort(new Problem('task_timed_out'));
   await ended;
-  await until(() => Promise.resolve(living('1000.375').length === 0), 2_000);
+  await until(() => Promise.resolve(living(nap(6)).length === 0), 2_000);
 });
 
 test('a program ends with a worker that is killed', async () => {
@@ -215,11 +242,14 @@ test('a program ends with a worker that is killed', async () => {
   const script = `
     const { createPrograms } = await import(${JSON.stringify(source)});
     const programs = createPrograms({ allowed: new Map([['sh', '/bin/sh']]), memoryBytes: ${MEMORY}, keepBytes: 1, maxBytes: 1, graceMs: 1 });
-    const args = ['-c', 'echo up > ${folder}/orphan; exec sleep 1000.875'];
+    const args = ['-c', 'echo up > ${folder}/orphan; exec sleep ${nap(7)}'];
     await programs.run({ program: 'sh', args, stdin: '', env: {}, signal: new AbortController().signal });`;
-  const worker = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const worker = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, TMPDIR: folder },
+  });
   await written('orphan');
   worker.kill('SIGKILL');
   await once(worker, 'exit');
-  await until(() => Promise.resolve(living('sleep\u00001000.875').length === 0), 5_000);
+  await until(() => Promise.resolve(living(`sleep\0${nap(7)}`).length === 0), 5_000);
 });
