@@ -69,3 +69,9 @@ test('settings that are wrong are all named at once', () => {
   expect(() => readConfig({ TIU_PORT: '70000', TIU_LOG_LEVEL: 'loud' })).toThrow(/DATABASE_URL.*TIU_PORT.*TIU_LOG_LEVEL/);
   expect(readConfig({ DATABASE_URL: 'postgres://x', TIU_METRICS_PORT: '' }).TIU_METRICS_PORT).toBeUndefined();
 });
+
+test('a bound that would keep every program from starting is refused', () => {
+  const memory = (bytes: number) => () => readConfig({ DATABASE_URL: 'postgres://x', TIU_COMMAND_MEMORY: String(bytes) });
+  expect(memory(16 * 2 ** 20)).not.toThrow();
+  expect(memory(16 * 2 ** 20 - 1)).toThrow('TIU_COMMAND_MEMORY');
+});

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createCommand } from '../../../src/activities/kinds/command.ts';
 import { matchesSchema } from '../../../src/domain/definition/jsonSchema.schema.ts';
-import type { JsonObject } from '../../../src/domain/json.ts';
+import type { Json, JsonObject } from '../../../src/domain/json.ts';
 import { command as contract } from '../../../src/domain/kinds/command.ts';
 import { Problem } from '../../../src/domain/problem.ts';
 import { readAllowList } from '../../../src/providers/command/allowList.ts';
@@ -208,6 +208,23 @@ test('so many at once as may be; who waits for a place and is aborted begins not
 test('arguments that are too long for the system are the fault of the task', async () => {
   const args = Array.from({ length: 40 }, () => 'x'.repeat(100_000));
   await expect(run({ program: 'cat', args })).rejects.toThrow(aProblem('invalid_task_input'));
+});
+
+test.each<[string, Json, Json]>([
+  ['args', Array.from({ length: 1_000 }, () => ''), Array.from({ length: 1_001 }, () => '')],
+  ['args', ['x'.repeat(100_000)], ['x'.repeat(100_001)]],
+  ['args', ['a\nb'], ['a\0b']],
+  ['env', { A_1: 'x'.repeat(100_000) }, { A_1: 'x'.repeat(100_001) }],
+  ['env', { _a: 'b' }, { 'a=b': 'c' }],
+  [
+    'env',
+    Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`A${i}`, ''])),
+    Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`A${i}`, ''])),
+  ],
+  ['expectExit', [0, 255], [256]],
+])('what %s may hold, and what is too much', (field, taken, refused) => {
+  const schema = contract.with[field]?.schema ?? false;
+  expect([matchesSchema(schema, taken).length, matchesSchema(schema, refused).length > 0]).toEqual([0, true]);
 });
 
 test('what it leaves in the background ends with it, and is not waited for', async () => {

@@ -3,7 +3,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { createNotify } from '../../../src/activities/kinds/notify.ts';
-import type { JsonObject } from '../../../src/domain/json.ts';
+import type { Json, JsonObject } from '../../../src/domain/json.ts';
 import { notify as contract } from '../../../src/domain/kinds/notify.ts';
 import { matchesSchema } from '../../../src/domain/definition/jsonSchema.schema.ts';
 import { Problem } from '../../../src/domain/problem.ts';
@@ -217,4 +217,18 @@ test('the rules for addresses are those of http', async () => {
   await expect(tell({ channel: 'slack', to: 'http://169.254.169.254/' })).rejects.toThrow(aProblem('http_address_refused'));
   await expect(tell({ channel: 'slack', to: 'ftp://example.com/' })).rejects.toThrow(aProblem('invalid_task_input'));
   await expect(tell({ channel: 'slack', to: [url] })).rejects.toThrow(aProblem('invalid_task_input'));
+});
+
+test('a mail has at most 50 recipients, and a text at most a million characters', () => {
+  const issues = (field: string, value: Json) => matchesSchema(contract.with[field]?.schema ?? false, value).length;
+  const some = (n: number) => Array.from({ length: n }, (_, i) => `a${i}@example.com`);
+  expect([issues('to', some(50)), issues('text', 'x'.repeat(1_000_000)), issues('subject', 'x'.repeat(998))]).toEqual([0, 0, 0]);
+  for (const [field, value] of [
+    ['to', some(51)],
+    ['to', []],
+    ['text', 'x'.repeat(1_000_001)],
+    ['subject', 'x'.repeat(999)],
+    ['channel', 'fax'],
+  ] as const)
+    expect(issues(field, value as Json)).toBeGreaterThan(0);
 });
