@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Connection } from '@temporalio/client';
 import { parse } from 'yaml';
+import { freePort } from '../../src/dev/freePort.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { aMailServer, type MailServer } from '../support/aMailServer.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
@@ -18,11 +19,14 @@ let receiver: Receiver;
 let failing: Receiver;
 let mails: MailServer;
 let folder: string;
+let metricsPort: number;
 let client: ReturnType<typeof aClient>;
 beforeAll(async () => {
   [receiver, failing, mails] = await Promise.all([aReceiver(), aReceiver(), aMailServer()]);
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-test-'));
+  metricsPort = await freePort();
   const env = {
+    TIU_METRICS_PORT: String(metricsPort),
     ...{
       TIU_HTTP_ALLOW: '127.0.0.0/8',
       TIU_COMMANDS: 'sh=/bin/sh,wc=/usr/bin/wc',
@@ -121,6 +125,8 @@ test('a host that fails time and again is left alone until its probe, and the at
   const call = (to: string, more: JsonObject = {}): JsonObject => ({ type: 'http', with: { url: `${failing.url}${to}` }, ...more });
   failing.fail('/down', 3);
   await client.start({ a: call('/down'), b: call('/down'), c: call('/down') });
+  const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  expect(metrics).toContain(`tiu_circuits{host="${failing.url.replace('http://', '')}",state="open"`);
   const tasks = { refused: call('/up', { onError: 'continue' }), later: call('/up', { retry }) };
   const run = await client.start(tasks, { definition: { output: { value: '${tasks.refused.error.code}' } } });
   expect(run).toMatchObject({ status: 'completed', output: 'circuit_open' });

@@ -98,6 +98,12 @@ test.each([
   await expect(call('/200')).resolves.toBe(200);
 });
 
+test('without a number of faults nothing opens', async () => {
+  const { call } = someCircuits({ failures: Infinity });
+  for (let i = 0; i < 20; i += 1) await call('/500');
+  await expect(call('/200')).resolves.toBe(200);
+});
+
 test('an address that is refused or wrong opens nothing', async () => {
   const { call, circuits } = someCircuits({ failures: 1 });
   for (let i = 0; i < 2; i += 1) {
