@@ -1,7 +1,7 @@
 import { Problem } from '../domain/problem.ts';
 
 /** Opaque to clients: the key of the last item of a page. */
-const toCursor = (key: string): string => Buffer.from(key).toString('base64url');
+export const toCursor = (key: string): string => Buffer.from(key).toString('base64url');
 
 /** @throws Problem invalid_request unless the key it holds matches `form` */
 export function fromCursor(cursor: string | undefined, form: RegExp): string | undefined {

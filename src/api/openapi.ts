@@ -48,9 +48,10 @@ function headerParams(route: Route): { header?: z.ZodObject } {
   const key = route.idempotency && {
     'Idempotency-Key': z.string().max(255).optional().meta({ description: 'Makes repeating the request harmless for 7 days' }),
   };
-  const prefer = route.idempotency === 'own' && {
-    Prefer: z.string().optional().meta({ description: '`wait=N`: answer with the result if the run ends within N seconds (at most 60)' }),
-  };
+  const prefer = route.idempotency === 'own' &&
+    !route.path.endsWith('/batch') && {
+      Prefer: z.string().optional().meta({ description: '`wait=N`: answer with the result if the run ends within N seconds (at most 60)' }),
+    };
   const stream = route.path.endsWith('/events') && {
     'Last-Event-ID': z.string().optional().meta({ description: 'Of a stream: the last event number received' }),
   };

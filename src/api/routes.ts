@@ -3,12 +3,14 @@ import { artifactRoutes } from './features/artifacts/routes.ts';
 import { payloadRoutes } from './features/codec/routes.ts';
 import { docsRoutes } from './features/docs/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
+import { reportRoutes } from './features/reports/routes.ts';
 import { commandRoutes } from './features/runs/commandRoutes.ts';
 import { progressRoutes } from './features/runs/progressRoutes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
 import { runRoutes } from './features/runs/routes.ts';
 import { scheduleFireRoutes } from './features/schedules/fireRoutes.ts';
 import { scheduleRoutes } from './features/schedules/routes.ts';
+import { taskRoutes } from './features/runs/taskRoutes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
 import type { Route } from './route.ts';
 
@@ -18,9 +20,11 @@ export const routes: readonly Route[] = [
   ...runRoutes,
   ...commandRoutes,
   ...progressRoutes,
+  ...taskRoutes,
   ...scheduleRoutes,
   ...scheduleFireRoutes,
   ...queueRoutes,
+  ...reportRoutes,
   ...artifactRoutes,
   ...apiKeyRoutes,
   ...payloadRoutes,

@@ -1,7 +1,7 @@
 import { MultiBar, type Options, type SingleBar } from 'cli-progress';
 import type { RunEvent } from '../domain/run/events.ts';
 import { describeItems, lineFor } from './eventLine.ts';
-import { advance, isFinalWord, newProgress, settledTasks, type Progress, type TaskProgress } from './progress.ts';
+import { advance, isFinalWord, newProgress, percentDone, settledTasks, type Progress, type TaskProgress } from './progress.ts';
 import type { View, ViewOptions } from './view.ts';
 
 /** Lines for tasks at work; the rest shows only in the bar. */
@@ -11,7 +11,7 @@ type Bars = { multi: MultiBar; run: SingleBar; tasks: Map<string, SingleBar> };
 
 /** For a terminal: a bar for the run, below it a line for each task at work; what has ended scrolls away above them. */
 export function barView(options: ViewOptions, stream: NodeJS.WritableStream): View {
-  const progress = newProgress();
+  const progress = newProgress(options.percent);
   const style: Options = {
     stream,
     hideCursor: true,
@@ -24,19 +24,19 @@ export function barView(options: ViewOptions, stream: NodeJS.WritableStream): Vi
   };
   const multi = new MultiBar({
     ...style,
-    format: '{title} {bar} {value}/{total} tasks · {state} · {duration_formatted}',
+    format: '{title} {bar} {percent} % · {value}/{total} tasks · {state} · {duration_formatted}',
     forceRedraw: true,
   });
   const bars: Bars = {
     multi,
-    run: multi.create(Math.max(1, options.total), 0, { title: options.title, state: 'queued' }),
+    run: multi.create(Math.max(1, options.total), 0, { title: options.title, state: 'queued', percent: progress.percent }),
     tasks: new Map(),
   };
   return {
     progress,
     event: (event) => {
       advance(progress, event);
-      draw(bars, { progress, event, total: options.total });
+      draw(bars, { progress, event, options });
     },
     connection: (state) => {
       bars.run.update({ state: state === 'lost' ? 'connection lost, trying again' : progress.status });
@@ -48,10 +48,11 @@ export function barView(options: ViewOptions, stream: NodeJS.WritableStream): Vi
   };
 }
 
-function draw(bars: Bars, { progress, event, total }: { progress: Progress; event: RunEvent; total: number }): void {
-  const line = event.type.startsWith('run.') ? undefined : lineFor(progress, event, { total, parts: false });
+function draw(bars: Bars, { progress, event, options }: { progress: Progress; event: RunEvent; options: ViewOptions }): void {
+  const { total, weights } = options;
+  const line = event.type.startsWith('run.') ? undefined : lineFor(progress, event, { total, weights, parts: false });
   if (line !== undefined) bars.multi.log(`${line}\n`);
-  bars.run.update(settledTasks(progress), { state: progress.status });
+  bars.run.update(settledTasks(progress), { state: progress.status, percent: percentDone(progress, weights) });
   const task = event.task === undefined ? undefined : progress.tasks.get(event.task);
   if (task) drawTask(bars, task);
 }

@@ -1,12 +1,16 @@
 import type { RunEvent } from '../domain/run/events.ts';
 import { count } from './count.ts';
 import { duration } from './duration.ts';
-import { isBadWord, isFinalWord, settledTasks, type Progress, type TaskProgress } from './progress.ts';
+import { isBadWord, isFinalWord, percentDone, settledTasks, type Progress, type TaskProgress, type Weights } from './progress.ts';
 
 /** Of the items of a mapped task, one line for each of so many parts. */
 const PARTS = 4;
 
-type LineOptions = { /** Tasks of the run. */ total: number; /** Whether parts of a mapped task are worth a line. */ parts: boolean };
+type LineOptions = {
+  /** Tasks of the run. */ total: number;
+  weights: Weights;
+  /** Whether parts of a mapped task are worth a line. */ parts: boolean;
+};
 
 /** One line for people about an event that has just been applied to `progress`; undefined if it is not worth one. */
 export function lineFor(progress: Progress, event: RunEvent, options: LineOptions): string | undefined {
@@ -17,7 +21,7 @@ export function lineFor(progress: Progress, event: RunEvent, options: LineOption
   const word = event.type.slice('task.'.length);
   if (event.item !== undefined && event.item >= 0) return itemLine(task, { event, word, parts: options.parts });
   if (isFinalWord(word))
-    return `${task.id} ${word}${took(task)}${counts(task)}${reason(event)}  (${settledTasks(progress)}/${options.total})`;
+    return `${task.id} ${word}${took(task)}${counts(task)}${reason(event)}  (${settledTasks(progress)}/${options.total}, ${percentDone(progress, options.weights)} %)`;
   return word === 'started' ? undefined : `${task.id} ${word}${reason(event)}`;
 }
 

@@ -5,7 +5,7 @@ import type { View, ViewOptions } from './view.ts';
 
 /** For logs and pipes: one line for each event that is worth one. */
 export function plainView(options: ViewOptions): View {
-  const progress = newProgress();
+  const progress = newProgress(options.percent);
   const say = (text: string) => {
     options.out(`${elapsed(progress).padStart(8)}  ${text}\n`);
   };
@@ -13,7 +13,7 @@ export function plainView(options: ViewOptions): View {
     progress,
     event: (event) => {
       advance(progress, event);
-      const line = lineFor(progress, event, { total: options.total, parts: true });
+      const line = lineFor(progress, event, { total: options.total, weights: options.weights, parts: true });
       if (line !== undefined) say(line);
     },
     connection: (state) => {

@@ -1,6 +1,8 @@
 import type { RunEvent } from '../domain/run/events.ts';
+import { isDone, percentOf } from '../domain/run/percent.ts';
 
-type ItemCounts = { done: number; failed: number; running: number; total: number | undefined };
+/** `done`: ended in whatever way; `good`: need not be done again. */
+type ItemCounts = { done: number; good: number; failed: number; running: number; total: number | undefined };
 export type TaskProgress = {
   id: string;
   status: string;
@@ -16,8 +18,13 @@ export type Progress = {
   at: number | undefined;
   lastSeq: number;
   tasks: Map<string, TaskProgress>;
+  /** The highest that was shown: who joins late hears of part of the run only. */
+  percent: number;
   code?: string;
 };
+
+/** What each task counts for in the percentage of the run, by id, in the order of the plan. */
+export type Weights = ReadonlyMap<string, number>;
 
 const FINAL: ReadonlySet<string> = new Set(['completed', 'failed', 'skipped', 'blocked', 'cancelled', 'timed_out']);
 const BAD: ReadonlySet<string> = new Set(['failed', 'timed_out']);
@@ -25,7 +32,14 @@ const BAD: ReadonlySet<string> = new Set(['failed', 'timed_out']);
 export const isFinalWord = (status: string): boolean => FINAL.has(status);
 export const isBadWord = (status: string): boolean => BAD.has(status);
 
-export const newProgress = (): Progress => ({ status: 'queued', startedAt: undefined, at: undefined, lastSeq: 0, tasks: new Map() });
+export const newProgress = (percent = 0): Progress => ({
+  status: 'queued',
+  startedAt: undefined,
+  at: undefined,
+  lastSeq: 0,
+  tasks: new Map(),
+  percent,
+});
 
 /** Applies one event, in place: a run may have 100,000 of them. */
 export function advance(progress: Progress, event: RunEvent): void {
@@ -47,6 +61,17 @@ export function advance(progress: Progress, event: RunEvent): void {
 /** Tasks that have ended, of those that have been heard of. */
 export const settledTasks = (progress: Progress): number => [...progress.tasks.values()].filter((task) => isFinalWord(task.status)).length;
 
+/** How much of the run is done, 0 to 100, as the service says it. */
+export function percentDone(progress: Progress, weights: Weights): number {
+  const shares = [...weights].map(([id, weight]) => {
+    const task = progress.tasks.get(id);
+    const { total, good } = task?.items ?? {};
+    return { weight, status: task?.status ?? 'pending', items: total === undefined ? undefined : { total, done: good ?? 0 } };
+  });
+  progress.percent = Math.max(progress.percent, percentOf(progress.status, shares));
+  return progress.percent;
+}
+
 function advanceTask(task: TaskProgress, event: RunEvent, { word, at }: { word: string; at: number }): void {
   task.status = word === 'started' ? 'running' : word;
   task.startedAt ??= at;
@@ -61,6 +86,7 @@ function advanceItem(task: TaskProgress, word: string): void {
   if (word === 'started') items.running++;
   if (!isFinalWord(word)) return;
   items.done++;
+  if (isDone(word)) items.good++;
   items.running = Math.max(0, items.running - 1);
   if (isBadWord(word)) items.failed++;
 }
@@ -73,7 +99,7 @@ function taskOf(progress: Progress, id: string): TaskProgress {
     status: 'pending',
     startedAt: undefined,
     finishedAt: undefined,
-    items: { done: 0, failed: 0, running: 0, total: undefined },
+    items: { done: 0, good: 0, failed: 0, running: 0, total: undefined },
   };
   progress.tasks.set(id, task);
   return task;

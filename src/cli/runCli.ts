@@ -7,6 +7,7 @@ import { checkCommand } from './commands/check.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
+import { progressCommand } from './commands/progress.ts';
 import { queueCommand } from './commands/queue.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
@@ -26,6 +27,7 @@ const COMMANDS = [
   cancelCommand,
   eventsCommand,
   explainCommand,
+  progressCommand,
   queueCommand,
   checkCommand,
   doctorCommand,

@@ -1,11 +1,14 @@
 import type { RunEvent } from '../domain/run/events.ts';
-import type { Progress } from './progress.ts';
+import type { Progress, Weights } from './progress.ts';
 
 export type ViewOptions = {
   out: (text: string) => void;
   /** Tasks of the run. */
   total: number;
   title: string;
+  weights: Weights;
+  /** Percentage from which it begins. */
+  percent: number;
 };
 
 /** Shows a run while it goes. */

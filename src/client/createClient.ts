@@ -2,9 +2,11 @@ import type { RunEvent } from '../domain/run/events.ts';
 import { createArtifacts, type Artifacts } from './artifacts.ts';
 import { createHttp, type Http, type HttpOptions } from './http.ts';
 import { createQueue, type QueueClient } from './queue.ts';
+import { createReports, type Reports } from './reports.ts';
 import { answeredAtLast } from './request.ts';
 import { createRuns, type Runs } from './runs.ts';
 import { createSchedules, type Schedules } from './schedules.ts';
+import { createTasks, type Tasks } from './tasks.ts';
 import { watchRun, type WatchOptions } from './watchRun.ts';
 import { createWorkflows, type Workflows } from './workflows.ts';
 
@@ -12,9 +14,11 @@ export type Client = {
   baseUrl: string;
   workflows: Workflows;
   runs: Runs;
+  tasks: Tasks;
   queue: QueueClient;
   artifacts: Artifacts;
   schedules: Schedules;
+  reports: Reports;
   /** The events of a run after `options.after`, gapless across broken connections, up to the one that closes it. */
   watch: (runId: string, options?: WatchOptions) => AsyncGenerator<RunEvent>;
   /** State of the service's parts. */
@@ -33,9 +37,11 @@ export function createClient(options: HttpOptions): Client {
     baseUrl: http.baseUrl,
     workflows: createWorkflows(http),
     runs,
+    tasks: createTasks(http),
     queue: createQueue(http),
     artifacts: createArtifacts(http),
     schedules: createSchedules(http),
+    reports: createReports(http),
     watch: (runId, watchOptions) => watchRun(http, { id: runId, isOver: runs.isOver(runId) }, watchOptions),
     health: () => readHealth(http),
   };

@@ -8,6 +8,7 @@ type Schemas = components['schemas'];
 export type StartRun = Schemas['StartRun'];
 export type Run = Schemas['Run'];
 export type Explanation = Schemas['Explanation'];
+export type Progress = Schemas['Progress'];
 export type RunQuery = NonNullable<paths['/api/v1/runs']['get']['parameters']['query']>;
 export type ItemQuery = NonNullable<paths['/api/v1/runs/{id}/tasks/{task}/items']['get']['parameters']['query']>;
 export type Runs = ReturnType<typeof createRuns>;
@@ -30,6 +31,11 @@ export function createRuns(http: Http) {
       const header = { 'Idempotency-Key': options.key ?? crypto.randomUUID() };
       return answeredAtLast(baseUrl, () => api.POST('/api/v1/runs', { params: { header }, body }));
     },
+    /** Starts several and says of each what became of it. */
+    startMany: (runs: Schemas['BatchRun'][], options: { key?: string } = {}) => {
+      const header = { 'Idempotency-Key': options.key ?? crypto.randomUUID() };
+      return answeredAtLast(baseUrl, () => api.POST('/api/v1/runs/batch', { params: { header }, body: { runs } }));
+    },
     get,
     list: (query: RunQuery = {}) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs', { params: { query } })),
     tasks: (id: string) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/tasks', { params: { path: { id } } })),
@@ -38,6 +44,8 @@ export function createRuns(http: Http) {
       answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/tasks/{task}/items', { params: { path: { id, task }, query } })),
     /** What an open run waits for. */
     explain: (id: string) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/explain', { params: { path: { id } } })),
+    /** Percentage, estimate of the end with its error, critical path. */
+    progress: (id: string) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/progress', { params: { path: { id } } })),
     output: (id: string) => answeredAtLast(baseUrl, () => api.GET('/api/v1/runs/{id}/output', { params: { path: { id } } })),
     /** One page of the log. To follow it, use `watch`. */
     events,

@@ -96,6 +96,22 @@ const schema = z.object({
     .describe('Days that closed runs are kept, unless their workspace states others; 0 = for ever'),
   TIU_AUDIT_DAYS: z.coerce.number().int().min(0).max(36_500).default(365).describe('Days that audit rows are kept; 0 = for ever'),
   TIU_OBJECTS_GRACE: size(7 * 86_400_000).describe('How long an uploaded artifact or object that nothing refers to is kept'),
+  TIU_ESTIMATE_RUNS: z.coerce
+    .number()
+    .int()
+    .min(3)
+    .max(200)
+    .default(20)
+    .describe('Earlier runs that an estimate of the end of a run rests on'),
+  TIU_ESTIMATE_TASKS: size(20_000).describe(
+    'Tasks of earlier runs that are read for an estimate; of large definitions fewer runs, at least 3',
+  ),
+  TIU_REPORT_MAX_DAYS: z.coerce.number().int().min(1).max(3_660).default(92).describe('Days that one report may span'),
+  TIU_REPORT_MAX_RUNS: size(100_000).describe('Runs that one report counts, the newest; more are left out and said to be'),
+  TIU_REPORT_MAX_TASKS: size(100_000).describe('Tasks that one report counts, of the newest runs; more are left out and said to be'),
+  TIU_REPORT_MAX_ROWS: size(1_000).describe('Rows of one report'),
+  TIU_MAX_TASK_BATCH: size(10).describe('Tasks that one request may create'),
+  TIU_MAX_RUN_BATCH: size(1_000).describe('Runs that one request may start'),
   TIU_SYSTEM: z.stringbool().default(true).describe('Whether this worker starts the runs of the system definitions when they are due'),
   TIU_SHUTDOWN_GRACE: size(8_000),
 });

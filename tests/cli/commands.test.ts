@@ -50,7 +50,7 @@ test('run --watch shows the events as lines, then the output, and exits with 0',
   expect(lines[0]).toBe(`run ${run}`);
   expect(lines.slice(1, 4).map((line) => line.trim().replace(/^\S+ \S+\s+/, ''))).toEqual([
     'run accepted',
-    'only completed  (1/1)',
+    'only completed  (1/1, 99 %)',
     'run completed',
   ]);
   expect(lines.slice(-2)).toEqual([expect.stringMatching(/^completed in \d/), '7']);

@@ -5,10 +5,16 @@ import type { RunEvent } from '../../src/domain/run/events.ts';
 
 type Sketch = Pick<RunEvent, 'type'> & Partial<RunEvent>;
 
+const WEIGHTS = new Map([
+  ['list', 1],
+  ['check', 10],
+  ['publish', 10],
+]);
+
 /** The lines that a plain view prints for a log, and what it knows at the end. */
-function shown(sketches: Sketch[], total = 3) {
+function shown(sketches: Sketch[], total = 3, percent = 0) {
   const lines: string[] = [];
-  const view = plainView({ out: (text) => lines.push(text), total, title: 'a-run' });
+  const view = plainView({ out: (text) => lines.push(text), total, title: 'a-run', weights: WEIGHTS, percent });
   sketches.forEach((sketch, index) => {
     view.event({ seq: index + 1, runId: 'r', at: new Date(Date.UTC(2026, 0, 1) + index * 500).toISOString(), ...sketch });
   });
@@ -27,8 +33,8 @@ test('a run gives a line for its states and for the end of each task, with times
   expect(lines).toEqual([
     '0 ms  run accepted',
     '500 ms  run started',
-    '1.5 s  list completed in 500 ms  (1/3)',
-    '2.0 s  publish skipped  (2/3)',
+    '1.5 s  list completed in 500 ms  (1/3, 4 %)',
+    '2.0 s  publish skipped  (2/3, 52 %)',
     '2.5 s  run completed',
   ]);
 });
@@ -50,7 +56,7 @@ test('of many items a few lines, and every failed one', () => {
     'check 50/100 items',
     'check[50] failed: unsupported_language (No parser)',
     'check 75/100 items, 1 failed',
-    'check completed in 50.5 s, 100 items, 1 failed  (1/3)',
+    'check completed in 50.5 s, 100 items, 1 failed  (1/3, 47 %)',
   ]);
   expect(progress.tasks.get('check')?.items).toMatchObject({ done: 100, failed: 1, running: 0 });
 });
@@ -78,4 +84,9 @@ test('a task that runs again is not counted twice', () => {
     { type: 'task.completed', task: 'call' },
   ]);
   expect(settledTasks(progress)).toBe(1);
+});
+
+test('who joins late begins at the percentage the run has, and sees none that is lower', () => {
+  const { lines } = shown([{ type: 'task.completed', task: 'list' }, { type: 'run.completed' }], 3, 60);
+  expect(lines[0]).toMatch(/list completed {2}\(1\/3, 60 %\)$/);
 });

@@ -93,6 +93,19 @@ export async function findRuns(db: Database, runs: { workspace: string; ids: str
   });
 }
 
+/** Longer inputs are not shown, bytes. */
+const SHOWN_INPUT = 16_384;
+
+/** Inputs of those of `ids` that belong to the workspace; null for long ones. */
+export async function findInputs(db: Database, runs: { workspace: string; ids: string[] }): Promise<Map<string, Json>> {
+  const rows = await db.rows<{ id: string; input: Json }>({
+    name: 'runs_inputs',
+    text: `select id, case when octet_length(input::text) <= ${SHOWN_INPUT} then input end as input from run where id = any($1) and workspace = $2`,
+    values: [runs.ids, runs.workspace],
+  });
+  return new Map(rows.map(({ id, input }) => [id, input]));
+}
+
 export type RunFilter = {
   workspace: string;
   status: readonly RunStatus[];

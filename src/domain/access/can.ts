@@ -32,6 +32,7 @@ export const ACTIONS = {
   'schedule.delete': 'runs:write',
   'queue.read': 'runs:read',
   'limit.read': 'runs:read',
+  'report.read': 'runs:read',
   'artifact.read': 'artifacts:read',
   'artifact.upload': 'artifacts:write',
   'key.read': 'keys:manage',

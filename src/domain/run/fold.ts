@@ -106,6 +106,7 @@ function moveTask(task: TaskView, event: RunEvent, status: TaskStatus): void {
   const failure = failureOf(event.data);
   if (failure && status !== 'completed') task.failure = failure;
   else delete task.failure;
+  if (isObject(event.data) && typeof event.data.items === 'number' && !isFinalStatus(status)) task.itemCount = event.data.items;
 }
 
 function failureOf(data: Json | undefined): Failure | undefined {

@@ -10,6 +10,8 @@ export type TaskView = {
   startedAt?: string;
   finishedAt?: string;
   failure?: Failure;
+  /** How many items a mapped task has, once that is known. */
+  itemCount?: number;
   /** Statuses of the items of a mapped task, by index; a hole is an item that nothing was heard of. */
   items: TaskStatus[];
 };

@@ -22,7 +22,7 @@ export async function acceptRun(call: Request, input: Omit<StartRunInput, 'idemp
   const closed = waitMs > 0 ? await deps.closings.whenClosed(runId, { ms: waitMs, gone: gone(), look: replayed }) : undefined;
   const run = closed ?? (waitMs > 0 ? undefined : accepted) ?? (await findRunView(deps.db, { workspace: actor.workspace, id: runId }));
   if (!run) throw new Problem('not_found'); // a replay of a run that retention has taken away
-  const body = presentView(deps, run);
+  const body = await presentView(deps, run);
   return {
     status: closed ? 200 : 202,
     body: closed ? { ...body, output: await readStored(deps, closed.workspace, closed) } : body,

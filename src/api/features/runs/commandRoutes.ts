@@ -26,7 +26,7 @@ async function give({ deps, actor, resource }: Asked, order: Order, reason: stri
   const of = { run: resource.id, workspace, by: principal, ...(reason !== undefined && { reason }) };
   await deps.command({ ...of, ...order });
   const run = (await loadRunView({ deps, actor, params: resource })) ?? { ...resource, counts: null };
-  return { status: 202, body: presentView(deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
+  return { status: 202, body: await presentView(deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
 }
 
 /** What every command has in common. */

@@ -1,7 +1,10 @@
+import type { Json } from '../../../domain/json.ts';
 import type { Plan } from '../../../domain/plan/plan.ts';
 import type { TaskStatus } from '../../../domain/plan/outcome.ts';
 import { MAIN } from '../../../domain/plan/phases.ts';
 import type { RunEvent, RunEventType } from '../../../domain/run/events.ts';
+import { weightOf } from '../../../domain/run/percent.ts';
+import { namesOf } from '../../../domain/run/oneTask.ts';
 import { priorityName } from '../../../domain/run/priority.ts';
 import type { EventRow, RunRow, TaskRow } from '../../../db/repositories/runs.ts';
 import type { Config } from '../../../runtime/config.ts';
@@ -43,7 +46,16 @@ export function presentRun(config: Links, run: RunRow, counts?: readonly { statu
   };
 }
 
+/** A run of one task, with what its input says of it. */
+export const presentTaskRun = (run: PresentedRun, input: Json) => ({
+  ...run,
+  ...namesOf(input),
+  links: { ...run.links, task: `/api/v1/tasks/${run.id}` },
+});
+
 export const etagOf = (run: Pick<RunRow, 'last_seq'>): string => `"${run.last_seq}"`;
+
+export type PresentedRun = ReturnType<typeof presentRun> & { percent?: number; output?: Json };
 
 const presentState = (row: TaskRow | undefined) => ({
   status: row?.status ?? ('pending' satisfies TaskStatus),
@@ -68,6 +80,7 @@ export function presentTask(
     title: task?.title ?? null,
     undoes: task?.undoes === undefined ? null : (plan.graph.names[task.undoes] ?? null),
     dependsOn: (plan.graph.deps[index] ?? []).map(([dependency]) => plan.graph.names[dependency] ?? ''),
+    weight: weightOf(plan, index),
     ...presentState(seen.row),
     items: task?.map ? Object.fromEntries(seen.items.filter((count) => count.task === index).map(({ status, n }) => [status, n])) : null,
   };

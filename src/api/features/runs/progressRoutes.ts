@@ -13,7 +13,19 @@ import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { anyJson, noQuery } from '../../schemas.ts';
 import { etagOf, presentEvent, presentItem, presentTask } from './present.ts';
 import { loadRun, outputOf, planOf, readMapOutput, readStored, taskOf } from './readRun.ts';
-import { EventList, eventsQuery, ItemList, itemsQuery, RunOutput, runParams, TaskDetail, TaskList, taskParams } from './schemas.ts';
+import { readProgress } from './runProgress.ts';
+import {
+  EventList,
+  eventsQuery,
+  ItemList,
+  itemsQuery,
+  Progress,
+  RunOutput,
+  runParams,
+  TaskDetail,
+  TaskList,
+  taskParams,
+} from './schemas.ts';
 
 const tag = 'runs';
 
@@ -179,4 +191,16 @@ const events = defineRoute({
 const wantsStream = (accept: string | undefined): boolean =>
   (accept ?? '').split(',').some((type) => type.trim().toLowerCase().startsWith('text/event-stream'));
 
-export const progressRoutes: readonly Route[] = [tasks, task, taskOutput, items, output, events];
+const progress = defineRoute({
+  method: 'get',
+  path: '/api/v1/runs/{id}/progress',
+  action: 'run.read',
+  tag,
+  summary: 'How far a run is, when it will end and what decides that',
+  request: { params: runParams, query: noQuery },
+  responses: { 200: { description: 'As it is now', schema: Progress } },
+  load: loadRun,
+  handler: async ({ deps, resource }) => ({ status: 200, body: await readProgress(deps, resource) }),
+});
+
+export const progressRoutes: readonly Route[] = [progress, tasks, task, taskOutput, items, output, events];

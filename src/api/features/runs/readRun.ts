@@ -5,6 +5,7 @@ import { Problem } from '../../../domain/problem.ts';
 import type { Deps } from '../../deps.ts';
 import { UUID } from '../../cursor.ts';
 import { presentRun } from './present.ts';
+import { readPercent } from './runProgress.ts';
 
 /** The run that a path names, for `load`. */
 export const loadRun = ({
@@ -22,8 +23,10 @@ export const loadRun = ({
 export const loadRunView = ({ deps, actor, params }: Parameters<typeof loadRun>[0]): Promise<RunView | undefined> =>
   UUID.test(params.id) ? findRunView(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined);
 
-/** A run with its tasks counted by status; before it has begun there are none to count. */
-export const presentView = (deps: Deps, run: RunView) => presentRun(deps.config, run, run.counts ?? []);
+/** A run with its tasks counted by status (before it has begun there are none to count) and its percentage. */
+export async function presentView(deps: Deps, run: RunView) {
+  return { ...presentRun(deps.config, run, run.counts ?? []), percent: await readPercent(deps, run) };
+}
 
 export const planOf = async (deps: Pick<Deps, 'plans'>, run: RunRow) => (await deps.plans.get(run.plan)).plan;
 

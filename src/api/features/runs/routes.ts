@@ -1,13 +1,15 @@
+import type { z } from 'zod';
+import type { Actor } from '../../../domain/access/can.ts';
 import type { ProblemCode } from '../../../domain/problem.ts';
-import { isClosed } from '../../../domain/plan/outcome.ts';
-import { countRuns, listRuns, type ClosedRun, type RunFilter, type RunView } from '../../../db/repositories/runs.ts';
+import { countRuns, listRuns, type RunFilter } from '../../../db/repositories/runs.ts';
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
-import { defineRoute, type Call, type Route } from '../../route.ts';
+import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { acceptRun } from './acceptRun.ts';
-import { preferredWaitMs } from './prefer.ts';
+import { awaited, loadAwaited } from './awaitRun.ts';
+import { cancelRun } from './cancelRun.ts';
 import { etagOf, presentRun } from './present.ts';
-import { loadRunView, presentView } from './readRun.ts';
+import { presentView } from './readRun.ts';
 import { ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, StartRun, workflowParams } from './schemas.ts';
 
 const tag = 'runs';
@@ -24,7 +26,7 @@ const accepted = {
     headers: { location: 'The run', 'idempotent-replayed': 'true when the key was used before' },
   },
 };
-const startProblems: ProblemCode[] = [
+export const startProblems: ProblemCode[] = [
   'concurrency_limit',
   'not_found',
   'idempotency_key_required',
@@ -47,13 +49,14 @@ const start = defineRoute({
   responses: accepted,
   problems: startProblems,
   idempotency: 'own',
-  handler: (call) => {
-    const { definition, workflow, runId, ...rest } = call.body;
-    const { workspace } = call.actor;
-    const source = workflow ? { workspace, name: workflow.name, version: workflow.version } : { definition: definition ?? '' };
-    return acceptRun(call, { ...rest, runId, source, fingerprint: { workflow, ...rest } });
-  },
+  handler: (call) => acceptRun(call, startInput(call.actor, call.body)),
 });
+
+/** What a request to start a run asks for. */
+export function startInput({ workspace }: Actor, { definition, workflow, runId, ...rest }: z.output<typeof StartRun>) {
+  const source = workflow ? { workspace, name: workflow.name, version: workflow.version } : { definition: definition ?? '' };
+  return { ...rest, runId, source, fingerprint: { workflow, ...rest } };
+}
 
 const execute = defineRoute({
   method: 'post',
@@ -100,25 +103,6 @@ const list = defineRoute({
   },
 });
 
-type Awaited = RunView & { end?: Promise<ClosedRun | undefined> };
-type Waiting = Pick<Call<{ id: string }, never, never, never>, 'deps' | 'actor' | 'params' | 'headers' | 'gone'>;
-
-/** The run, and its end if the client prefers to wait: listening begins before the run is read, so that one read is enough. */
-async function loadAwaited({ deps, actor, params, headers, gone }: Waiting): Promise<Awaited | undefined> {
-  const ms = preferredWaitMs(headers.prefer);
-  const end = ms > 0 && UUID.test(params.id) ? deps.closings.whenClosed(params.id, { ms, gone: gone(), look: false }) : undefined;
-  const untouched = end && deps.untouched.get(params.id);
-  const run = untouched?.workspace === actor.workspace ? untouched : await loadRunView({ deps, actor, params });
-  if (end && run?.status === 'queued') deps.awaited(run.id);
-  return run && (end && !isClosed(run.status) ? { ...run, end } : run);
-}
-
-/** The run as it is, or as it is at its end or after the time that the client prefers to wait. */
-async function awaited(call: Pick<Waiting, 'deps' | 'actor'>, run: Awaited): Promise<RunView> {
-  if (!run.end) return run;
-  return (await run.end) ?? (await loadRunView({ ...call, params: run })) ?? run;
-}
-
 const read = defineRoute({
   method: 'get',
   path: '/api/v1/runs/{id}',
@@ -137,7 +121,7 @@ const read = defineRoute({
     const run = await awaited(call, resource);
     const etag = etagOf(run);
     if (headers['if-none-match'] === etag) return { status: 304, headers: { etag } };
-    return { status: 200, body: presentView(deps, run), headers: { etag } };
+    return { status: 200, body: await presentView(deps, run), headers: { etag } };
   },
 });
 

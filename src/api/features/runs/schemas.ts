@@ -4,12 +4,14 @@ import { MODES } from '../../../domain/plan/plan.ts';
 import { PRIORITIES } from '../../../domain/run/priority.ts';
 import { anyJson, Failure, listOf, maybeTime, page, repeated, runIdText, taskId, text, time, workflowName } from '../../schemas.ts';
 
-const status = z.enum(RUN_STATUSES);
+export const runStatus = z.enum(RUN_STATUSES);
 const taskStatus = z.enum(TASK_STATUSES);
 const label = text(200);
 const labels = z.record(z.string().regex(/^[\w.-]{1,63}$/), label).refine((value) => Object.keys(value).length <= 50, 'at most 50 labels');
 
 const countsByStatus = z.object(Object.fromEntries(TASK_STATUSES.map((name) => [name, z.int().optional()])));
+
+const percent = z.int().min(0).max(100);
 
 export const Run = z
   .object({
@@ -18,7 +20,7 @@ export const Run = z
       name: z.string(),
       number: z.int().nullable().meta({ description: 'Of the stored definition; null for one that came with the run' }),
     }),
-    status,
+    status: runStatus,
     /** A wish that is under way. */
     intent: z
       .enum(['cancel', 'force', 'timeout', 'fail'])
@@ -40,6 +42,7 @@ export const Run = z
     deadlineAt: maybeTime,
     lastSeq: z.int().meta({ description: 'Number of its last event; also its ETag' }),
     counts: countsByStatus.extend({ total: z.int(), open: z.int() }).meta({ description: 'Tasks in all, not finished, and by status' }),
+    percent: percent.optional().meta({ description: 'How much of it is done, as in Progress; left out in lists' }),
     reason: z.string().nullable(),
     failure: Failure.nullable(),
     links: z.object({ self: z.string(), tasks: z.string(), events: z.string(), output: z.string(), temporal: z.string() }),
@@ -47,7 +50,7 @@ export const Run = z
   .meta({ id: 'Run' });
 
 export const RunResult = Run.extend({ output: anyJson.meta({ description: 'Null unless the run completed' }) }).meta({ id: 'RunResult' });
-export const RunOutput = z.object({ runId: runIdText, status, output: anyJson }).meta({ id: 'RunOutput' });
+export const RunOutput = z.object({ runId: runIdText, status: runStatus, output: anyJson }).meta({ id: 'RunOutput' });
 export const RunList = listOf(Run).extend({ total: z.int().optional() }).meta({ id: 'RunList' });
 
 const taskFields = {
@@ -68,6 +71,7 @@ const Task = z
     title: z.string().nullable(),
     undoes: z.string().nullable().meta({ description: 'Of a compensation: the task that it undoes' }),
     dependsOn: z.array(z.string()),
+    weight: z.int().meta({ description: 'What it counts for in the percentage of the run' }),
     ...taskFields,
     items: countsByStatus.nullable().meta({ description: 'Of a mapped task: items by status' }),
   })
@@ -85,6 +89,42 @@ const Item = z
   .meta({ id: 'Item' });
 export const ItemList = listOf(Item).meta({ id: 'ItemList' });
 
+const ms = z.int().min(0);
+export const Progress = z
+  .object({
+    runId: runIdText,
+    status: runStatus,
+    percent: percent.meta({
+      description:
+        'By the weight of tasks that are completed or skipped, and of items of maps; never falls, 100 exactly when the run has completed',
+    }),
+    tasks: z.object({ total: z.int(), done: z.int(), open: z.int() }).meta({ description: 'In all, completed or skipped, not finished' }),
+    atWork: z.array(taskId).meta({ description: 'Tasks that are running, waiting or to be tried again, at most 20' }),
+    startedAt: maybeTime,
+    estimate: z.object({ endsAt: time, earliestAt: time, latestAt: time, runs: z.int() }).nullable().meta({
+      description:
+        'When it will end: the middle of what `runs` earlier completed runs of the definition took from this point on; eight of ten of them lie between earliestAt and latestAt',
+    }),
+    noEstimate: z
+      .enum(['closed', 'queued', 'too_few_runs', 'longer_than_before'])
+      .nullable()
+      .meta({ description: 'Why there is no estimate; too few are less than 3' }),
+    criticalPath: z
+      .array(
+        z.object({
+          task: taskId,
+          status: taskStatus,
+          tookMs: ms.nullable().meta({ description: 'Null until it has ended' }),
+          expected: z
+            .object({ ms, lowMs: ms, highMs: ms })
+            .nullable()
+            .meta({ description: 'Median of earlier runs, and where eight of ten of them lie' }),
+        }),
+      )
+      .meta({ description: 'Tasks that decide when the run ends, in order; empty while too little is known' }),
+  })
+  .meta({ id: 'Progress' });
+
 const RunEvent = z
   .object({
     seq: z.int(),
@@ -99,8 +139,10 @@ const RunEvent = z
   .meta({ id: 'RunEvent' });
 export const EventList = z.object({ items: z.array(RunEvent), lastSeq: z.int() }).meta({ id: 'EventList' });
 
-const shared = {
-  input: anyJson.optional(),
+export const duration = z.union([z.string().max(100), z.record(z.string(), z.number())]);
+
+/** What every way to start a run takes, besides its input. */
+export const startFields = {
   runId: z
     .uuid()
     .optional()
@@ -108,10 +150,7 @@ const shared = {
   priority: z.enum(PRIORITIES).optional(),
   mode: z.enum(MODES).optional().meta({ description: 'Instead of what the definition says' }),
   labels: labels.optional(),
-  delay: z
-    .union([z.string().max(100), z.record(z.string(), z.number())])
-    .optional()
-    .meta({ description: 'Accepted now, begun so much later: `PT10M` or `{ minutes: 10 }`; a year at most' }),
+  delay: duration.optional().meta({ description: 'Accepted now, begun so much later: `PT10M` or `{ minutes: 10 }`; a year at most' }),
   startAt: z.iso.datetime({ offset: true }).optional().meta({ description: 'Accepted now, not begun before; a year ahead at most' }),
 };
 
@@ -125,13 +164,14 @@ export const StartRun = z
       .strictObject({ name: workflowName, version: z.union([z.int().min(1), text(100)]).optional() })
       .optional()
       .meta({ description: 'A stored one' }),
-    ...shared,
+    input: anyJson.optional(),
+    ...startFields,
   })
   .refine((body) => (body.definition === undefined) !== (body.workflow === undefined), 'either definition or workflow')
   .meta({ id: 'StartRun' });
 
 export const ExecuteWorkflow = z
-  .strictObject({ version: z.union([z.int().min(1), text(100)]).optional(), ...shared })
+  .strictObject({ version: z.union([z.int().min(1), text(100)]).optional(), input: anyJson.optional(), ...startFields })
   .optional()
   .meta({ id: 'ExecuteWorkflow' });
 
@@ -175,7 +215,7 @@ export const taskParams = z.object({ id: z.string(), task: z.string() });
 
 export const listRunsQuery = z.strictObject({
   ...page,
-  status: repeated(status),
+  status: repeated(runStatus),
   workflow: workflowName.optional(),
   label: repeated(z.string().regex(/^[\w.-]{1,63}:.{1,200}$/s, 'name:value')),
   since: z.iso.datetime({ offset: true }).optional(),

@@ -1,0 +1,162 @@
+import { isClosed } from '../../../domain/plan/outcome.ts';
+import { TASK_LABEL, taskWorkflow } from '../../../domain/run/oneTask.ts';
+import { findInputs, findOutput, listRuns, type RunRow, type RunView } from '../../../db/repositories/runs.ts';
+import { fromCursor, pageOf, UUID } from '../../cursor.ts';
+import type { Deps } from '../../deps.ts';
+import { defineRoute, type Route } from '../../route.ts';
+import { noQuery } from '../../schemas.ts';
+import { acceptBatch } from './acceptBatch.ts';
+import { acceptRun } from './acceptRun.ts';
+import { acceptTask } from './acceptTask.ts';
+import { awaited, loadAwaited } from './awaitRun.ts';
+import { cancelRun } from './cancelRun.ts';
+import { etagOf, presentRun, presentTaskRun } from './present.ts';
+import { loadRun, presentView, readStored } from './readRun.ts';
+import { startInput, startProblems } from './routes.ts';
+import { CancelRun, runParams } from './schemas.ts';
+import {
+  BatchRun,
+  BatchTask,
+  CreateTask,
+  CreateTasks,
+  listTasksQuery,
+  RunBatch,
+  StartRuns,
+  TaskBatch,
+  TaskRun,
+  TaskRunList,
+} from './taskSchemas.ts';
+
+const tag = 'tasks';
+const location = { location: 'The task', 'idempotent-replayed': 'true when the key was used before' };
+
+const create = defineRoute({
+  method: 'post',
+  path: '/api/v1/tasks',
+  action: 'run.start',
+  tag,
+  summary: 'Create one task and have it executed',
+  description:
+    'An ordinary run of one task: everything that runs do, it does. Needs `Idempotency-Key`, or a `runId` of the client. `Prefer: wait=N` answers with its output.',
+  request: { query: noQuery, body: { schema: CreateTask } },
+  responses: {
+    200: {
+      description: 'It ended within the time that `Prefer: wait=N` asked for',
+      schema: TaskRun,
+      headers: { ...location, 'preference-applied': 'wait=N' },
+    },
+    202: { description: 'Accepted: the task is durable', schema: TaskRun, headers: location },
+  },
+  problems: startProblems,
+  idempotency: 'own',
+  handler: (call) => acceptTask(call, call.body, ''),
+});
+
+const createMany = defineRoute({
+  method: 'post',
+  path: '/api/v1/tasks/batch',
+  action: 'run.start',
+  tag,
+  summary: 'Create several tasks',
+  description:
+    'At most `TIU_MAX_TASK_BATCH` (10). Each is accepted or refused as if it had come alone; `results` says of each what became of it.',
+  request: { query: noQuery, body: { schema: CreateTasks } },
+  responses: { 207: { description: 'What became of each, in their order', schema: TaskBatch } },
+  idempotency: 'own',
+  handler: (call) =>
+    acceptBatch(
+      call,
+      { field: 'tasks', entries: call.body.tasks, schema: BatchTask, max: call.deps.config.TIU_MAX_TASK_BATCH },
+      acceptTask,
+    ),
+});
+
+const startMany = defineRoute({
+  method: 'post',
+  path: '/api/v1/runs/batch',
+  action: 'run.start',
+  tag: 'runs',
+  summary: 'Start several runs',
+  description:
+    'At most `TIU_MAX_RUN_BATCH` (1,000). Each is accepted or refused as if it had come alone; `results` says of each what became of it.',
+  request: { query: noQuery, body: { schema: StartRuns } },
+  responses: { 207: { description: 'What became of each, in their order', schema: RunBatch } },
+  idempotency: 'own',
+  handler: (call) =>
+    acceptBatch(call, { field: 'runs', entries: call.body.runs, schema: BatchRun, max: call.deps.config.TIU_MAX_RUN_BATCH }, (one, run) =>
+      acceptRun(one, startInput(call.actor, run)),
+    ),
+});
+
+const isTask = (run: RunRow): boolean => run.labels?.[TASK_LABEL.name] === TASK_LABEL.value;
+
+/** A run that was not asked for as a task is none. */
+const tasksOnly = <R extends RunRow>(run: R | undefined): R | undefined => (run && isTask(run) ? run : undefined);
+
+async function presentOne(deps: Deps, run: RunView) {
+  const inputs = await findInputs(deps.db, { workspace: run.workspace, ids: [run.id] });
+  const row = isClosed(run.status) ? await findOutput(deps.db, run.id) : undefined;
+  const output = row ? await readStored(deps, run.workspace, row) : null;
+  return { ...presentTaskRun(await presentView(deps, run), inputs.get(run.id) ?? null), output };
+}
+
+const list = defineRoute({
+  method: 'get',
+  path: '/api/v1/tasks',
+  action: 'run.read',
+  tag,
+  summary: 'Tasks, newest first',
+  request: { query: listTasksQuery },
+  responses: { 200: { description: 'A page', schema: TaskRunList } },
+  handler: async ({ deps, actor, query }) => {
+    const { workspace } = actor;
+    const workflow = query.type === undefined ? undefined : taskWorkflow(query.type);
+    const filter = { workspace, status: query.status, workflow, labels: [TASK_LABEL], since: undefined };
+    const rows = await listRuns(deps.db, filter, { before: fromCursor(query.cursor, UUID), limit: query.limit + 1 });
+    const shown = pageOf(rows, query.limit, (row) => row.id);
+    const inputs = await findInputs(deps.db, { workspace, ids: shown.rows.map(({ id }) => id) });
+    const items = shown.rows.map((row) => presentTaskRun(presentRun(deps.config, row), inputs.get(row.id) ?? null));
+    return { status: 200, body: { items, nextCursor: shown.nextCursor } };
+  },
+});
+
+const read = defineRoute({
+  method: 'get',
+  path: '/api/v1/tasks/{id}',
+  action: 'run.read',
+  tag,
+  summary: 'One task, with its output',
+  description: '`Prefer: wait=N` (at most 60 s) waits for its end first.',
+  request: { params: runParams, query: noQuery },
+  responses: {
+    200: { description: 'The task', schema: TaskRun, headers: { etag: 'The last event number of its run' } },
+    304: { description: 'Unchanged since If-None-Match' },
+  },
+  load: async (call) => tasksOnly(await loadAwaited(call)),
+  handler: async (call) => {
+    const run = await awaited(call, call.resource);
+    const etag = etagOf(run);
+    if (call.headers['if-none-match'] === etag) return { status: 304, headers: { etag } };
+    return { status: 200, body: await presentOne(call.deps, run), headers: { etag } };
+  },
+});
+
+const cancel = defineRoute({
+  method: 'post',
+  path: '/api/v1/tasks/{id}/cancel',
+  action: 'run.cancel',
+  tag,
+  summary: 'Ask a task to end; a second time forces it',
+  request: { params: runParams, query: noQuery, body: { schema: CancelRun } },
+  responses: { 202: { description: 'The command is durable and under way', schema: TaskRun } },
+  problems: ['run_already_closed', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable'],
+  idempotency: 'stored',
+  load: async (call) => tasksOnly(await loadRun(call)),
+  handler: async (call) => {
+    const run = await cancelRun(call, call.resource, call.body?.reason);
+    const body = await presentOne(call.deps, run);
+    return { status: 202, body, headers: { location: body.links.task, etag: etagOf(run) } };
+  },
+});
+
+export const taskRoutes: readonly Route[] = [create, createMany, startMany, list, read, cancel];

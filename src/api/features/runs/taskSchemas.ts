@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { listOf, page, Problem, repeated, text } from '../../schemas.ts';
+import { duration, Run, runStatus, startFields, StartRun } from './schemas.ts';
+
+export const CreateTask = z
+  .strictObject({
+    name: text(200),
+    description: text(1_000).optional(),
+    type: text(100).meta({ description: 'A kind of task: `http`, `transform`, …' }),
+    with: z.record(z.string(), z.unknown()).optional().meta({ description: 'What the kind wants, as in a definition' }),
+    timeout: duration.optional().meta({ description: 'Of one attempt; kinds that touch the outside only' }),
+    deadline: duration.optional().meta({ description: 'Of the task with its retries' }),
+    retry: z
+      .union([z.record(z.string(), z.unknown()), z.string()])
+      .optional()
+      .meta({ description: 'As in a definition: `{ limit: 3 }`' }),
+    dependencies: z.array(z.unknown()).max(0, 'tasks that depend on others are a workflow: start a run of a definition').optional(),
+    ...startFields,
+  })
+  .meta({ id: 'CreateTask' });
+
+const ownKey = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, '1 to 255 visible ASCII characters')
+  .optional()
+  .meta({ description: 'Of this entry; without it, that of the request with a slash and its index' });
+
+export const BatchRun = StartRun.safeExtend({ idempotencyKey: ownKey }).meta({ id: 'BatchRun' });
+export const BatchTask = CreateTask.safeExtend({ idempotencyKey: ownKey }).meta({ id: 'BatchTask' });
+
+/** Entries are checked one by one, so that a faulty one does not refuse the others; the document shows what they are to be. */
+const entries = (entry: z.ZodType) =>
+  z
+    .array(
+      z.union([entry, z.unknown()]).meta({
+        override: ({ jsonSchema }) => {
+          jsonSchema.anyOf = (jsonSchema.anyOf ?? []).slice(0, 1);
+        },
+      }),
+    )
+    .min(1);
+export const StartRuns = z.strictObject({ runs: entries(BatchRun) }).meta({ id: 'StartRuns' });
+export const CreateTasks = z.strictObject({ tasks: entries(BatchTask) }).meta({ id: 'CreateTasks' });
+
+const batchOf = (data: z.ZodType) =>
+  z.object({
+    results: z.array(
+      z.object({
+        index: z.int(),
+        status: z.int().meta({ description: 'As if the entry had come alone' }),
+        replayed: z.boolean().optional().meta({ description: 'It had been accepted before' }),
+        data: data.optional(),
+        problem: Problem.optional(),
+      }),
+    ),
+    summary: z.object({ total: z.int(), succeeded: z.int(), failed: z.int() }),
+  });
+
+export const TaskRun = Run.extend({
+  name: z.string(),
+  description: z.string().nullable(),
+  type: z.string(),
+  output: z.unknown().optional().meta({ description: 'Null unless it completed, or if it has more than 8 MB; left out in lists' }),
+  links: Run.shape.links.extend({ task: z.string() }),
+}).meta({ id: 'TaskRun', description: 'A run of one task' });
+export const TaskRunList = listOf(TaskRun).meta({ id: 'TaskRunList' });
+export const RunBatch = batchOf(Run).meta({ id: 'RunBatch' });
+export const TaskBatch = batchOf(TaskRun).meta({ id: 'TaskBatch' });
+
+export const listTasksQuery = z.strictObject({
+  ...page,
+  status: repeated(runStatus),
+  type: text(100).optional(),
+  sort: z.enum(['-createdAt']).default('-createdAt'),
+});
