@@ -26,7 +26,7 @@ export type Progress = {
 /** What each task counts for in the percentage of the run, by id, in the order of the plan. */
 export type Weights = ReadonlyMap<string, number>;
 
-const FINAL: ReadonlySet<string> = new Set(['completed', 'failed', 'skipped', 'blocked', 'cancelled', 'timed_out']);
+const FINAL: ReadonlySet<string> = new Set(['completed', 'failed', 'skipped', 'blocked', 'cancelled', 'timed_out', 'compensated']);
 const BAD: ReadonlySet<string> = new Set(['failed', 'timed_out']);
 
 export const isFinalWord = (status: string): boolean => FINAL.has(status);

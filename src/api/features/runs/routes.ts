@@ -7,7 +7,6 @@ import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { acceptRun } from './acceptRun.ts';
 import { awaited, loadAwaited } from './awaitRun.ts';
-import { cancelRun } from './cancelRun.ts';
 import { etagOf, presentRun } from './present.ts';
 import { presentView } from './readRun.ts';
 import { ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, StartRun, workflowParams } from './schemas.ts';
