@@ -2,11 +2,13 @@ import type { Bindings } from '../domain/expression/expression.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { TaskStatus } from '../domain/plan/outcome.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
+import { redact } from '../domain/redaction/redact.ts';
 import type { ActivityDeps } from './deps.ts';
 import { chooseBranch, checkOutput, evaluateFields, undoesNothing } from './evaluate.ts';
 import type { Execution } from './kinds/executor.ts';
 import { storeOutput, type StoredOutput } from './outputs.ts';
 import type { CompiledTask } from './plans.ts';
+import { createScrubber, type Scrubber } from './secrets/scrubber.ts';
 
 /** How one attempt ended. */
 export type Attempted =
@@ -14,7 +16,7 @@ export type Attempted =
   | { status: 'skipped' }
   | { status: 'failed' | 'timed_out' | 'cancelled'; failure: Failure; retryable: boolean; retryAfterMs?: number };
 
-type AttemptDeps = Pick<ActivityDeps, 'executors' | 'solo' | 'log' | 'objects'>;
+type AttemptDeps = Pick<ActivityDeps, 'executors' | 'solo' | 'log' | 'objects' | 'readSecrets'>;
 
 /** Errors of what the product itself stands on are not the task's: they end the activity, which Temporal repeats. */
 export function isInfrastructure(error: unknown): boolean {
@@ -24,7 +26,8 @@ export function isInfrastructure(error: unknown): boolean {
 }
 
 /**
- * One attempt: condition, input mapping, execution, output check. Never throws for what the task did.
+ * One attempt: condition, input mapping, execution, output check. Never throws for what the task did. The secrets that it
+ * names are read for it alone, and nothing that it gives or says holds them.
  * @param alone run it in a process of its own: it was lost with its worker twice
  */
 export async function attempt(
@@ -32,30 +35,47 @@ export async function attempt(
   task: CompiledTask,
   given: { bindings: Bindings; execution: Execution; alone: boolean },
 ): Promise<Attempted> {
-  const { bindings, execution } = given;
+  const { bindings, execution, alone } = given;
   const condition = execution.item < 0 ? task.condition : task.itemCondition;
+  let scrubber: Scrubber | undefined;
   try {
     if (undoesNothing(task, bindings) || (condition && condition.evaluate(bindings) !== true)) return { status: 'skipped' };
     if (task.kind === 'switch') {
       const { branch, chosen } = chooseBranch(task, bindings);
       return { status: 'completed', output: { chosen }, branch };
     }
-    const input = evaluateFields(task, bindings);
-    const output =
-      given.alone && deps.executors[task.kind] ? await deps.solo(task.kind, input, execution) : await run(deps, task, { input, execution });
+    const secrets = task.secrets.length > 0 ? await deps.readSecrets(execution.workspace, task.secrets) : undefined;
+    scrubber = secrets && createScrubber(secrets);
+    const input = evaluateFields(task, secrets ? { ...bindings, secrets } : bindings);
+    const gave = await perform(deps, task, { input, execution: secrets ? { ...execution, secrets } : execution, alone });
+    const output = scrubber ? scrubber.json(gave) : gave;
     await checkOutput(deps, task, { output, workspace: execution.workspace });
     return { status: 'completed', output };
   } catch (error) {
-    return failed(deps, task, { error, execution });
+    scrubber?.error(error);
+    const result = failed(deps, task, { error, execution });
+    return 'failure' in result ? { ...result, failure: tellable(task, result.failure, scrubber) } : result;
   }
 }
+
+/** An answer that is not taken stands in the failure instead of the output. */
+function tellable({ marks }: CompiledTask, failure: Failure, scrubber: Scrubber | undefined): Failure {
+  const { data } = failure;
+  const shown = data === undefined || !marks.output.any ? failure : { ...failure, data: redact(data, marks.output) };
+  return scrubber ? scrubber.failure(shown) : shown;
+}
+
+type Performing = { input: JsonObject; execution: Execution; alone: boolean };
+
+const perform = (deps: AttemptDeps, task: CompiledTask, { alone, ...given }: Performing): Promise<Json> =>
+  alone && deps.executors[task.kind] ? deps.solo(task.kind, given.input, given.execution) : run(deps, task, given);
 
 async function run(deps: AttemptDeps, task: CompiledTask, given: { input: JsonObject; execution: Execution }): Promise<Json> {
   if (task.kind === 'transform') return given.input.value ?? null;
   if (task.kind === 'assert') {
     if (given.input.that === true) return true;
     const { message } = given.input;
-    throw new Problem('assertion_failed', typeof message === 'string' ? { detail: message } : {});
+    throw new Problem('assertion_failed', typeof message === 'string' && !task.marks.message ? { detail: message } : {});
   }
   const executor = deps.executors[task.kind];
   if (!executor) throw new Problem('engine_fault', { detail: `no executor for ${task.kind}` });

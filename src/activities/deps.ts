@@ -4,6 +4,7 @@ import type { Journal } from '../db/journal.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Stop } from '../domain/plan/state.ts';
 import type { Executors, Execution } from './kinds/executor.ts';
+import type { ReadSecrets } from './secrets/readSecrets.ts';
 
 /** Content-addressed store of what is too large for a row. */
 export type Objects = {
@@ -25,6 +26,7 @@ export type ActivityDeps = {
   journal: Journal;
   objects: Objects;
   executors: Executors;
+  readSecrets: ReadSecrets;
   /** Bytes of JSON that one task or run may give. */
   maxOutput: number;
   aborts: Aborts;

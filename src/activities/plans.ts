@@ -6,6 +6,8 @@ import type { Compiled, Scope } from '../domain/expression/expression.ts';
 import { isObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { Field, Kind } from '../domain/kinds/kind.ts';
 import { KINDS } from '../domain/kinds/kinds.ts';
+import { WHOLE, type Marks } from '../domain/redaction/marks.ts';
+import { planMarks } from '../domain/redaction/planMarks.ts';
 import { EFFECT, type Plan, type PlanTask, type TaskLimit } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -28,6 +30,10 @@ export type CompiledTask = PlanTask & {
   computed: number[];
   /** Of the outputs that it passes on, the places it names. */
   passed: Passed[];
+  /** Names of the secrets that its fields name. */
+  secrets: string[];
+  /** What of its output, and whether its message, is shown to nobody. */
+  marks: { output: Marks; message: boolean };
 };
 
 /** What the compilation of each task asks of its plan: made once, else a plan costs the square of its tasks. */
@@ -59,7 +65,9 @@ function compileFields(task: PlanTask, contract: Kind, scope: Scope): CompiledFi
     if (value === undefined || task.kind === 'switch') return [];
     if (field.form === 'literal') return [{ name, field, value }];
     const compiled = must(
-      field.form === 'condition' && typeof value === 'string' ? compileCondition(value, scope) : compileTemplate(value, scope),
+      field.form === 'condition' && typeof value === 'string'
+        ? compileCondition(value, scope)
+        : compileTemplate(value, { ...scope, secrets: field.secret === true }),
     );
     return [{ name, field, value, compiled }];
   });
@@ -103,6 +111,11 @@ const passesOn = (compiled: Compiled | undefined): boolean =>
 
 const tasksOf = (places: readonly Passed[]): number[] => [...new Set(places.map(({ task }) => task))];
 
+const secretsIn = (fields: readonly CompiledField[]): string[] => {
+  const references = fields.flatMap(({ compiled }) => compiled?.references ?? []);
+  return [...new Set(references.flatMap(({ root, path: [name] }) => (root === 'secrets' && name !== undefined ? [name] : [])))];
+};
+
 /** Inline tasks have no attempts to limit. */
 function compileLimits(plan: Plan, task: PlanTask, contract: Kind): CompiledTask['limited'] {
   if (contract.class !== 'effect') return [];
@@ -144,6 +157,8 @@ function compileTask(plan: Plan, position: number, { index, all }: Names): Compi
     ),
     computed: tasksOf(placesIn(computing, index)),
     passed: placesIn(passing, index),
+    secrets: secretsIn(fields),
+    marks: planMarks(plan).tasks[position] ?? { output: WHOLE, message: true },
     ...(condition && { condition }),
     ...(cases && { cases }),
     ...(items && { items }),

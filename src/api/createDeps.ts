@@ -7,6 +7,7 @@ import { createPlans } from '../db/repositories/plans.ts';
 import { createSubmits } from '../db/submit.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
+import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Config } from '../runtime/config.ts';
 import { createAuthenticate } from './auth/authenticate.ts';
 import { createDefinitions } from './definitions.ts';
@@ -54,6 +55,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
       defaults: { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE },
     }),
     payloadCipher: openPayloadCipher(config),
+    secretCipher: openSecretCipher(config),
     submitRun: submits.submitRun,
     pressure,
     command: commands.command,

@@ -5,6 +5,7 @@ import type { Plans } from '../db/repositories/plans.ts';
 import type { Submits } from '../db/submit.ts';
 import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
 import type { PayloadCipher } from '../providers/payloadCipher/payloadCipher.ts';
+import type { SecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Authenticate } from './auth/authenticate.ts';
 import type { Definitions } from './definitions.ts';
@@ -26,6 +27,8 @@ export type Deps = {
   fires: Fires;
   /** Of what stands in Temporal. */
   payloadCipher: PayloadCipher;
+  /** Of the secrets of workspaces. */
+  secretCipher: SecretCipher;
   submitRun: Submits['submitRun'];
   command: Commands['command'];
   pressure: Pressure;

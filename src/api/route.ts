@@ -39,7 +39,7 @@ export type Reply = {
 type ResponseSpec = { description: string; schema?: z.ZodType; types?: readonly string[]; headers?: Record<string, string> };
 
 type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends Resource> = {
-  method: 'get' | 'post' | 'patch' | 'delete';
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With `{name}` for parameters. */
   path: string;
   /** What the caller must be allowed to do; `public` = anybody. */

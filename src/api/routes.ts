@@ -11,6 +11,7 @@ import { runRoutes } from './features/runs/routes.ts';
 import { scheduleFireRoutes } from './features/schedules/fireRoutes.ts';
 import { scheduleRoutes } from './features/schedules/routes.ts';
 import { taskRoutes } from './features/runs/taskRoutes.ts';
+import { secretRoutes } from './features/secrets/routes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
 import type { Route } from './route.ts';
 
@@ -27,6 +28,7 @@ export const routes: readonly Route[] = [
   ...reportRoutes,
   ...artifactRoutes,
   ...apiKeyRoutes,
+  ...secretRoutes,
   ...payloadRoutes,
   ...healthRoutes,
   ...docsRoutes,

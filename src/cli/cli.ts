@@ -5,6 +5,8 @@ import type { Found } from './connection.ts';
 export type Terminal = {
   out: (text: string) => void;
   err: (text: string) => void;
+  /** All of standard input. */
+  read: () => Promise<string>;
   /** Whether standard output is a terminal, so that lines may be redrawn. */
   live: boolean;
   env: Record<string, string | undefined>;

@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers';
 import type { Terminal } from './cli.ts';
 
 /** The terminal of a process. Ctrl-C and kill fire its signal; the second time the process ends without waiting for anything. */
@@ -17,6 +18,7 @@ export function processTerminal(process: NodeJS.Process): Terminal {
   return {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
+    read: () => text(process.stdin),
     live: process.stdout.isTTY && process.env.TERM !== 'dumb' && process.env.CI === undefined,
     env: process.env,
     cwd: process.cwd(),

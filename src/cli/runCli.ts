@@ -12,6 +12,7 @@ import { queueCommand } from './commands/queue.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommand } from './commands/runs.ts';
 import { schedulesCommand } from './commands/schedules.ts';
+import { secretCommand } from './commands/secret.ts';
 import { upCommand } from './commands/up.ts';
 import { watchCommand } from './commands/watch.ts';
 import { findConnection, HOW_TO_START } from './connection.ts';
@@ -23,6 +24,7 @@ const COMMANDS = [
   runCommand,
   runsCommand,
   schedulesCommand,
+  secretCommand,
   watchCommand,
   cancelCommand,
   eventsCommand,

@@ -7,6 +7,7 @@ import { answeredAtLast } from './request.ts';
 import { createRuns, type Runs } from './runs.ts';
 import { createSchedules, type Schedules } from './schedules.ts';
 import { createTasks, type Tasks } from './tasks.ts';
+import { createSecrets, type Secrets } from './secrets.ts';
 import { watchRun, type WatchOptions } from './watchRun.ts';
 import { createWorkflows, type Workflows } from './workflows.ts';
 
@@ -19,6 +20,7 @@ export type Client = {
   artifacts: Artifacts;
   schedules: Schedules;
   reports: Reports;
+  secrets: Secrets;
   /** The events of a run after `options.after`, gapless across broken connections, up to the one that closes it. */
   watch: (runId: string, options?: WatchOptions) => AsyncGenerator<RunEvent>;
   /** State of the service's parts. */
@@ -42,6 +44,7 @@ export function createClient(options: HttpOptions): Client {
     artifacts: createArtifacts(http),
     schedules: createSchedules(http),
     reports: createReports(http),
+    secrets: createSecrets(http),
     watch: (runId, watchOptions) => watchRun(http, { id: runId, isOver: runs.isOver(runId) }, watchOptions),
     health: () => readHealth(http),
   };

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import fs from 'node:fs';
 import path from 'node:path';
+import { keptIn, newKey } from './keptIn.ts';
 
 export type CodecSettings = {
   /** Settings of api and workers. */
@@ -18,20 +18,11 @@ export function codecSettings(env: Record<string, string | undefined>, place: { 
   const keysFile = path.join(place.state, 'payload.keys');
   const isSet = env.TIU_PAYLOAD_KEYS ?? env.TIU_PAYLOAD_KEYS_FILE;
   if (isSet === '') return { env: {}, endpoint: undefined };
-  if (isSet === undefined) keptIn(keysFile, () => `k1:${randomBytes(32).toString('base64')}`);
+  if (isSet === undefined) keptIn(keysFile, newKey);
   const token = env.TIU_CODEC_TOKEN ?? keptIn(path.join(place.state, 'codec.token'), () => randomBytes(32).toString('base64url'));
   const base = env.TIU_PUBLIC_URL ?? `http://127.0.0.1:${place.port}`;
   return {
     env: { TIU_CODEC_TOKEN: token, ...(isSet === undefined ? { TIU_PAYLOAD_KEYS_FILE: keysFile } : {}) },
     endpoint: `${base}/api/v1/codec/${token}`,
   };
-}
-
-/** Readable by its owner alone. */
-function keptIn(file: string, make: () => string): string {
-  if (!fs.existsSync(file)) {
-    fs.writeFileSync(`${file}.new`, `${make()}\n`, { mode: 0o600 });
-    fs.renameSync(`${file}.new`, file);
-  }
-  return fs.readFileSync(file, 'utf8').trim();
 }

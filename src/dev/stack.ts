@@ -11,6 +11,7 @@ import { keepUp } from './keepUp.ts';
 import { NODE_FLAGS } from './nodeFlags.ts';
 import { startPostgres } from './postgres.ts';
 import type { Stoppable } from './process.ts';
+import { secretSettings } from './secretSettings.ts';
 import { startService } from './service.ts';
 import { endLeftovers, readStackFile, writeStackFile, type StackRecord } from './stackFile.ts';
 import { startTemporal } from './temporal.ts';
@@ -88,7 +89,7 @@ async function build(building: Building): Promise<Stack> {
   options.signal?.throwIfAborted();
   const keyFile = path.join(state, 'owner.key');
   const key = await prepare({ ...building.env, DATABASE_URL: database }, keyFile);
-  const env: Settings = { ...building.env, ...temporal, ...codec.env, DATABASE_URL: database };
+  const env: Settings = { ...building.env, ...temporal, ...codec.env, ...secretSettings(building.env, state), DATABASE_URL: database };
   const publicUrl = env.TIU_PUBLIC_URL ?? `http://127.0.0.1:${ports[0] ?? 0}`;
   const [apis] = await both(startApis(building, env, ports), startWorkers(building, { ...env, TIU_PUBLIC_URL: publicUrl }));
   const [api = ''] = apis;

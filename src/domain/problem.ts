@@ -21,6 +21,8 @@ export const PROBLEMS = {
   schedule_exists: { status: 409, title: 'A schedule of this name exists', retryable: false },
   schedule_of_definition: { status: 409, title: 'The schedule belongs to its definition', retryable: false },
   too_many_schedules: { status: 409, title: 'The workspace has as many schedules as it may', retryable: false },
+  secrets_not_configured: { status: 409, title: 'This installation has no keys for secrets', retryable: false },
+  too_many_secrets: { status: 409, title: 'The workspace has as many secrets as it may', retryable: false },
   run_already_closed: { status: 409, title: 'The run is closed', retryable: false },
   concurrency_limit: { status: 409, title: 'As many runs with this concurrency key are open as may be', retryable: true },
   run_not_finished: { status: 409, title: 'The run has not finished', retryable: true },
@@ -59,6 +61,10 @@ export const PROBLEMS = {
   // payloads in Temporal
   payload_key_unknown: { status: 422, title: 'The payload is sealed with a key that is not configured', retryable: true },
   payload_not_opened: { status: 422, title: 'The payload does not open with its key', retryable: true },
+  // secrets
+  unknown_secret: { status: 422, title: 'The workspace has no such secret', retryable: false },
+  secret_key_unknown: { status: 422, title: 'The secret is encrypted with a key that is not configured', retryable: true },
+  secret_not_opened: { status: 422, title: 'The secret does not open with its key', retryable: false },
   // kinds
   render_failed: { status: 422, title: 'The template cannot be rendered', retryable: false },
   unsupported_language: { status: 422, title: 'No parser for this language', retryable: false },

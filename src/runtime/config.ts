@@ -14,6 +14,20 @@ const schema = z.object({
     .optional()
     .describe('Keys for what enters Temporal, id:base64 of 32 bytes each, by commas; the first encrypts, all decrypt; unset = in the open'),
   TIU_PAYLOAD_KEYS_FILE: z.string().optional().describe('File with these keys, one a line; TIU_PAYLOAD_KEYS goes before it'),
+  TIU_SECRET_KEYS: z
+    .string()
+    .optional()
+    .describe('Keys for secrets, id:base64 of 32 bytes each, by commas; the first encrypts, all decrypt; unset = no secrets'),
+  TIU_SECRET_KEYS_FILE: z.string().optional().describe('File with these keys, one a line; TIU_SECRET_KEYS goes before it'),
+  TIU_MIN_SECRET: size(8).describe('Characters of a secret; shorter ones would be taken out of every output that happens to hold them'),
+  TIU_MAX_SECRET: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(16 * 2 ** 10)
+    .default(8 * 2 ** 10)
+    .describe('One secret'),
+  TIU_MAX_SECRETS: size(1_000).describe('Secrets of a workspace'),
   TIU_CODEC_ORIGINS: z.string().default('').describe('Origins, by commas, of the Temporal UIs that may ask the codec server'),
   TIU_CODEC_TOKEN: z
     .string()

@@ -1,4 +1,5 @@
 import { createEngine } from '../activities/index.ts';
+import { createReadSecrets, type ReadSecrets } from '../activities/secrets/readSecrets.ts';
 import { createCommands, type Commands } from '../db/commands.ts';
 import type { Database } from '../db/database.ts';
 import { openPool, startupOptions } from '../db/pool.ts';
@@ -15,6 +16,7 @@ import type { Lifecycle } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/logger.ts';
 import { createRegistry, createWorkerMetrics, watchCircuits } from '../runtime/metrics.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
+import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import { createDataConverter } from '../temporal/dataConverter.ts';
 import { serveMetrics } from './metricsServer.ts';
 import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
@@ -24,7 +26,15 @@ import { startWorker } from './startWorker.ts';
 import { startSystemRuns } from './systemRuns.ts';
 import { ownWorkflows, workflowBundle } from './workflowBundle.ts';
 
-type Parts = { db: Database; journal: Journal; commands: Commands; fires: Fires; opened: OpenedExecutors; log: Log };
+type Parts = {
+  db: Database;
+  journal: Journal;
+  commands: Commands;
+  fires: Fires;
+  opened: OpenedExecutors;
+  readSecrets: ReadSecrets;
+  log: Log;
+};
 
 /** Everything that has to end registers with the lifecycle, in the order in which it is opened. */
 function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Parts {
@@ -45,7 +55,8 @@ function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Pa
   lifecycle.onStop('submits', () => submits.close());
   const defaults = { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE };
   const fires = createFires({ db, plans: createPlans(db), submitRun: submits.submitRun, defaults });
-  return { db, journal, commands, fires, opened, log };
+  const readSecrets = createReadSecrets({ db, cipher: openSecretCipher(config) });
+  return { db, journal, commands, fires, opened, readSecrets, log };
 }
 
 const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
@@ -56,6 +67,7 @@ const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
     log: parts.log,
     objects: parts.opened.objects,
     executors: parts.opened.executors,
+    readSecrets: parts.readSecrets,
     maxOutput: parts.opened.maxOutput,
     started: hooks.startedRun,
     noteCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: false }),

@@ -5,12 +5,13 @@ export type Result = { code: number; out: string; err: string };
 /** Runs a command line in this process and keeps what it prints. */
 export async function tiu(
   args: string[],
-  options: { env?: Record<string, string>; cwd?: string; signal?: AbortSignal } = {},
+  options: { env?: Record<string, string>; cwd?: string; input?: string; signal?: AbortSignal } = {},
 ): Promise<Result> {
   const result = { out: '', err: '' };
   const code = await runCli(args, {
     out: (text) => (result.out += text),
     err: (text) => (result.err += text),
+    read: () => Promise.resolve(options.input ?? ''),
     live: false,
     env: options.env ?? {},
     cwd: options.cwd ?? process.cwd(),

@@ -43,6 +43,11 @@ test('every POST that creates or acts keeps an idempotency key or repeats harmle
     '/api/v1/schedules/check',
     ...routes.map(({ path }) => path).filter((path) => path.includes('/codec/')),
   ];
-  const setsWhatIsSet = ['/api/v1/schedules/{id}/pause', '/api/v1/schedules/{id}/unpause', '/api/v1/artifacts'];
+  const setsWhatIsSet = [
+    '/api/v1/schedules/{id}/pause',
+    '/api/v1/schedules/{id}/unpause',
+    '/api/v1/artifacts',
+    '/api/v1/secrets/reencrypt',
+  ];
   expect(new Set(without)).toEqual(new Set([...pure, ...setsWhatIsSet]));
 });

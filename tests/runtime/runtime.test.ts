@@ -75,3 +75,9 @@ test('a bound that would keep every program from starting is refused', () => {
   expect(memory(16 * 2 ** 20)).not.toThrow();
   expect(memory(16 * 2 ** 20 - 1)).toThrow('TIU_COMMAND_MEMORY');
 });
+
+test('a secret may have as many bytes as can be looked for, and no more', () => {
+  const read = (bytes: number) => readConfig({ DATABASE_URL: 'postgres://x', TIU_MAX_SECRET: String(bytes) }).TIU_MAX_SECRET;
+  expect(read(16_384)).toBe(16_384);
+  expect(() => read(16_385)).toThrow(/TIU_MAX_SECRET/);
+});

@@ -98,6 +98,7 @@ function openEngine(parts: EngineParts): ReturnType<typeof createEngine> {
   return createEngine({
     ...parts,
     maxOutput: 2 ** 20,
+    readSecrets: () => Promise.resolve({}),
     objects: { put: noObject, get: noObject, open: noObject },
     poke: createPoke({ db, executions: () => executions }),
     requestCancel: executions.cancel,

@@ -24,6 +24,10 @@ export type TestStack = {
   workspace: string;
   base: TestDatabase;
   taskQueue: string;
+  /** Objects, and logs of its processes. */
+  folder: string;
+  /** Settings of its processes, for the next start of one. */
+  env: Record<string, string | undefined>;
   apis: TestProcess[];
   workers: TestProcess[];
   stop: () => Promise<void>;
@@ -39,11 +43,12 @@ export async function aStack(options: TestStackOptions = {}): Promise<TestStack>
   const { workspace, key } = await ensureOwner(db, { workspaceName: 'own' });
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-stack-'));
   const guard = createGuard();
-  const env = {
+  const taskQueue = path.basename(base.url);
+  const env: Record<string, string | undefined> = {
     ...process.env,
     DATABASE_URL: base.url,
     TEMPORAL_ADDRESS: process.env.TIU_TEST_TEMPORAL_ADDRESS,
-    TIU_TASK_QUEUE: path.basename(base.url),
+    TIU_TASK_QUEUE: taskQueue,
     TIU_OBJECTS: path.join(folder, 'objects'),
     ...options.env,
   };
@@ -58,7 +63,7 @@ export async function aStack(options: TestStackOptions = {}): Promise<TestStack>
   const [apis, workers] = await Promise.all([all('api', options.apis ?? 1), all('worker', options.workers ?? 1)]);
   const urls = apis.map((api) => api.url);
   return {
-    ...{ url: urls[0] ?? '', urls, key, workspace, base, taskQueue: env.TIU_TASK_QUEUE },
+    ...{ url: urls[0] ?? '', urls, key, workspace, base, taskQueue, folder, env },
     apis: apis.map((api) => api.process),
     workers: workers.map((worker) => worker.process),
     stop: async () => {

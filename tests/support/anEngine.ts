@@ -113,6 +113,7 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
     ...{ poke: nothing, maxEffects: 100, fireSchedule: nothing, requestCancel: nothing, noteCancel: nothing, random: () => 0 },
     aborts: { add: () => () => undefined },
     maxOutput: 2 ** 20,
+    readSecrets: () => Promise.resolve({}),
     solo: () => Promise.reject(new Problem('task_crashed_worker')),
     log: { warn: () => undefined },
     ...more,

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../domain/json.ts';
+import type { Secrets } from '../secrets/readSecrets.ts';
 
 /** One attempt of one task or item. */
 export type Execution = {
@@ -11,6 +12,8 @@ export type Execution = {
   attempt: number;
   /** Of an effect, the same over all attempts: `runId/taskId/item/generation`. */
   key: string;
+  /** Whose values are in the input: what the executor stores itself must not hold them. */
+  secrets?: Secrets;
   signal: AbortSignal;
 };
 

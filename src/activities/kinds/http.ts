@@ -6,6 +6,7 @@ import type { Outgoing } from '../../providers/http/circuits.ts';
 import { toProblem, type HttpResponse } from '../../providers/http/httpClient.ts';
 import type { ObjectStore } from '../../providers/objectStore/objectStore.ts';
 import { bytesOf, sizeOf } from '../../providers/objectStore/storedBytes.ts';
+import { createScrubber } from '../secrets/scrubber.ts';
 import type { Execution, Executor } from './executor.ts';
 import { checkedJson, decode, quoted, unquoted } from './jsonText.ts';
 import { storeArtifact, type StoreDeps } from './storedArtifact.ts';
@@ -40,7 +41,8 @@ export function createHttp(deps: HttpDeps): Executor {
     const { headers, body } = await requestOf(deps, input, execution);
     const expects = (status: number) => isExpected(input.expect, status);
     const response = await deps.http.send({ ...{ method, url: urlOf(input), headers, body, signal }, workspace, expects });
-    if (!expects(response.status)) throw await unexpectedStatus(response, { signal, now: deps.now() });
+    if (!expects(response.status))
+      throw await unexpectedStatus(response, { signal, now: deps.now(), chunks: withoutSecrets(execution, response.body) });
     return { status: response.status, headers: response.headers, body: await outputOf(deps, input, { response, execution }) };
   };
 }
@@ -95,6 +97,10 @@ function isExpected(expected: Json | undefined, status: number): boolean {
   return list.some((one) => Number(one) === status || one === `${Math.floor(status / 100)}xx`);
 }
 
+/** Without the secrets of the task, also where the other side says them back. */
+const withoutSecrets = ({ secrets }: Execution, chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> =>
+  createScrubber(secrets)?.bytes(chunks) ?? chunks;
+
 /** Bodies up to this many bytes are read; larger ones go to the object store as they come. */
 const MAX_READ = 64 * 1024;
 const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
@@ -108,10 +114,12 @@ async function outputOf(
   try {
     if (input.as === 'artifact') {
       const mediaType = headers['content-type'] ?? 'application/octet-stream';
-      return await storeArtifact(deps, execution, { bytes: body, mediaType, name: nameOf(urlOf(input)) });
+      const bytes = execution.secrets ? Readable.from(withoutSecrets(execution, body)) : body;
+      return await storeArtifact(deps, execution, { bytes, mediaType, name: nameOf(urlOf(input)) });
     }
     const { start, more } = await begun(body);
-    if (more) return await store(deps, execution, { chunks: more, as: input.as === 'text' ? quoted : checkedJson });
+    if (more)
+      return await store(deps, execution, { chunks: withoutSecrets(execution, more), as: input.as === 'text' ? quoted : checkedJson });
     const text = decode(new TextDecoder('utf-8', { fatal: true }), start);
     return input.as === 'text' ? text : text.trim() === '' ? null : parse(text);
   } catch (error) {

@@ -7,14 +7,17 @@ const EXCERPT = 4_096;
 /** The only statuses below 500 that may change by themselves (RFC 9110, 8470, 6585). */
 const WORTH_ANOTHER_TRY = new Set([408, 425, 429]);
 
-/** What an answer with an unexpected status is: Problem http_status, or the reason of the signal. @param given.now ms since 1970 */
-export async function unexpectedStatus(response: HttpResponse, given: { signal: AbortSignal; now: number }): Promise<unknown> {
+/** What an answer with an unexpected status is: Problem http_status, or the reason of the signal. @param given.now ms since 1970 @param given.chunks its body as it may be kept */
+export async function unexpectedStatus(
+  response: HttpResponse,
+  given: { signal: AbortSignal; now: number; chunks?: AsyncIterable<Buffer> },
+): Promise<unknown> {
   const { status, headers } = response;
-  const { signal, now } = given;
+  const { signal, now, chunks = response.body as AsyncIterable<Buffer> } = given;
   const kept: Buffer[] = [];
   let size = 0;
   try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    for await (const chunk of chunks) {
       kept.push(chunk);
       size += chunk.length;
       if (size >= EXCERPT) break;

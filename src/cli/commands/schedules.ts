@@ -1,22 +1,17 @@
 import { Command } from 'commander';
 import type { Schedule } from '../../client/schedules.ts';
 import type { Cli } from '../cli.ts';
+import { withSubcommands, type Say } from '../subcommands.ts';
 import { wholeNumber } from '../wholeNumber.ts';
 
 type Create = { cron?: string; every?: string; timeZone?: string; overlap?: Schedule['overlap']; input?: string };
 
 /** `tiu schedules …`: a schedule is named by its name or its id. */
-export const schedulesCommand = (cli: Cli): Command => {
-  const command = new Command('schedules').description('start runs of stored workflows at times');
-  const say = (text: string): void => {
-    cli.terminal.out(`${text}\n`);
-  };
-  for (const sub of [...changing(cli, say), ...reading(cli, say)]) command.addCommand(sub);
-  for (const sub of command.commands) sub.exitOverride().configureOutput({ writeOut: cli.terminal.out, writeErr: cli.terminal.err });
-  return command;
-};
-
-type Say = (text: string) => void;
+export const schedulesCommand = (cli: Cli): Command =>
+  withSubcommands(cli, new Command('schedules').description('start runs of stored workflows at times'), (...given) => [
+    ...changing(...given),
+    ...reading(...given),
+  ]);
 
 const changing = (cli: Cli, say: Say): Command[] => [
   new Command('create')

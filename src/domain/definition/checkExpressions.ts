@@ -4,8 +4,7 @@ import { KINDS } from '../kinds/kinds.ts';
 import type { Definition, DefinitionTask } from './definition.ts';
 import { compileKey, compilePriority, compileRunOutput, expressionsOf } from './expressions.ts';
 import { LIMITS } from './limits.ts';
-import { expressionNotSupported } from './notSupported.ts';
-import { notSupported, type Report } from './reader.ts';
+import type { Report } from './reader.ts';
 
 /** A value with expressions that compiled, at its pointer in the document. */
 export type Used = { at: string; references: Reference[] };
@@ -57,11 +56,8 @@ export function checkRunExpressions(
 
 function used(at: string, result: CompileResult, report: Report): Used[] {
   if ('compiled' in result) return [{ at, references: result.compiled.references }];
-  for (const { pointer, code, message, hint } of result.issues) {
-    const place = at + pointer;
-    if (expressionNotSupported(code)) report(notSupported(place, '`secrets`'));
-    else report({ pointer: place, code, message, ...(hint === undefined ? {} : { hint }) });
-  }
+  for (const { pointer, code, message, hint } of result.issues)
+    report({ pointer: at + pointer, code, message, ...(hint === undefined ? {} : { hint }) });
   return [];
 }
 

@@ -54,8 +54,8 @@ function mapExpressions(map: NonNullable<DefinitionTask['map']>, inner: string[]
   const { items } = map;
   const lists =
     isObject(items) && isObject(items.matrix)
-      ? Object.entries(items.matrix).map(([name, values]) => template(child('/map/matrix', name), values, OUTER))
-      : [template('/map/items', items, OUTER)];
+      ? Object.entries(items.matrix).map(([name, values]) => template(child('/map/matrix', name), values, { names: OUTER }))
+      : [template('/map/items', items, { names: OUTER })];
   return map.if === undefined ? lists : [...lists, condition('/map/if', map.if, inner)];
 }
 
@@ -63,7 +63,8 @@ function fieldExpressions(kind: Kind, name: string, { value, names }: { value: J
   if (kind.name === 'switch') return name === 'cases' ? switchConditions(value).map(({ at, text }) => condition(at, text, names)) : [];
   const form = kind.with[name]?.form;
   if (form === 'condition') return typeof value === 'string' ? [condition(child('/with', name), value, names)] : [];
-  return form === 'template' ? [template(child('/with', name), value, names)] : [];
+  const secrets = kind.with[name]?.secret === true;
+  return form === 'template' ? [template(child('/with', name), value, { names, secrets })] : [];
 }
 
 const condition = (at: string, text: string, names: Scope['names']): TaskExpression => ({
@@ -71,7 +72,7 @@ const condition = (at: string, text: string, names: Scope['names']): TaskExpress
   compile: (tasks) => compileCondition(text, { names, tasks }),
 });
 
-const template = (at: string, value: Json, names: Scope['names']): TaskExpression => ({
+const template = (at: string, value: Json, scope: Omit<Scope, 'tasks'>): TaskExpression => ({
   at,
-  compile: (tasks) => compileTemplate(value, { names, tasks }),
+  compile: (tasks) => compileTemplate(value, { ...scope, tasks }),
 });

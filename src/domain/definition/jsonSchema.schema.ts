@@ -174,10 +174,23 @@ export function schemaFaults(schema: JsonSchema): Issue[] {
   if (!meta.validateSchema(schema)) return firstOfEach(issuesOf(meta.errors ?? [])).map((issue) => ({ ...issue, code: 'invalid_schema' }));
   try {
     validatorOf(schema, 'matching');
-    return [];
+    return markFaults(schema, '');
   } catch (error) {
     return [{ pointer: '', code: 'invalid_schema', message: messageOf(error) }];
   }
+}
+
+/** `x-secret: yes` is a text in YAML, and would hide nothing. */
+function markFaults(schema: Json, at: string): Issue[] {
+  if (!isObject(schema)) return [];
+  const mark = schema['x-secret'];
+  const own = mark === undefined || typeof mark === 'boolean' ? [] : [child(at, 'x-secret')];
+  const inner = Object.entries(schema).flatMap(([key, value]) => {
+    if (ONE.includes(key)) return markFaults(value, child(at, key));
+    const parts = (MANY.includes(key) && Array.isArray(value)) || (NAMED.includes(key) && isObject(value)) ? Object.entries(value) : [];
+    return parts.flatMap(([name, part]) => markFaults(part, child(child(at, key), name)));
+  });
+  return [...own.map((pointer) => ({ pointer, code: 'invalid_schema', message: '`x-secret` is true or false' })), ...inner];
 }
 
 /** The first says most: the others are of the alternatives around it. */

@@ -3,14 +3,10 @@ export const NOT_SUPPORTED = {
   root: ['budget', 'strategy'],
   task: ['gate', 'loop', 'onDeadline', 'priority', 'strategy', 'budget'],
   map: ['tasks'],
-  /** Names in expressions, by the code that the engine refuses them with. */
-  expressions: ['secret_not_allowed'],
   kinds: ['ai', 'agent', 'swarm', 'activity', 'check.run', 'workflow', 'event', 'approval'],
   /** Kinds of which every one begins so. */
   kindFamilies: ['backup.', 'restore.', 'moderation.'],
 } as const satisfies Record<string, readonly string[]>;
-
-export const expressionNotSupported = (code: string): boolean => NOT_SUPPORTED.expressions.some((refused) => refused === code);
 
 export const kindNotSupported = (kind: string): boolean =>
   NOT_SUPPORTED.kinds.some((name) => name === kind) || NOT_SUPPORTED.kindFamilies.some((family) => kind.startsWith(family));

@@ -1,5 +1,6 @@
 import { type Context, refuse, suggestion } from './code.ts';
 import type { Reference } from './expression.ts';
+import { SECRET_NAME } from '../secret/name.ts';
 import { nearest } from './nearest.ts';
 import type { Node } from './parse.ts';
 
@@ -59,7 +60,13 @@ function checkSecret(root: Root, steps: readonly Step[], context: Context): bool
   }
   // Computing with a secret could carry it into a message or into data.
   const isPlain = steps.length === 1 && plainReference(context.text) !== undefined;
-  if (isPlain) return true;
+  const name = steps[0]?.constant;
+  if (isPlain && typeof name === 'string' && SECRET_NAME.test(name)) return true;
+  if (isPlain) {
+    const message = `A secret cannot be called '${String(name)}'`;
+    refuse(context, root.pos, { code: 'invalid_name', message, hint: 'Letters, digits, _ and -, from a letter on, at most 63' });
+    return false;
+  }
   refuse(context, root.pos, {
     code: 'secret_not_plain',
     message: 'A secret is named alone: it cannot be part of a larger expression',

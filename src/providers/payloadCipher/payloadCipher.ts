@@ -1,9 +1,7 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { Problem } from '../../domain/problem.ts';
+import { decrypt, encrypt } from '../encryption/aesGcm.ts';
+import type { EncryptionKey } from '../encryption/keys.ts';
 import { payloadFromBytes, payloadToBytes, type Payload } from './payloadBytes.ts';
-
-/** `secret` has 32 bytes. */
-export type PayloadKey = { id: string; secret: Buffer };
 
 export type PayloadCipher = {
   /** Key that encrypts; null without keys: then payloads stay in the open. */
@@ -18,16 +16,12 @@ export type PayloadCipher = {
 const ENCODING = 'binary/tiu-sealed-1';
 const ENCODING_FIELD = 'encoding';
 const KEY_FIELD = 'encryption-key-id';
-const ALGORITHM = 'aes-256-gcm';
-const NONCE = 12;
-const TAG = 16;
 
 /**
- * AES-256-GCM. A sealed payload is nonce (96 bit, random), tag (128 bit) and the encrypted Protobuf form of the whole payload, so
- * that its own encoding is hidden too. Encoding and key id stand beside it in the open and are authenticated.
- * Random nonces allow 2^32 payloads under one key (NIST SP 800-38D): some 10^8 runs.
+ * A sealed payload is the encrypted Protobuf form of the whole payload, so that its own encoding is hidden too. Encoding and
+ * key id stand beside it in the open and are authenticated. 2^32 payloads under one key are some 10^8 runs.
  */
-export function createPayloadCipher(keys: readonly PayloadKey[]): PayloadCipher {
+export function createPayloadCipher(keys: readonly EncryptionKey[]): PayloadCipher {
   const known = new Map(keys.map((key) => [key.id, { ...key, bound: boundTo(key.id) }]));
   const [first] = keys;
   return {
@@ -38,32 +32,22 @@ export function createPayloadCipher(keys: readonly PayloadKey[]): PayloadCipher 
       const id = text(payload.metadata?.[KEY_FIELD]);
       const key = known.get(id);
       if (!key) throw new Problem('payload_key_unknown', { detail: `The payload is sealed with the key ${printable(id)}` });
-      return payloadFromBytes(decrypt(key, bytes(payload.data)));
+      return payloadFromBytes(opened(key, bytes(payload.data)));
     },
   };
 }
 
-function createSeal({ id, secret }: PayloadKey): PayloadCipher['seal'] {
+function createSeal({ id, secret }: EncryptionKey): PayloadCipher['seal'] {
   const metadata = { [ENCODING_FIELD]: Buffer.from(ENCODING), [KEY_FIELD]: Buffer.from(id) };
   const bound = boundTo(id);
-  return (payload) => {
-    const nonce = randomBytes(NONCE);
-    const cipher = createCipheriv(ALGORITHM, secret, nonce).setAAD(bound);
-    const encrypted = cipher.update(payloadToBytes(payload));
-    cipher.final();
-    return { metadata, data: Buffer.concat([nonce, cipher.getAuthTag(), encrypted]) };
-  };
+  return (payload) => ({ metadata, data: encrypt(secret, bound, payloadToBytes(payload)) });
 }
 
 const isSealed = (payload: Payload): boolean => text(payload.metadata?.[ENCODING_FIELD]) === ENCODING;
 
-function decrypt(key: PayloadKey & { bound: Buffer }, data: Buffer): Buffer {
+function opened(key: EncryptionKey & { bound: Buffer }, data: Buffer): Buffer {
   try {
-    const decipher = createDecipheriv(ALGORITHM, key.secret, data.subarray(0, NONCE), { authTagLength: TAG });
-    decipher.setAAD(key.bound).setAuthTag(data.subarray(NONCE, NONCE + TAG));
-    const opened = decipher.update(data.subarray(NONCE + TAG));
-    decipher.final();
-    return opened;
+    return decrypt(key.secret, key.bound, data);
   } catch (cause) {
     throw new Problem('payload_not_opened', { detail: `The payload does not open with the key ${key.id}`, cause });
   }

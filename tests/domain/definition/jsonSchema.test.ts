@@ -73,8 +73,15 @@ test.each<[string, JsonSchema]>([
   ['', { $ref: '#/$defs/none' }],
   ['', { $ref: 'https://example.com/schema' }],
   ['', { type: 'string', pattern: '(' }],
+  ['/x-secret', { 'x-secret': 'yes' }],
+  ['/properties/a/anyOf/1/x-secret', { properties: { a: { anyOf: [{}, { 'x-secret': 1 }] } } }],
+  ['/items/x-secret', { items: { 'x-secret': 'true' } }],
 ])('a schema that is none is told at %j', (pointer, schema) => {
   expect(schemaFaults(schema).map((issue) => [issue.code, issue.pointer])).toEqual([['invalid_schema', pointer]]);
+});
+
+test('a property may be called x-secret', () => {
+  expect(schemaFaults({ properties: { 'x-secret': { type: 'string', 'x-secret': true } } })).toEqual([]);
 });
 
 test('schemas with the same $id do not meet', () => {

@@ -88,7 +88,6 @@ test.each<[string, JsonObject, JsonObject]>([
   ['/tasks/t/map/tasks', { map: { items: [1], tasks: {} } }, {}],
   ['/tasks/t/type', { type: 'ai' }, {}],
   ['/tasks/t/type', { type: 'backup.create' }, {}],
-  ['/tasks/t/with/value', { with: { value: '${secrets.token}' } }, {}],
 ])('what does not run yet is refused at its place: %s %j', (pointer, task, root) => {
   expect(issuesOf({ t: { ...constant(), ...task } }, root)).toEqual([`not_supported ${pointer}`]);
 });

@@ -1,10 +1,13 @@
+import type { Json } from '../../../domain/json.ts';
+import type { Plan } from '../../../domain/plan/plan.ts';
 import { Problem } from '../../../domain/problem.ts';
-import { findRunView } from '../../../db/repositories/runs.ts';
+import { planMarks } from '../../../domain/redaction/planMarks.ts';
+import { findRunView, type ClosedRun } from '../../../db/repositories/runs.ts';
 import { idempotencyKey } from '../../http/idempotency.ts';
 import type { Call, Reply } from '../../route.ts';
 import { etagOf } from './present.ts';
 import { preferredWaitMs } from './prefer.ts';
-import { presentView, readStored } from './readRun.ts';
+import { presentView, readShown } from './readRun.ts';
 import { startRun, type StartRunInput } from './startRun.ts';
 
 type Request = Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'headers' | 'gone'>;
@@ -14,7 +17,7 @@ export async function acceptRun(call: Request, input: Omit<StartRunInput, 'idemp
   const { deps, actor, headers, gone } = call;
   const waitMs = preferredWaitMs(headers.prefer);
   const mark = deps.untouched.mark();
-  const { runId, accepted } = await startRun(deps, actor, { ...input, idempotencyKey: idempotencyKey(headers) });
+  const { runId, plan, accepted } = await startRun(deps, actor, { ...input, idempotencyKey: idempotencyKey(headers) });
   const replayed = accepted === undefined;
   if (accepted) deps.untouched.add(accepted, mark);
   if (accepted && waitMs > 0) deps.awaited(runId);
@@ -25,7 +28,7 @@ export async function acceptRun(call: Request, input: Omit<StartRunInput, 'idemp
   const body = await presentView(deps, run);
   return {
     status: closed ? 200 : 202,
-    body: closed ? { ...body, output: await readStored(deps, closed.workspace, closed) } : body,
+    body: closed ? { ...body, output: await outputOf(deps, closed, accepted && plan) } : body,
     headers: {
       location: body.links.self,
       etag: etagOf(run),
@@ -33,4 +36,10 @@ export async function acceptRun(call: Request, input: Omit<StartRunInput, 'idemp
       ...(closed && { 'preference-applied': `wait=${waitMs / 1_000}` }),
     },
   };
+}
+
+/** @param plan of a run that was accepted just now; one that was accepted before may have another */
+async function outputOf(deps: Request['deps'], run: ClosedRun, plan: Plan | undefined): Promise<Json> {
+  const { output: marks } = planMarks(plan ?? (await deps.plans.get(run.plan)).plan);
+  return readShown(deps, run, { workspace: run.workspace, marks });
 }

@@ -1,5 +1,7 @@
-import type { Json } from '../../../domain/json.ts';
 import type { Plan } from '../../../domain/plan/plan.ts';
+import type { Marks } from '../../../domain/redaction/marks.ts';
+import { redact } from '../../../domain/redaction/redact.ts';
+import type { Json } from '../../../domain/json.ts';
 import type { TaskStatus } from '../../../domain/plan/outcome.ts';
 import { MAIN } from '../../../domain/plan/phases.ts';
 import type { RunEvent, RunEventType } from '../../../domain/run/events.ts';
@@ -86,11 +88,12 @@ export function presentTask(
   };
 }
 
-export const presentItem = (row: TaskRow & { output: string | null }) => ({
+/** An object is not named if something in it is marked: by its name it could be read. */
+export const presentItem = (row: TaskRow & { output: string | null }, marks: Marks) => ({
   index: row.item,
   ...presentState(row),
-  output: row.output === null || row.output_ref !== null ? null : (JSON.parse(row.output) as unknown),
-  outputRef: row.output_ref?.toString('hex') ?? null,
+  output: row.output === null || row.output_ref !== null ? null : redact(JSON.parse(row.output) as Json, marks),
+  outputRef: marks.any ? null : (row.output_ref?.toString('hex') ?? null),
 });
 
 /** @param names ids of the plan's tasks by index */

@@ -3,6 +3,7 @@ import type { Json } from '../../../domain/json.ts';
 import { isClosed } from '../../../domain/plan/outcome.ts';
 import { countedTasks } from '../../../domain/plan/phases.ts';
 import { Problem } from '../../../domain/problem.ts';
+import { planMarks } from '../../../domain/redaction/planMarks.ts';
 import { isStored } from '../../../domain/run/storedValue.ts';
 import { bytesOf, sizeOf } from '../../../providers/objectStore/storedBytes.ts';
 import { countItems, findOutput, findTask, listEvents, listItems, listTasks, type RunRow } from '../../../db/repositories/runs.ts';
@@ -12,7 +13,7 @@ import { eventStream } from '../../realtime/eventStream.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { anyJson, noQuery } from '../../schemas.ts';
 import { etagOf, presentEvent, presentItem, presentTask } from './present.ts';
-import { loadRun, outputOf, planOf, readMapOutput, readStored, taskOf } from './readRun.ts';
+import { loadRun, planOf, readMapOutput, readShown, streamable, taskOf } from './readRun.ts';
 import { readProgress } from './runProgress.ts';
 import {
   EventList,
@@ -28,6 +29,14 @@ import {
 } from './schemas.ts';
 
 const tag = 'runs';
+
+/** A task with what of its output is not shown. @throws Problem not_found */
+async function shownTask(deps: Deps, run: RunRow, id: string) {
+  const { plan, index } = await taskOf(deps, run, id);
+  const marks = planMarks(plan).tasks[index]?.output;
+  if (!marks) throw new Problem('engine_fault', { detail: 'a task without marks' });
+  return { plan, index, marks, key: { run: run.id, workspace: run.workspace, task: index, marks } };
+}
 
 const tasks = defineRoute({
   method: 'get',
@@ -66,13 +75,11 @@ const task = defineRoute({
   responses: { 200: { description: 'The task', schema: TaskDetail } },
   load: loadRun,
   handler: async ({ deps, resource, params }) => {
-    const { plan, index } = await taskOf(deps, resource, params.task);
+    const { plan, index, key } = await shownTask(deps, resource, params.task);
     const mapped = plan.tasks[index]?.map !== undefined;
     const row = await findTask(deps.db, { run: resource.id, task: index });
     const items = mapped ? await countItems(deps.db, resource.id) : [];
-    const key = { run: resource.id, workspace: resource.workspace, task: index };
-    const output =
-      row?.status !== 'completed' ? null : mapped ? await readMapOutput(deps, key) : await readStored(deps, resource.workspace, row);
+    const output = row?.status !== 'completed' ? null : mapped ? await readMapOutput(deps, key) : await readShown(deps, row, key);
     return { status: 200, body: { ...presentTask(plan, index, { row, items }), output } };
   },
 });
@@ -87,11 +94,11 @@ const items = defineRoute({
   responses: { 200: { description: 'A page of the items that something happened to', schema: ItemList } },
   load: loadRun,
   handler: async ({ deps, resource, params, query }) => {
-    const { index } = await taskOf(deps, resource, params.task);
+    const { index, marks } = await shownTask(deps, resource, params.task);
     const after = Number(fromCursor(query.cursor, /^\d{1,9}$/) ?? -1);
     const rows = await listItems(deps.db, { run: resource.id, task: index }, { status: query.status, after, limit: query.limit + 1 });
     const page = pageOf(rows, query.limit, (row) => String(row.item));
-    return { status: 200, body: { items: page.rows.map(presentItem), nextCursor: page.nextCursor } };
+    return { status: 200, body: { items: page.rows.map((row) => presentItem(row, marks)), nextCursor: page.nextCursor } };
   },
 });
 
@@ -108,8 +115,13 @@ const output = defineRoute({
   handler: async ({ deps, resource }) => {
     if (!isClosed(resource.status)) throw new Problem('run_not_finished', { retryAfterMs: 1_000 });
     const row = await findOutput(deps.db, resource.id);
+    const shown = { workspace: resource.workspace, marks: planMarks(await planOf(deps, resource)).output };
     const head = `{"runId":"${resource.id}","status":"${resource.status}","output":`;
-    return streamed(deps, resource, { value: row ? outputOf(row) : null, around: [head, '}'], etag: etagOf(resource) });
+    return streamed(deps, resource, {
+      value: row ? await streamable(deps, row, shown) : null,
+      around: [head, '}'],
+      etag: etagOf(resource),
+    });
   },
 });
 
@@ -143,11 +155,10 @@ const taskOutput = defineRoute({
   },
   load: loadRun,
   handler: async ({ deps, resource, params, headers }) => {
-    const { plan, index } = await taskOf(deps, resource, params.task);
+    const { plan, index, key } = await shownTask(deps, resource, params.task);
     const row = await findTask(deps.db, { run: resource.id, task: index });
-    const key = { run: resource.id, workspace: resource.workspace, task: index };
     const done = row?.status === 'completed';
-    const value = !done ? null : plan.tasks[index]?.map ? await readMapOutput(deps, key) : outputOf(row);
+    const value = !done ? null : plan.tasks[index]?.map ? await readMapOutput(deps, key) : await streamable(deps, row, key);
     const etag = isStored(value) ? `"${value.sha256}"` : `W/${etagOf(resource)}`;
     if (headers['if-none-match'] === etag) return { status: 304, headers: { etag } };
     return streamed(deps, resource, { value, around: ['', ''], etag });

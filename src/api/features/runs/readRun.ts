@@ -1,4 +1,6 @@
 import type { Json } from '../../../domain/json.ts';
+import type { Marks } from '../../../domain/redaction/marks.ts';
+import { redact, REDACTED } from '../../../domain/redaction/redact.ts';
 import { asJson, filled, revive, StoredValue } from '../../../domain/run/storedValue.ts';
 import { findRun, findRunView, listItems, type RunRow, type RunView, type StoredOutput } from '../../../db/repositories/runs.ts';
 import { Problem } from '../../../domain/problem.ts';
@@ -42,26 +44,35 @@ export async function taskOf(deps: Pick<Deps, 'plans'>, run: RunRow, id: string)
 const MAX_SHOWN = 8 * 2 ** 20;
 
 /** An output as its row has it: what lies in the object store is only named. */
-export function outputOf(row: StoredOutput): Json {
+function outputOf(row: StoredOutput): Json {
   if (row.output_ref === null) return row.output === null ? null : (JSON.parse(row.output) as Json);
   if (row.output === null) return asJson(new StoredValue(row.output_ref.toString('hex'), row.output_size ?? 0));
   return revive(JSON.parse(row.output) as Json);
 }
 
-/** An output from its row and the object store; null if it has more than 8 MB. */
-export async function readStored(deps: Pick<Deps, 'objects'>, workspace: string, row: StoredOutput): Promise<Json> {
+type Shown = { workspace: string; marks: Marks };
+
+/** An output from its row and the object store, without what is marked; null if it has more than 8 MB. */
+export async function readShown(deps: Pick<Deps, 'objects'>, row: StoredOutput, { workspace, marks }: Shown): Promise<Json> {
   if ((row.output_size ?? 0) > MAX_SHOWN) return null;
-  return filled(outputOf(row), async ({ sha256 }) => JSON.parse((await deps.objects.get(workspace, sha256)).toString()) as Json);
+  const read = async ({ sha256 }: StoredValue) => JSON.parse((await deps.objects.get(workspace, sha256)).toString()) as Json;
+  return redact(await filled(outputOf(row), read), marks);
+}
+
+/** An output as it is to be streamed: unread, unless something in it is marked. More than 8 MB are then not shown. */
+export async function streamable(deps: Pick<Deps, 'objects'>, row: StoredOutput, shown: Shown): Promise<Json> {
+  if (!shown.marks.any) return outputOf(row);
+  return (row.output_size ?? 0) > MAX_SHOWN ? REDACTED : readShown(deps, row, shown);
 }
 
 const ITEMS_AT_ONCE = 500;
 
-/** Outputs of the completed items of a mapped task, in order. */
-export async function readMapOutput(deps: Deps, key: { run: string; workspace: string; task: number }): Promise<Json[]> {
+/** Outputs of the completed items of a mapped task, in order. @param key.marks of one item */
+export async function readMapOutput(deps: Deps, key: Shown & { run: string; task: number }): Promise<Json[]> {
   const outputs: Json[] = [];
   for (let after = -1; ;) {
     const rows = await listItems(deps.db, key, { status: ['completed'], after, limit: ITEMS_AT_ONCE });
-    for (const row of rows) outputs.push(await readStored(deps, key.workspace, row));
+    for (const row of rows) outputs.push(await readShown(deps, row, key));
     after = rows.at(-1)?.item ?? after;
     if (rows.length < ITEMS_AT_ONCE) return outputs;
   }

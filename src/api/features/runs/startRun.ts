@@ -4,6 +4,7 @@ import { checkSystemKinds } from '../../../domain/access/systemKinds.ts';
 import { canonicalJson } from '../../../domain/definition/canonical.ts';
 import { durationMs } from '../../../domain/definition/duration.ts';
 import type { Json } from '../../../domain/json.ts';
+import type { Plan } from '../../../domain/plan/plan.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { prepareRun, type RunRequest } from '../../../domain/run/prepareRun.schema.ts';
 import { heldArtifacts } from '../../../db/repositories/artifacts.ts';
@@ -25,7 +26,7 @@ export type StartRunInput = RunRequest & {
 };
 
 /** `accepted`: the run as it was accepted; undefined for one that was accepted before. */
-export type Started = { runId: string; accepted?: RunView };
+export type Started = { runId: string; plan: Plan; accepted?: RunView };
 
 /** A client's own id is the run's only while its time is about now: partitions and order go by it. */
 const DAY_MS = 86_400_000;
@@ -63,7 +64,7 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
   if (submitted.outcome === 'conflict') throw new Problem('idempotency_mismatch');
   const { runId } = submitted;
   if (notBefore !== undefined) await notifySchedules(deps.db);
-  return submitted.outcome === 'new' ? { runId, accepted: acceptedRun(submit, submitted) } : { runId };
+  return submitted.outcome === 'new' ? { runId, plan, accepted: acceptedRun(submit, submitted) } : { runId, plan };
 }
 
 /** What the database holds of a run that it has just accepted. */

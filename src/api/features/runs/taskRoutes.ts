@@ -5,13 +5,15 @@ import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
+import { planMarks } from '../../../domain/redaction/planMarks.ts';
+import { redact } from '../../../domain/redaction/redact.ts';
 import { acceptBatch } from './acceptBatch.ts';
 import { acceptRun } from './acceptRun.ts';
 import { acceptTask } from './acceptTask.ts';
 import { awaited, loadAwaited } from './awaitRun.ts';
 import { cancelRun } from './cancelRun.ts';
 import { etagOf, presentRun, presentTaskRun } from './present.ts';
-import { loadRun, presentView, readStored } from './readRun.ts';
+import { loadRun, planOf, presentView, readShown } from './readRun.ts';
 import { startInput, startProblems } from './routes.ts';
 import { CancelRun, runParams } from './schemas.ts';
 import {
@@ -96,8 +98,9 @@ const tasksOnly = <R extends RunRow>(run: R | undefined): R | undefined => (run 
 async function presentOne(deps: Deps, run: RunView) {
   const inputs = await findInputs(deps.db, { workspace: run.workspace, ids: [run.id] });
   const row = isClosed(run.status) ? await findOutput(deps.db, run.id) : undefined;
-  const output = row ? await readStored(deps, run.workspace, row) : null;
-  return { ...presentTaskRun(await presentView(deps, run), inputs.get(run.id) ?? null), output };
+  const marks = planMarks(await planOf(deps, run));
+  const output = row ? await readShown(deps, row, { workspace: run.workspace, marks: marks.output }) : null;
+  return { ...presentTaskRun(await presentView(deps, run), redact(inputs.get(run.id) ?? null, marks.input)), output };
 }
 
 const list = defineRoute({
@@ -115,7 +118,12 @@ const list = defineRoute({
     const rows = await listRuns(deps.db, filter, { before: fromCursor(query.cursor, UUID), limit: query.limit + 1 });
     const shown = pageOf(rows, query.limit, (row) => row.id);
     const inputs = await findInputs(deps.db, { workspace, ids: shown.rows.map(({ id }) => id) });
-    const items = shown.rows.map((row) => presentTaskRun(presentRun(deps.config, row), inputs.get(row.id) ?? null));
+    const items = await Promise.all(
+      shown.rows.map(async (row) => {
+        const { input } = planMarks(await planOf(deps, row));
+        return presentTaskRun(presentRun(deps.config, row), redact(inputs.get(row.id) ?? null, input));
+      }),
+    );
     return { status: 200, body: { items, nextCursor: shown.nextCursor } };
   },
 });

@@ -1,3 +1,5 @@
+import type { Marks } from '../../../domain/redaction/marks.ts';
+import { redact } from '../../../domain/redaction/redact.ts';
 import { isPriority } from '../../../domain/run/priority.ts';
 import { SCHEDULE_LIMITS } from '../../../domain/schedule/schedule.ts';
 import type { FireRow, ScheduleRow } from '../../../db/repositories/schedules.ts';
@@ -5,7 +7,7 @@ import { iso, maybeIso } from '../../time.ts';
 
 export const etagOf = (schedule: Pick<ScheduleRow, 'revision'>): string => `"${schedule.revision}"`;
 
-export function presentSchedule(row: ScheduleRow) {
+export function presentSchedule(row: ScheduleRow, marks: Marks) {
   const self = `/api/v1/schedules/${row.id}`;
   return {
     id: row.id,
@@ -16,7 +18,7 @@ export function presentSchedule(row: ScheduleRow) {
     overlap: row.overlap,
     catchupWindow: `PT${row.catchup_ms / 1_000}S`,
     remainingActions: row.remaining,
-    input: row.input,
+    input: redact(row.input, marks),
     priority: isPriority(row.priority) ? row.priority : null,
     labels: row.labels ?? {},
     paused: row.paused,

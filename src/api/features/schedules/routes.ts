@@ -10,9 +10,11 @@ import {
   type ScheduleRow,
 } from '../../../db/repositories/schedules.ts';
 import { fromCursor, pageOf } from '../../cursor.ts';
+import type { Deps } from '../../deps.ts';
 import { validate } from '../../http/validate.ts';
 import { defineRoute, type Call, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
+import { inputMarks } from './inputMarks.ts';
 import { documentOf, etagOf, presentSchedule } from './present.ts';
 import { mergePatch, readSchedule } from './readSchedule.ts';
 import {
@@ -31,8 +33,8 @@ const tag = 'schedules';
 export const loadSchedule = ({ deps, actor, params }: Pick<Call<{ id: string }, never, never, never>, 'deps' | 'actor' | 'params'>) =>
   findSchedule(deps.db, { workspace: actor.workspace, key: params.id });
 
-const reply = (status: number, row: ScheduleRow): Reply => {
-  const body = presentSchedule(row);
+const reply = async (deps: Deps, status: number, row: ScheduleRow): Promise<Reply> => {
+  const body = presentSchedule(row, await inputMarks(deps, row));
   return { status, body, headers: { etag: etagOf(row), ...(status === 201 && { location: body.links.self }) } };
 };
 
@@ -54,7 +56,7 @@ const create = defineRoute({
     const made = await createSchedule(deps.db, { workspace: actor.workspace, by: actor.principal, fields });
     if (made === 'exists') throw new Problem('schedule_exists');
     if (made === 'full') throw new Problem('too_many_schedules');
-    return reply(201, made);
+    return reply(deps, 201, made);
   },
 });
 
@@ -70,7 +72,8 @@ const list = defineRoute({
     const after = fromCursor(query.cursor, /^[a-z][a-z0-9.-]{0,126}$/) ?? '';
     const rows = await listSchedules(deps.db, { workspace: actor.workspace, workflow: query.workflow, after, limit: query.limit + 1 });
     const { rows: shown, nextCursor } = pageOf(rows, query.limit, (row) => row.name);
-    return { status: 200, body: { items: shown.map(presentSchedule), nextCursor } };
+    const items = await Promise.all(shown.map(async (row) => presentSchedule(row, await inputMarks(deps, row))));
+    return { status: 200, body: { items, nextCursor } };
   },
 });
 
@@ -83,7 +86,7 @@ const read = defineRoute({
   request: { params: scheduleParams, query: noQuery },
   responses: { 200: { description: 'The schedule', schema: Schedule, headers: { etag: 'Its revision' } } },
   load: loadSchedule,
-  handler: ({ resource }) => Promise.resolve(reply(200, resource)),
+  handler: ({ deps, resource }) => reply(deps, 200, resource),
 });
 
 const update = defineRoute({
@@ -114,7 +117,7 @@ const update = defineRoute({
     const { id, workspace, revision } = resource;
     const changed = await updateSchedule(deps.db, { id, workspace, revision, by: actor.principal }, fields);
     if (!changed) throw new Problem('precondition_failed');
-    return reply(200, changed);
+    return reply(deps, 200, changed);
   },
 });
 
@@ -155,7 +158,7 @@ const pausing = (verb: 'pause' | 'unpause', summary: string): Route =>
       const pause = { paused: verb === 'pause', note: body?.note, next: nextFireTime(resource.compiled, deps.clock()) };
       const row = await pauseSchedule(deps.db, { id, workspace, by: actor.principal }, pause);
       if (!row) throw new Problem('not_found');
-      return reply(200, row);
+      return reply(deps, 200, row);
     },
   });
 

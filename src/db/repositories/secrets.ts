@@ -1,0 +1,99 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Database } from '../database.ts';
+
+type Rows = Pick<Database, 'rows'>;
+
+/** What may be told of a secret: all but its value. */
+export type SecretInfo = {
+  name: string;
+  version: number;
+  key_id: string;
+  created: string;
+  created_by: string;
+  updated: string;
+  updated_by: string;
+};
+/** A secret as it is kept; `sealed` opens for this workspace and name alone. */
+export type SealedRow = { workspace: string; name: string; version: number; key_id: string; sealed: Buffer };
+
+const COLUMNS = 'name, version, key_id, created, created_by, updated, updated_by';
+
+const audited = (action: string, places: { id: number; by: number }): string =>
+  `a as (insert into audit (id, workspace, actor, action, subject, data, at)
+    select $${places.id}, s.workspace, $${places.by}, '${action}', 'secret:' || s.name, json_build_object('version', s.version, 'keyId', s.key_id), clock_timestamp() from s)`;
+
+/** Keeps a value under the next version of its name. @returns undefined = the workspace has `max` others */
+export async function setSecret(
+  db: Rows,
+  secret: { workspace: string; name: string; keyId: string; sealed: Buffer; by: string; max: number },
+): Promise<SecretInfo | undefined> {
+  const rows = await db.rows<SecretInfo>({
+    name: 'secret_set',
+    text: `with n as (select count(*) as n, coalesce(bool_or(name = $2), false) as known from secret where workspace = $1),
+      s as (insert into secret as k (workspace, name, version, key_id, sealed, created, created_by, updated, updated_by)
+        select $1, $2, 1, $3, $4, clock_timestamp(), $5, clock_timestamp(), $5 from n where n.known or n.n < $6
+        on conflict (workspace, name) do update set version = k.version + 1, key_id = excluded.key_id, sealed = excluded.sealed,
+          updated = excluded.updated, updated_by = excluded.updated_by
+        returning *),
+      ${audited('secret.set', { id: 7, by: 5 })}
+      select ${COLUMNS} from s`,
+    values: [secret.workspace, secret.name, secret.keyId, secret.sealed, secret.by, secret.max, randomUUIDv7()],
+  });
+  return rows[0];
+}
+
+/** By name. @param page.after last name of the page before */
+export const listSecrets = (db: Rows, page: { workspace: string; after: string; limit: number }): Promise<SecretInfo[]> =>
+  db.rows<SecretInfo>({
+    name: 'secret_list',
+    text: `select ${COLUMNS} from secret where workspace = $1 and name collate "C" > $2 order by name collate "C" limit $3`,
+    values: [page.workspace, page.after, page.limit],
+  });
+
+/** @returns false if there is no such secret */
+export async function deleteSecret(db: Rows, secret: { workspace: string; name: string; by: string }): Promise<boolean> {
+  const rows = await db.rows({
+    name: 'secret_delete',
+    text: `with s as (delete from secret where workspace = $1 and name = $2 returning *),
+      ${audited('secret.delete', { id: 4, by: 3 })}
+      select 1 from s`,
+    values: [secret.workspace, secret.name, secret.by, randomUUIDv7()],
+  });
+  return rows.length > 0;
+}
+
+/** Those of `names` that there are. */
+export const readSealed = (db: Rows, query: { workspace: string; names: readonly string[] }): Promise<SealedRow[]> =>
+  db.rows<SealedRow>({
+    name: 'secret_sealed',
+    text: 'select workspace, name, version, key_id, sealed from secret where workspace = $1 and name = any($2)',
+    values: [query.workspace, query.names],
+  });
+
+/**
+ * Secrets under other keys than `keyId`, in order.
+ * @param page.workspace null = of all @param page.after the last one of the page before
+ */
+export const listUnderOtherKeys = (
+  db: Rows,
+  page: { workspace: string | null; keyId: string; after: Pick<SealedRow, 'workspace' | 'name'> | undefined; limit: number },
+): Promise<SealedRow[]> =>
+  db.rows<SealedRow>({
+    name: 'secret_other_keys',
+    text: `select workspace, name, version, key_id, sealed from secret
+      where key_id <> $1 and ($2::uuid is null or workspace = $2) and ($3::uuid is null or (workspace, name collate "C") > ($3, $4))
+      order by workspace, name collate "C" limit $5`,
+    values: [page.keyId, page.workspace, page.after?.workspace ?? null, page.after?.name ?? '', page.limit],
+  });
+
+/** The same value under another key. @returns false if it has changed meanwhile */
+export async function replaceSealed(db: Rows, before: SealedRow, now: { keyId: string; sealed: Buffer; by: string }): Promise<boolean> {
+  const rows = await db.rows({
+    name: 'secret_replace',
+    text: `with s as (update secret set key_id = $4, sealed = $5 where workspace = $1 and name = $2 and version = $3 and sealed = $8 returning *),
+      ${audited('secret.reencrypt', { id: 7, by: 6 })}
+      select 1 from s`,
+    values: [before.workspace, before.name, before.version, now.keyId, now.sealed, now.by, randomUUIDv7(), before.sealed],
+  });
+  return rows.length > 0;
+}
