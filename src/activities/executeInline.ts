@@ -1,4 +1,3 @@
-import { durationMs } from '../domain/definition/duration.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
 import type { Json } from '../domain/json.ts';
 import { statusOf, type TaskStatus } from '../domain/plan/outcome.ts';
@@ -8,11 +7,12 @@ import { Problem, type Failure } from '../domain/problem.ts';
 import { sizeOf } from '../providers/objectStore/storedBytes.ts';
 import { attempt, effectKey, isInfrastructure, type Attempted } from './attempt.ts';
 import { breathe } from './breathe.ts';
-import { bindingsOf, evaluateFields, itemsOf, tolerated } from './evaluate.ts';
+import { bindingsOf, itemsOf, tolerated } from './evaluate.ts';
 import { runItems, type Mark } from './items.ts';
 import { errorOf, mapView, storeOutput, type TaskView } from './outputs.ts';
 import type { CompiledTask } from './plans.ts';
 import { commit, dueIn, halted, settle, type Segment } from './segment.ts';
+import { WAITS } from './waits.ts';
 
 /** A map with more items, or of effects, goes to executions of its own of this many items each. */
 const SLICE_ITEMS = 500;
@@ -31,7 +31,7 @@ export async function executeInline(segment: Segment, index: number): Promise<vo
   try {
     const bindings = await bindingsOf(segment.context, task, segment.outputs);
     if (task.map) await executeMap(segment, task, bindings);
-    else if (task.kind === 'wait') openTimer(segment, task, bindings);
+    else if (task.contract.class === 'control') await openWait(segment, task, bindings);
     else await executeOnce(segment, task, bindings);
   } catch (error) {
     if (!(error instanceof Problem) || isInfrastructure(error)) throw error;
@@ -103,20 +103,16 @@ async function settleAttempt(segment: Segment, key: Key, result: Attempted): Pro
     void settle(segment, { ...key, status: result.status, failure: JSON.stringify(result.failure) }, viewOf(result.status, result.failure));
 }
 
-/** `wait`: a row with its time by the database's clock; the workflow's timer only reminds. */
-function openTimer(segment: Segment, task: CompiledTask, bindings: Bindings): void {
+/** A row that is decided by time, by an event or by somebody; nothing is held meanwhile. */
+async function openWait(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<void> {
   if (task.condition && task.condition.evaluate(bindings) !== true)
     return void settle(segment, { ...keyOf(segment, task.index), status: 'skipped' }, viewOf('skipped'));
-  const input = evaluateFields(task, bindings);
-  const until = typeof input.until === 'string' ? Date.parse(input.until) : undefined;
-  const untilMs = input.for === undefined ? undefined : durationMs(input.for);
-  if (untilMs === undefined && (until === undefined || Number.isNaN(until)))
-    throw new Problem('invalid_task_input', { detail: 'with.for is no duration, or with.until no time' });
-  const wait =
-    untilMs === undefined ? ({ kind: 'timer', until: new Date(until ?? 0).toISOString() } as const) : ({ kind: 'timer', untilMs } as const);
-  dueIn(segment, untilMs ?? Math.max(0, (until ?? 0) - Date.now()));
-  const data = JSON.stringify(untilMs === undefined ? { until: wait.until } : { forMs: untilMs });
-  void settle(segment, { ...keyOf(segment, task.index), status: 'waiting', wait, data }, viewOf('waiting'));
+  const open = WAITS[task.kind];
+  if (!open) throw new Problem('engine_fault', { detail: `nothing waits as ${task.kind}` });
+  const { wait, data, stored, opened } = await open(segment, task, bindings);
+  const mark: Mark = { ...keyOf(segment, task.index), status: 'waiting', wait, data: JSON.stringify(data), ...stored };
+  const durable = settle(segment, mark, viewOf('waiting'));
+  if (opened) void durable.then(opened).catch(() => undefined); // whoever sweeps finds what this missed
 }
 
 async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<void> {

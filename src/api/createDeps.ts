@@ -59,6 +59,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     submitRun: submits.submitRun,
     pressure,
     command: commands.command,
+    poke: commands.poke,
     authenticate: createAuthenticate({ db }),
     closings: createClosings({ db, feed, log }),
     untouched,

@@ -30,6 +30,8 @@ export type Deps = {
   /** Of the secrets of workspaces. */
   secretCipher: SecretCipher;
   submitRun: Submits['submitRun'];
+  /** Tells workers that these runs have something to look at. */
+  poke: (runs: readonly string[]) => void;
   command: Commands['command'];
   pressure: Pressure;
   authenticate: Authenticate;

@@ -1,7 +1,9 @@
 import { apiKeyRoutes } from './features/apiKeys/routes.ts';
+import { approvalRoutes } from './features/approvals/routes.ts';
 import { artifactRoutes } from './features/artifacts/routes.ts';
 import { payloadRoutes } from './features/codec/routes.ts';
 import { docsRoutes } from './features/docs/routes.ts';
+import { eventRoutes } from './features/events/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { reportRoutes } from './features/reports/routes.ts';
 import { commandRoutes } from './features/runs/commandRoutes.ts';
@@ -20,6 +22,8 @@ export const routes: readonly Route[] = [
   ...workflowRoutes,
   ...runRoutes,
   ...commandRoutes,
+  ...approvalRoutes,
+  ...eventRoutes,
   ...progressRoutes,
   ...taskRoutes,
   ...scheduleRoutes,

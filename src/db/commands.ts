@@ -15,6 +15,8 @@ type Order =
   | { type: 'retry'; seq: number; tasks: Tasks; keepItems: readonly number[] }
   /** `main`: how many tasks come before those of `finally`; `item`: -1 = the task itself. */
   | { type: 'skip'; task: number; main: number; item: number }
+  /** Decides an open approval: `output` completes it, `failure` fails it (JSON text). */
+  | { type: 'approve' | 'reject'; task: number; output?: string; failure?: string }
   | { type: 'complete'; task: number; main: number; item: number; output: { output?: string; outputRef?: Buffer; outputSize: number } };
 
 /** A durable instruction to a run. */
@@ -29,9 +31,11 @@ export type Command = Order & {
 export type Commands = {
   /**
    * Writes event, command and audit row under one number of the run, which is returned.
-   * @throws Problem not_found, run_already_closed, state_conflict, unavailable (nothing was written, or the answer was lost)
+   * @throws Problem not_found, run_already_closed, state_conflict, approval_closed, unavailable (nothing was written, or the answer was lost)
    */
   command: (command: Command) => Promise<number>;
+  /** Tells workers that these runs have something to look at. */
+  poke: (runs: readonly string[]) => void;
   close: () => Promise<void>;
 };
 
@@ -48,9 +52,12 @@ export function createCommands(deps: { url: string; log?: Log }): Commands {
       const seq = row?.seq ?? null;
       if (seq === null) throw new Problem('run_already_closed');
       if (seq === 0) throw new Problem('not_found');
-      if (seq < 0) throw new Problem('state_conflict', { detail: conflictOf(command, seq) });
+      if (seq < 0) throw refusalOf(command, seq);
       notices.tell({ runs: [command.run], kicks: KICKS[command.type] });
       return seq;
+    },
+    poke: (runs) => {
+      notices.tell({ runs: [...runs], kicks: ['command'] });
     },
     close: async () => {
       await Promise.all([connection.end(), notices.close()]);
@@ -65,7 +72,14 @@ const KICKS: { readonly [type in Order['type']]: Kick[] } = {
   retry: ['queued'],
   skip: ['command'],
   complete: ['command'],
+  approve: ['command'],
+  reject: ['command'],
 };
+
+const refusalOf = (command: Command, answer: number): Problem =>
+  command.type === 'approve' || command.type === 'reject'
+    ? new Problem('approval_closed')
+    : new Problem('state_conflict', { detail: conflictOf(command, answer) });
 
 /** Why the database has refused a command. */
 function conflictOf(command: Command, answer: number): string {
@@ -113,6 +127,9 @@ function statementOf(command: Command): Statement {
       const { seq, tasks, keepItems } = command;
       return call('reopen_run_v1', [run, workspace, seq, tasks.indexes, keepItems, ...noted({ tasks: tasks.names }), by, audit]);
     }
+    case 'approve':
+    case 'reject':
+      return decisionOf(command, [...noted({}), by, audit]);
     case 'skip':
       return call('settle_task_v1', [
         run,
@@ -146,4 +163,11 @@ function statementOf(command: Command): Statement {
       ]);
     }
   }
+}
+
+type Decision = Extract<Command, { type: 'approve' | 'reject' }>;
+
+function decisionOf({ run, workspace, type, task, output, failure }: Decision, notes: readonly unknown[]): Statement {
+  const status = failure === undefined ? 'completed' : 'failed';
+  return call('decide_approval_v1', [run, workspace, task, type, status, output ?? null, failure ?? null, ...notes]);
 }

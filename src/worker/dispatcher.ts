@@ -1,3 +1,4 @@
+import type { Children } from '../db/children.ts';
 import {
   claimCancels,
   claimCommanded,
@@ -21,6 +22,7 @@ import { createPump } from './pump.ts';
 
 export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pace'> & {
   executions: Pick<Executions, 'start' | 'restart' | 'poke' | 'cancel' | 'startSlice'>;
+  children: Children;
   clock: Clock;
   /** Told what calls to Temporal say about it: true = it answers. */
   onTemporal: (up: boolean) => void;
@@ -58,15 +60,19 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const commands = guarded(() => sendCommands(tell));
   const slices = guarded(() => startSlices(tell));
   const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
-  const duties = [admission, commands, slices, ends, guarded(() => pokeOverdue(tell))];
+  const children = createPump(deps.children.look, onError); // nor does this
+  const duties = [admission, commands, slices, ends, children, guarded(() => pokeOverdue(tell))];
   const delayed = later(admission.kick, CLOSED_MS);
   const of: Record<Kick, () => void> = {
     queued: admission.kick,
     awaited: pace.awaited,
     closed: delayed.call,
-    wait: slices.kick,
+    wait: () => {
+      slices.kick();
+      children.kick();
+    },
     command: () => {
-      for (const duty of [commands, ends, admission]) duty.kick();
+      for (const duty of [commands, ends, admission, children]) duty.kick();
     },
   };
   const kick = (what?: Kick) => {

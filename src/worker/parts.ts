@@ -2,6 +2,7 @@ import type { DataConverter } from '@temporalio/common';
 import type { CarryAgain } from '../activities/carry.ts';
 import type { Commands } from '../db/commands.ts';
 import type { Database } from '../db/database.ts';
+import type { Children } from '../db/children.ts';
 import type { Fires } from '../db/fires.ts';
 import type { Session } from '../db/session.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -48,6 +49,7 @@ export type StartWorkerDeps = Pick<HealthDeps, 'storageFull'> & {
   /** Cancels a run at once, on behalf of an operator. */
   forceCancel: (runId: string, reason: string) => Promise<void>;
   fires: Fires;
+  children: Children;
   command: Commands['command'];
   engine: (hooks: ActivityHooks) => EngineOfProcess;
 };

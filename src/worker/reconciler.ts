@@ -1,5 +1,6 @@
 import { holdDuty, releaseDuty, sweepLeases } from '../db/lease.ts';
 import { sweepLimits } from '../db/limits.ts';
+import { expireEvents, sweepEvents } from '../db/events.ts';
 import { closeWaitsOfClosed, makePartitions, openRuns, openSlices } from '../db/reconcile.ts';
 import { sweepWorkers } from '../db/workers.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -86,7 +87,9 @@ async function sweep(deps: ReconcilerDeps, daily: boolean): Promise<void> {
   if ((await sweepLimits(deps.db)).length > 0) deps.kick();
   await sweepLeases(deps.db);
   await closeWaitsOfClosed(deps.db);
+  if ((await sweepEvents(deps.db)).length > 0) deps.kick();
   if (!daily) return;
+  await expireEvents(deps.db);
   await makePartitions(deps.db);
   await sweepWorkers(deps.db);
 }

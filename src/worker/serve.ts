@@ -5,6 +5,7 @@ import type { Database } from '../db/database.ts';
 import { openPool, startupOptions } from '../db/pool.ts';
 import type { Session } from '../db/session.ts';
 import { openRunHead } from '../db/dispatch.ts';
+import { createChildren, type Children } from '../db/children.ts';
 import { createFires, type Fires } from '../db/fires.ts';
 import { createJournal, type Journal } from '../db/journal.ts';
 import { createPlans } from '../db/repositories/plans.ts';
@@ -31,6 +32,7 @@ type Parts = {
   journal: Journal;
   commands: Commands;
   fires: Fires;
+  children: Children;
   opened: OpenedExecutors;
   readSecrets: ReadSecrets;
   log: Log;
@@ -54,9 +56,12 @@ function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Pa
   const submits = createSubmits({ url, log: say });
   lifecycle.onStop('submits', () => submits.close());
   const defaults = { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE };
-  const fires = createFires({ db, plans: createPlans(db), submitRun: submits.submitRun, defaults });
+  const plans = createPlans(db);
+  const fires = createFires({ db, plans, submitRun: submits.submitRun, defaults });
+  const { command } = commands;
+  const children = createChildren({ db, plans, submitRun: submits.submitRun, command, defaults, readObject: opened.objects.get });
   const readSecrets = createReadSecrets({ db, cipher: openSecretCipher(config) });
-  return { db, journal, commands, fires, opened, readSecrets, log };
+  return { db, journal, commands, fires, children, opened, readSecrets, log };
 }
 
 const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
@@ -121,7 +126,7 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
         dataConverter,
         storageFull: parts.opened.objects.isFull,
       },
-      ...{ fires: parts.fires, command: parts.commands.command },
+      ...{ fires: parts.fires, children: parts.children, command: parts.commands.command },
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
       engine: (hooks) => openEngine(parts, hooks),
     },

@@ -74,7 +74,7 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
       unfinished: { ...unfinished, room: unlessPending(unfinished.room), reserve: unlessPending(unfinished.reserve) },
       maxRuns: config.TIU_MAX_RUNS,
     },
-    ...{ carry: deps.carry, isInline: deps.isInline },
+    ...{ carry: deps.carry, isInline: deps.isInline, children: deps.children },
   });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
   const kick = (what?: Kick) => {

@@ -13,7 +13,7 @@ function aMap(list: () => unknown) {
   return { task, evaluated: () => evaluated };
 }
 const contextOf = (run: string) =>
-  ({ facts: { run, input: null, startedAt: '' }, compiled: { plan: { graph: {}, tasks: [] } } }) as unknown as RunContext;
+  ({ facts: { run, input: null, startedAt: '' }, compiled: { plan: { graph: { names: ['each'] }, tasks: [] } } }) as unknown as RunContext;
 const elements = () =>
   createElements({ db: { rows: () => Promise.resolve([]) }, objects: {} } as unknown as Parameters<typeof createElements>[0]);
 

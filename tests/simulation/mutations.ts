@@ -67,6 +67,16 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
     from: "(intent !== 'force' && state.busy.has(task))",
     to: 'false',
   },
+  'what was completed first is undone first': {
+    file: 'src/domain/plan/next.ts',
+    from: 'undoneSeq(state, b) - undoneSeq(state, a)',
+    to: 'undoneSeq(state, a) - undoneSeq(state, b)',
+  },
+  'the next phase begins with a task open': {
+    file: 'tests/simulation/database/execution.ts',
+    from: "state.open !== (state.intent === 'force' ? 0 : state.total - main)",
+    to: 'false',
+  },
   'failures are worth no retry': {
     file: 'src/domain/plan/retry.ts',
     from: 'if (!policy || tries > policy.limit) return false;',
@@ -123,8 +133,8 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
   },
   'the wait after a cancel spins': {
     file: 'src/workflows/taskGraph.ts',
-    from: "signals.cancelled && !signals.noted && (intent === null || intent === 'pause');",
-    to: 'signals.cancelled && !signals.noted;',
+    from: '(signals.poked && !run.stale) || isUnnoted(run)',
+    to: '(signals.poked && !run.stale) || signals.cancelled',
   },
   'a refused row does not end its segment': {
     file: 'src/activities/segment.ts',

@@ -140,6 +140,7 @@ export function createProcess(deps: ProcessDeps): Process {
     ...{ ...shared, late },
     unfinished: { ...unfinished, room, reserve: () => (restarts?.pending() ? 0 : unfinished.reserve()) },
     maxRuns: 1_000,
+    children: { look: () => Promise.resolve(false) },
     carry: engine.carry,
     isInline: engine.isInline,
   });

@@ -45,6 +45,7 @@ test.concurrent.each([
   ['close without command check', /closed over a command/],
   ['verdict before all dependencies have settled', /the model says/],
   ['the wait after a cancel spins', /turns without waiting/],
+  ['what was completed first is undone first', /in a wrong order/],
 ])(
   'a world with a broken rule is found out: %s',
   async (mutation, finding) => {

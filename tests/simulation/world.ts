@@ -187,6 +187,8 @@ const QUIET = new Set([
   'claim_unseen',
   'open_runs',
   'carried_elsewhere',
+  'left_events',
+  'expire_events',
   'halts_of',
   'claim_commanded',
 ]);

@@ -65,6 +65,7 @@ function everyKind(artifact: string): { definition: JsonObject; kinds: Set<strin
       },
     },
     pause: wait('PT0.1S', { if: `input.secret == '${CANARY}'` }),
+    ...outsideAndOthers(),
   };
   const definition = define(tasks, {
     title: NAMED,
@@ -73,6 +74,21 @@ function everyKind(artifact: string): { definition: JsonObject; kinds: Set<strin
   }) as JsonObject;
   return { definition, kinds: new Set(Object.values(tasks).map(({ type }) => type)) };
 }
+
+/** A program that is not allowed, a notice, and what waits for events, people and other runs. */
+const outsideAndOthers = () => ({
+  program: { type: 'command', with: { program: 'none', args: [CANARY] }, onError: 'continue' },
+  tell: { type: 'notify', with: { channel: 'slack', to: `${cluster.receiver.url}/slack?secret=${CANARY}`, text: CANARY } },
+  happen: { type: 'event', with: { name: 'happened', key: CANARY }, deadline: 'PT0.2S', onDeadline: 'continue' },
+  ask: { type: 'approval', with: { message: CANARY, data: { secret: '${input.secret}' } }, deadline: 'PT0.2S', onDeadline: 'approve' },
+  inner: {
+    type: 'workflow',
+    with: {
+      definition: define({ a: { type: 'transform', with: { value: CANARY } } }, { name: 'inner' }),
+      input: { secret: '${input.secret}' },
+    },
+  },
+});
 
 /** Every text in a value; what may be base64 also as what it encodes. */
 function collect(value: Json, texts: string[] = []): string[] {

@@ -30,7 +30,9 @@ export type TaskRecord = {
   /** The attempt before died with its worker. */
   lost?: boolean;
   /** Opened in the same commit; a wait that exists already is left as it is. Bounds of slices are [lo, hi). */
-  wait?: { kind: 'timer'; untilMs?: number; until?: string } | { kind: 'map'; slices: [lo: number, hi: number][] };
+  wait?:
+    | { kind: 'timer' | 'event' | 'approval' | 'child'; untilMs?: number; until?: string }
+    | { kind: 'map'; slices: [lo: number, hi: number][] };
   /** JSON text: data of the event; the failure when left out. */
   data?: string;
 };

@@ -68,14 +68,21 @@ function taskColumns(rows: readonly Row[]): Buffer[] {
   ];
 }
 
-type Wait = { t: number; kind: 'timer' | 'map' | 'deadline'; ms?: number | undefined; until?: string | undefined; parts?: number };
+type Wait = {
+  t: number;
+  kind: 'timer' | 'event' | 'approval' | 'child' | 'map' | 'deadline';
+  ms?: number | undefined;
+  until?: string | undefined;
+  parts?: number;
+};
 
 function waitColumns(rows: readonly Row[]): Buffer[] {
   const waits: Wait[] = [];
   const slices: { t: number; k: number; lo: number; hi: number }[] = [];
   for (const { t, record } of rows) {
     if (record.deadlineMs !== undefined) waits.push({ t, kind: 'deadline', ms: record.deadlineMs });
-    if (record.wait?.kind === 'timer') waits.push({ t, kind: 'timer', ms: record.wait.untilMs, until: record.wait.until });
+    if (record.wait && record.wait.kind !== 'map')
+      waits.push({ t, kind: record.wait.kind, ms: record.wait.untilMs, until: record.wait.until });
     if (record.wait?.kind === 'map') {
       waits.push({ t, kind: 'map', parts: record.wait.slices.length });
       for (const [k, [lo, hi]] of record.wait.slices.entries()) slices.push({ t, k, lo, hi });

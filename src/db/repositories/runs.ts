@@ -34,10 +34,12 @@ export type RunRow = {
   paused?: boolean;
   /** Tasks that nobody may begin. */
   held?: number[] | null;
+  /** The run that started it. */
+  parent?: string | null;
 };
 
 const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.created, r.created_by,
-  s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.not_before, s.deadline, s.started, s.finished, s.failure, s.phase, s.paused, s.held`;
+  s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.not_before, s.deadline, s.started, s.finished, s.failure, s.phase, s.paused, s.held, r.parent`;
 
 /** A run of the workspace; undefined for another's. */
 export async function findRun(db: Database, run: { workspace: string; id: string }): Promise<RunRow | undefined> {
@@ -111,6 +113,8 @@ export type RunFilter = {
   status: readonly RunStatus[];
   workflow: string | undefined;
   labels: readonly { name: string; value: string }[];
+  /** Runs that this one has started. */
+  parent?: string | undefined;
   since: Date | undefined;
 };
 
@@ -145,11 +149,13 @@ function conditions(filter: RunFilter): { where: string; values: unknown[]; shap
       `exists (select from label l where l.workspace = $1 and l.name = $${values.push(name)} and l.value = $${values.push(value)} and l.run = r.id)`,
     );
   }
+  if (filter.parent !== undefined) where.push(`r.parent = $${values.push(filter.parent)}`);
   if (filter.since) where.push(`r.created >= $${values.push(filter.since)}`);
   const flags = [
     filter.status.length > 0 ? 's' : '',
     filter.workflow === undefined ? '' : 'w',
     String(filter.labels.length),
+    filter.parent === undefined ? '' : 'p',
     filter.since ? 't' : '',
   ];
   return { where: where.join(' and '), values, shape: flags.join('') };

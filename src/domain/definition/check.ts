@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
+import { KINDS } from '../kinds/kinds.ts';
 import { PROBLEMS, type Issue } from '../problem.ts';
 import { canonicalJson } from './canonical.ts';
 import { checkRunExpressions, checkTaskExpressions } from './checkExpressions.ts';
@@ -17,7 +18,7 @@ import { document } from './shape.ts';
 export type Schemas = { matches: Matches; faults: (schema: JsonSchema) => Issue[] };
 
 /** The definition that a JSON value is, or every reason why it is none: shape, names, graph, expressions, types and times. */
-export function checkDefinition(value: Json, schemas: Schemas): { definition: Definition; issues: [] } | { issues: Issue[] } {
+export function checkDefinition(value: Json, schemas: Schemas, depth = 0): { definition: Definition; issues: [] } | { issues: Issue[] } {
   const issues: Issue[] = [];
   const report: Report = (issue) => issues.push(issue);
   const read = document.read(value, '', report);
@@ -44,7 +45,31 @@ export function checkDefinition(value: Json, schemas: Schemas): { definition: De
   const types = { known: tasks, matches: schemas.matches, ...(inputSchema === undefined ? {} : { inputSchema }) };
   checkTypes({ ...types, tasks, placeOf: at('/tasks') }, report);
   const last = checkCleanup(read, { tasks, ids, types, report });
+  for (const [at, inner] of innerDefinitions({ ...tasks, ...last }, last)) checkInner(inner, { at, schemas, depth, report });
   return issues.length > 0 ? { issues: bounded(issues) } : { definition: definitionOf(read, tasks, last), issues: [] };
+}
+
+/** Definitions that stand in tasks, with their pointers. */
+function innerDefinitions(tasks: Tasks, last: Tasks = {}): [string, Json][] {
+  return Object.entries(tasks).flatMap(([id, task]) =>
+    Object.entries(KINDS[task.type]?.with ?? {}).flatMap(([name, field]): [string, Json][] => {
+      const inner = task.with[name];
+      const list = Object.hasOwn(last, id) ? '/finally' : '/tasks';
+      return field.definition === true && inner !== undefined ? [[child(`${child(list, id)}/with`, name), inner]] : [];
+    }),
+  );
+}
+
+/** What a definition inside of another one has to say, at its place. */
+function checkInner(
+  inner: Json,
+  { at: place, schemas, depth, report }: { at: string; schemas: Schemas; depth: number; report: Report },
+): void {
+  if (depth >= LIMITS.children) {
+    report({ pointer: place, code: 'too_large', message: `at most ${LIMITS.children} definitions inside each other` });
+    return;
+  }
+  for (const issue of checkDefinition(inner, schemas, depth + 1).issues) report({ ...issue, pointer: place + issue.pointer });
 }
 
 const at =

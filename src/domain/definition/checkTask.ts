@@ -38,11 +38,24 @@ export function checkTask(
       message: `${kind.name} has no attempts to limit`,
       hint: 'limits bound the attempts of effects, such as http',
     });
+  if (read.onDeadline !== undefined) checkOnDeadline(read, kind, { at: child(at, 'onDeadline'), report });
   if (read.retry !== undefined) {
     const pointer = child(at, 'retry');
     if (!isRetryable(kind)) report({ pointer, code: 'not_applicable', message: `${kind.name} has no failure that a retry could cure` });
     if (typeof read.retry !== 'string') checkRetry(read.retry, Object.keys(kind.failures), { at: pointer, report });
   }
+}
+
+/** Kinds that wait for somebody, and what a deadline may make of them. */
+const DEADLINES: { readonly [kind: string]: readonly string[] } = { approval: ['fail', 'approve', 'reject'], event: ['fail', 'continue'] };
+
+function checkOnDeadline({ onDeadline = 'fail', deadline }: ReadTask, kind: Kind, { at, report }: Place): void {
+  const allowed = DEADLINES[kind.name];
+  if (allowed === undefined)
+    report({ pointer: at, code: 'not_applicable', message: `${kind.name} waits for nobody`, hint: 'it is for event and approval' });
+  else if (!allowed.includes(onDeadline))
+    report({ pointer: at, code: 'invalid_value', message: `must be ${allowed.join(', ')} for ${kind.name}` });
+  else if (deadline === undefined) report({ pointer: at, code: 'not_applicable', message: 'the task has no deadline' });
 }
 
 type Place = { at: string; report: Report };
@@ -72,8 +85,13 @@ function checkFields(given: { [field: string]: Json }, kind: Kind, { at, report 
   if (choice !== undefined && choice.filter((name) => Object.hasOwn(given, name)).length !== 1)
     report({ pointer: at, code: 'invalid_value', message: `${kind.name} needs exactly one of ${choice.join(', ')}` });
   for (const [name, value] of Object.entries(given))
-    if (Object.hasOwn(kind.with, name) && kind.with[name]?.form === 'literal' && kind.name !== 'switch' && holdsExpression(value))
+    if (isLiteral(kind, name) && holdsExpression(value))
       report({ pointer: child(at, name), code: 'literal_needed', message: `\`${name}\` of ${kind.name} may not hold expressions` });
+}
+
+function isLiteral(kind: Kind, name: string): boolean {
+  const field = Object.hasOwn(kind.with, name) ? kind.with[name] : undefined;
+  return field?.form === 'literal' && field.definition !== true && kind.name !== 'switch';
 }
 
 function checkTimes(read: ReadTask, kind: Kind, { at, report, runDeadlineMs }: Place & { runDeadlineMs?: number }): void {

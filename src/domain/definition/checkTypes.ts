@@ -24,7 +24,7 @@ export function checkTypes(facts: TypeFacts, report: Report): void {
     const kind = KINDS[task.type];
     for (const [name, value] of Object.entries(task.with)) {
       const field = kind?.with[name];
-      if (field === undefined || field.form === 'condition') continue;
+      if (field === undefined || field.form === 'condition' || field.definition === true) continue;
       const at = child(child(facts.placeOf(id), 'with'), name);
       checkValue(value, field.schema, { at, report, facts, task });
     }

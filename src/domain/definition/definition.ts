@@ -1,6 +1,6 @@
 import type { Json, JsonObject, JsonSchema } from '../json.ts';
 import type { Outcome } from '../plan/outcome.ts';
-import type { Concurrency, MapPlan, Mode, RetryPolicy, TaskLimit, Template } from '../plan/plan.ts';
+import type { Concurrency, MapPlan, Mode, OnDeadline, RetryPolicy, TaskLimit, Template } from '../plan/plan.ts';
 import type { Trigger } from '../schedule/readSpec.ts';
 
 /** An edge somebody wrote: `when` = outcomes of the dependency that satisfy it, ascending. */
@@ -20,6 +20,7 @@ export type DefinitionTask = {
   retry?: RetryPolicy;
   timeoutMs?: number;
   deadlineMs?: number;
+  onDeadline?: OnDeadline;
   outputSchema?: JsonSchema;
   limits?: TaskLimit[];
   onError: 'fail' | 'continue';

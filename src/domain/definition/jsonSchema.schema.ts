@@ -147,6 +147,7 @@ function run(schema: JsonSchema, use: 'matching' | 'filling', value: Json): Issu
 
 /** Every way in which the value does not match (JSON Schema 2020-12), or none. Bounded in time. Keeps what it compiled as long as the schema lives. */
 export const matchesSchema = (schema: JsonSchema, value: Json): Issue[] => run(schema, 'matching', value);
+export const fitsSchema = (schema: JsonSchema, value: Json): boolean => matchesSchema(schema, value).length === 0;
 
 /** The input of a run with the defaults of the schema filled in, or what is wrong with it. `{}` when there is none. */
 export function checkInput(schema: JsonSchema | undefined, input: Json | undefined): { input: Json } | { issues: Issue[] } {

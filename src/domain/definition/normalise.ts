@@ -37,6 +37,7 @@ export function normaliseTask(read: ReadTask, kind: Kind, { defaults = {}, use }
     ...(policy !== undefined && isRetryable(kind) ? { retry: normaliseRetry(policy) } : {}),
     ...(timeoutMs !== undefined && kind.class === 'effect' ? { timeoutMs } : {}),
     ...(deadline === undefined ? {} : { deadlineMs: deadline }),
+    ...(read.onDeadline === undefined ? {} : { onDeadline: read.onDeadline }),
     ...(read.output?.schema === undefined ? {} : { outputSchema: read.output.schema }),
     ...(read.limits === undefined ? {} : { limits: normaliseLimits(read.limits) }),
     onError: read.onError ?? 'fail',

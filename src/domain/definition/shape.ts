@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
 import { isFinalStatus, outcomeOf, TASK_STATUSES, type Outcome } from '../plan/outcome.ts';
-import { CONFLICTS, MODES } from '../plan/plan.ts';
+import { CONFLICTS, MODES, ON_DEADLINE } from '../plan/plan.ts';
 import type { Dependency, Join } from './definition.ts';
 import { DURATION_SCHEMA, durationMs } from './duration.ts';
 import { trigger } from '../schedule/readSpec.ts';
@@ -253,6 +253,10 @@ export const task = fields(
     retry: retryOfTask,
     timeout,
     deadline,
+    onDeadline: optional(
+      word(ON_DEADLINE),
+      'What the deadline makes of a task that waits: `approve` and `reject` of approvals, `continue` completes it, `fail` without it.',
+    ),
     output: optional(fields({ schema: required(jsonSchema, 'JSON Schema 2020-12 that the output must match.') }), 'About the output.'),
     limits: limitsOfTask,
     compensate: optional(

@@ -18,6 +18,8 @@ export type Field = {
   secret?: boolean;
   /** A large output that it names as a whole reaches the executor unread, as a reference. Its schema must be `true`. */
   byReference?: boolean;
+  /** A whole definition, checked by itself: what looks like an expression in it is none of this one. */
+  definition?: boolean;
 };
 
 /** What a task of this kind is, for compiler, checks, docs and editors. How it executes is in `activities/kinds`. */

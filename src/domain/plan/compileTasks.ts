@@ -59,7 +59,7 @@ function classOf(task: DefinitionTask): number {
 }
 
 export function planTask(id: string, task: DefinitionTask, reads: number[]): PlanTask {
-  const { type, title, map, retry, timeoutMs, deadlineMs, outputSchema, limits } = task;
+  const { type, title, map, retry, timeoutMs, deadlineMs, onDeadline, outputSchema, limits } = task;
   return {
     id,
     kind: type,
@@ -69,6 +69,7 @@ export function planTask(id: string, task: DefinitionTask, reads: number[]): Pla
     ...(retry === undefined ? {} : { retry }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(onDeadline === undefined ? {} : { onDeadline }),
     ...(outputSchema === undefined ? {} : { outputSchema }),
     ...(limits === undefined ? {} : { limits }),
     reads,

@@ -1,4 +1,4 @@
-import { isFinal } from './outcome.ts';
+import { isFinal, WAITING } from './outcome.ts';
 import { COMPENSATE, FINALLY, MAIN, phaseOf, undoneBy } from './phases.ts';
 import { EFFECT } from './plan.ts';
 import { hasFailedForGood, RUN, verdict, type GraphState, type Intent, type Stop } from './state.ts';
@@ -50,11 +50,15 @@ function startable(state: GraphState): Iterable<number> {
 
 const undoneSeq = (state: GraphState, task: number): number => state.seq[undoneBy(state.graph, task) ?? -1] ?? 0;
 
+/** Its run is told too, and cleans up by itself: its end is the task's. */
+const isWithChild = ({ graph, outcome }: GraphState, task: number): boolean =>
+  graph.kinds[task] === 'workflow' && outcome[task] === WAITING;
+
 /** A plain cancel leaves running tasks to their own end; a forced one does not, nor does it leave anything to clean up. */
 function toCancel(state: GraphState, intent: Intent): number[] {
   const tasks: number[] = [];
   state.outcome.forEach((outcome, task) => {
-    if (isFinal(outcome) || (intent !== 'force' && state.busy.has(task))) return;
+    if (isFinal(outcome) || (intent !== 'force' && (state.busy.has(task) || isWithChild(state, task)))) return;
     const phase = phaseOf(state.graph, task);
     if (phase === COMPENSATE ? state.begun.has(task) : phase <= state.phase || (phase === FINALLY && intent === 'force')) tasks.push(task);
   });

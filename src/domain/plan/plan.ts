@@ -78,6 +78,10 @@ export type Concurrency = { key: Template; limit: number; onConflict: OnConflict
 /** How many attempts of a key, within a workspace, may be at work at once, or begin in a time. */
 export type TaskLimit = { key: Template; concurrency?: number; rate?: { limit: number; perMs: number } };
 
+/** What a deadline makes of a task that waits, instead of `timed_out`. */
+export const ON_DEADLINE = ['fail', 'approve', 'reject', 'continue'] as const;
+export type OnDeadline = (typeof ON_DEADLINE)[number];
+
 export type PlanTask = {
   id: string;
   kind: string;
@@ -89,6 +93,7 @@ export type PlanTask = {
   timeoutMs?: number;
   /** The whole task with its retries and waiting. */
   deadlineMs?: number;
+  onDeadline?: OnDeadline;
   outputSchema?: JsonSchema;
   /** Of its attempts, effects only. */
   limits?: TaskLimit[];

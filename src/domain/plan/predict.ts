@@ -14,6 +14,9 @@ export type Prediction = {
   temporalEvents: number;
 };
 
+/** Kinds that only wait. */
+const WAITING_KINDS: ReadonlySet<string> = new Set(['wait', 'event', 'approval', 'workflow']);
+
 /** Start, first workflow task, loading, finishing, end. */
 const RUN_EVENTS = 8;
 /** Scheduled, started, completed, and the workflow task that takes note (three of its own). */
@@ -33,7 +36,7 @@ export function predict(plan: Plan): Prediction {
     widths[level] = (widths[level] ?? 0) + 1;
   }
   const effects = classes.filter((each) => each === EFFECT).length;
-  const waits = kinds.filter((kind) => kind === 'wait').length;
+  const waits = kinds.filter((kind) => WAITING_KINDS.has(kind)).length;
   const mappedEffects = classes.filter((each) => each === CONTROL).length - waits;
   return {
     tasks: classes.length,

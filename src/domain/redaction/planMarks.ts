@@ -70,7 +70,7 @@ function viewOf(task: PlanTask, output: Marks): Marks {
 }
 
 /** Their output is of their own words. */
-const WORDLESS = new Set(['assert', 'switch', 'wait']);
+const WORDLESS = new Set(['assert', 'switch', 'wait', 'approval']);
 
 function marksOfTask(task: PlanTask, taskClass: number, outer: Scope): TaskMarks {
   const scope = task.map ? withItem(task, outer) : outer;

@@ -20,7 +20,7 @@ export type RunEventType =
   /** Its turn at a limit has come, or it is to run again in a new generation: `{ generation, keptItems }`. */
   | 'task.pending'
   | `task.${Exclude<TaskStatus, 'pending' | 'running'>}`
-  | `command.${'cancel' | 'pause' | 'resume' | 'retry' | 'skip' | 'complete'}`;
+  | `command.${'cancel' | 'pause' | 'resume' | 'retry' | 'skip' | 'complete' | 'approve' | 'reject'}`;
 
 export type RunEvent = {
   seq: number;

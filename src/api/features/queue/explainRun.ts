@@ -108,6 +108,17 @@ function pendingCause(row: PendingRow, task: string): Cause {
       };
     case 'map':
       return { kind: 'items', message: `${task} has ${row.done ?? 0} of ${row.parts ?? 0} parts done`, task };
+    case 'child':
+      return { kind: 'child', message: `${task} waits for the run that it has started`, task, ...since, ...until };
+    case 'event':
+    case 'approval':
+      return {
+        kind: row.kind,
+        message: row.kind === 'event' ? `${task} waits for its event` : `${task} waits for somebody to decide`,
+        task,
+        ...since,
+        ...until,
+      };
     default:
       return { kind: 'timer', message: `${task} waits for its time`, task, ...until };
   }

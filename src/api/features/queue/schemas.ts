@@ -43,9 +43,11 @@ export const explainParams = z.object({ id: z.string() });
 export const limitParams = z.object({ key: z.string() });
 
 const Cause = z.object({
-  kind: z.enum([...reason.options, 'timer', 'limit', 'retry', 'effect', 'items', 'command', 'paused', 'engine']).meta({
-    description: 'As of a queued run; or timer, limit, next attempt, effect at work, items of a map, a command under way, the next step',
-  }),
+  kind: z
+    .enum([...reason.options, 'timer', 'event', 'approval', 'child', 'limit', 'retry', 'effect', 'items', 'command', 'paused', 'engine'])
+    .meta({
+      description: 'As of a queued run; or timer, limit, next attempt, effect at work, items of a map, a command under way, the next step',
+    }),
   message: z.string().meta({ description: 'For people' }),
   task: taskId.optional(),
   key: z.string().optional(),

@@ -94,6 +94,7 @@ const list = defineRoute({
       workflow: query.workflow,
       labels: query.label.map((text) => ({ name: text.slice(0, text.indexOf(':')), value: text.slice(text.indexOf(':') + 1) })),
       since: query.since === undefined ? undefined : new Date(query.since),
+      parent: query.parent,
     };
     const before = fromCursor(query.cursor, UUID);
     const { rows, nextCursor } = pageOf(await listRuns(deps.db, filter, { before, limit: query.limit + 1 }), query.limit, (row) => row.id);

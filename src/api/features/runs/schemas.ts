@@ -44,6 +44,7 @@ export const Run = z
     counts: countsByStatus.extend({ total: z.int(), open: z.int() }).meta({ description: 'Tasks in all, not finished, and by status' }),
     percent: percent.optional().meta({ description: 'How much of it is done, as in Progress; left out in lists' }),
     reason: z.string().nullable(),
+    parent: runIdText.nullable().meta({ description: 'The run that has started it' }),
     failure: Failure.nullable(),
     links: z.object({ self: z.string(), tasks: z.string(), events: z.string(), output: z.string(), temporal: z.string() }),
   })
@@ -219,6 +220,7 @@ export const listRunsQuery = z.strictObject({
   workflow: workflowName.optional(),
   label: repeated(z.string().regex(/^[\w.-]{1,63}:.{1,200}$/s, 'name:value')),
   since: z.iso.datetime({ offset: true }).optional(),
+  parent: z.uuid().optional().meta({ description: 'Only runs that this one has started' }),
   sort: z.enum(['-createdAt']).default('-createdAt'),
   count: z.enum(['true', 'false']).default('false'),
 });

@@ -1,0 +1,105 @@
+import { matchEvents } from '../db/events.ts';
+import { durationMs } from '../domain/definition/duration.ts';
+import type { Bindings } from '../domain/expression/expression.ts';
+import { isObject, type Json, type JsonObject } from '../domain/json.ts';
+import type { OnDeadline } from '../domain/plan/plan.ts';
+import { Problem } from '../domain/problem.ts';
+import { evaluateFields } from './evaluate.ts';
+import type { Mark } from './items.ts';
+import { readWhole, storeOutput, type StoredOutput } from './outputs.ts';
+import type { CompiledTask } from './plans.ts';
+import { dueIn, type Segment } from './segment.ts';
+
+/** A wait as its task's record opens it, and what is to be done once it is durable. */
+export type OpenedWait = {
+  wait: NonNullable<Mark['wait']>;
+  data: JsonObject;
+  /** What stands in the task's row while it waits. */
+  stored?: StoredOutput;
+  opened?: () => Promise<void>;
+};
+
+/** How the tasks begin that only wait. */
+export const WAITS: Readonly<
+  Record<string, (segment: Segment, task: CompiledTask, bindings: Bindings) => OpenedWait | Promise<OpenedWait>>
+> = {
+  wait: openTimer,
+  event: openEvent,
+  approval: openApproval,
+  workflow: openChild,
+};
+
+/** A row with its time by the database's clock; the workflow's timer only reminds. @throws Problem invalid_task_input */
+function openTimer(segment: Segment, task: CompiledTask, bindings: Bindings): OpenedWait {
+  const input = evaluateFields(task, bindings);
+  const until = typeof input.until === 'string' ? Date.parse(input.until) : undefined;
+  const untilMs = input.for === undefined ? undefined : durationMs(input.for);
+  if (untilMs === undefined && (until === undefined || Number.isNaN(until)))
+    throw new Problem('invalid_task_input', { detail: 'with.for is no duration, or with.until no time' });
+  dueIn(segment, untilMs ?? Math.max(0, (until ?? 0) - Date.now()));
+  if (untilMs !== undefined) return { wait: { kind: 'timer', untilMs }, data: { forMs: untilMs } };
+  const time = new Date(until ?? 0).toISOString();
+  return { wait: { kind: 'timer', until: time }, data: { until: time } };
+}
+
+/** What a deadline makes of the task instead of `timed_out`. */
+function atDeadline({ onDeadline, kind }: CompiledTask): { onDeadline?: JsonObject } {
+  const decided = (decision: 'approved' | 'rejected'): JsonObject => ({ decision, by: null, comment: null, edited: null });
+  const outputs: { readonly [default_ in OnDeadline]?: Json } = {
+    approve: decided('approved'),
+    reject: decided('rejected'),
+    continue: null,
+  };
+  if (onDeadline === undefined || onDeadline === 'fail') return {};
+  const output = outputs[onDeadline] ?? null;
+  return { onDeadline: { status: 'completed', output, ...(kind === 'approval' && { as: onDeadline }) } };
+}
+
+const deadlineOf = (segment: Segment, { deadlineMs }: CompiledTask): { untilMs?: number } => {
+  if (deadlineMs === undefined) return {};
+  dueIn(segment, deadlineMs);
+  return { untilMs: deadlineMs };
+};
+
+const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
+
+function openEvent(segment: Segment, task: CompiledTask, bindings: Bindings): OpenedWait {
+  const { name, key, schema } = evaluateFields(task, bindings);
+  const { db, kick } = segment.deps;
+  const of = { workspace: segment.context.facts.workspace, name: textOf(name), key: textOf(key) };
+  return {
+    wait: { kind: 'event', ...deadlineOf(segment, task) },
+    data: { name: of.name, key: of.key, ...(schema !== undefined && { schema }), ...atDeadline(task) },
+    opened: async () => {
+      if ((await matchEvents(db, of)).length > 0) kick(); // it had come before
+    },
+  };
+}
+
+function openApproval(segment: Segment, task: CompiledTask, bindings: Bindings): OpenedWait {
+  const { onReject = 'fail', ...input } = evaluateFields(task, bindings);
+  const rejected = task.onDeadline === 'reject' && onReject === 'fail';
+  const failure = { code: 'approval_rejected', message: 'Nobody approved in time' };
+  return {
+    wait: { kind: 'approval', ...deadlineOf(segment, task) },
+    data: { ...input, onReject, ...atDeadline(task), ...(rejected && { onDeadline: { status: 'failed', failure, as: 'reject' } }) },
+  };
+}
+
+/** The run is started from the row: its input stands there until its output does. */
+async function openChild(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<OpenedWait> {
+  const { name, version, definition, input = null } = evaluateFields(task, bindings);
+  const { workspace } = segment.context.facts;
+  const called = isObject(definition)
+    ? { name: definition.name ?? null }
+    : { name: name ?? null, ...(version !== undefined && { version }) };
+  return {
+    wait: { kind: 'child', ...deadlineOf(segment, task) },
+    data: { ...called, ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }) },
+    stored: await storeOutput(segment.deps, workspace, await readWhole(segment.deps.objects, workspace, input)),
+    opened: () => {
+      segment.deps.kick();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import { defineKind } from './kind.ts';
+
+export const approval = defineKind({
+  name: 'approval',
+  class: 'control',
+  summary: 'Waits until somebody approves or rejects. Holds no worker meanwhile.',
+  with: {
+    message: {
+      description: 'What is to be decided.',
+      schema: { type: 'string', minLength: 1, maxLength: 10_000 },
+      form: 'template',
+      required: true,
+    },
+    data: { description: 'What the decision is about.', schema: true, form: 'template' },
+    approvers: {
+      description: 'Who may decide: `key:<id>` of an API key, or `scope:<scope>` that a key has; everybody who may write runs without it.',
+      schema: { type: 'array', minItems: 1, maxItems: 100, items: { type: 'string', pattern: '^(key|scope):.{1,200}$' } },
+      form: 'template',
+    },
+    onReject: {
+      description: '`fail`: a rejection fails the task; `continue`: it completes it, and `decision` tells.',
+      schema: { type: 'string', enum: ['fail', 'continue'] },
+      form: 'literal',
+      default: 'fail',
+    },
+    edit: {
+      description: 'JSON Schema of what whoever approves may give as `edited`; nothing without it.',
+      schema: { type: ['object', 'boolean'] },
+      form: 'literal',
+    },
+    escalate: {
+      description: 'From when on others may decide too.',
+      schema: {
+        type: 'object',
+        properties: {
+          afterMs: { type: 'integer', minimum: 1 },
+          approvers: { type: 'array', minItems: 1, maxItems: 100, items: { type: 'string', pattern: '^(key|scope):.{1,200}$' } },
+        },
+        required: ['afterMs', 'approvers'],
+        additionalProperties: false,
+      },
+      form: 'template',
+    },
+  },
+  output: {
+    type: 'object',
+    properties: {
+      decision: { type: 'string', enum: ['approved', 'rejected'] },
+      by: { type: ['string', 'null'] },
+      comment: { type: ['string', 'null'] },
+      edited: true,
+    },
+    required: ['decision', 'by', 'comment', 'edited'],
+    additionalProperties: false,
+  },
+  failures: { approval_rejected: { retryable: false, when: 'it was rejected, and `onReject` is `fail`' } },
+  example: {
+    type: 'approval',
+    with: { message: 'Ship ${input.version}?', approvers: ['scope:runs:write'] },
+    deadline: 'P30D',
+    onDeadline: 'reject',
+  },
+});

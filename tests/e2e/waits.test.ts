@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Connection } from '@temporalio/client';
+import { randomUUID } from 'node:crypto';
+import type { Database } from '../../src/db/database.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
+import { aStack, type TestStack } from '../support/aStack.ts';
+import { aClient } from './aClient.ts';
+
+let stack: TestStack;
+let connection: Connection;
+let client: ReturnType<typeof aClient>;
+let db: Database;
+beforeAll(async () => {
+  stack = await aStack({ workers: 1 });
+  db = await stack.base.open('tiu_engine', 1);
+  connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
+  client = aClient(stack, connection);
+}, 90_000);
+afterAll(async () => {
+  await connection.close();
+  await stack.stop();
+}, 60_000);
+
+const begin = async (tasks: JsonObject, definition?: JsonObject) =>
+  (await client.start(tasks, { wait: false, ...(definition && { definition }) })).id;
+const output = { value: '${tasks.a.output}' };
+const event = (key: string, more: JsonObject = {}, task: JsonObject = {}): JsonObject => ({
+  type: 'event',
+  with: { name: 'paid', key, ...more },
+  ...task,
+});
+const approval = (more: JsonObject = {}, task: JsonObject = {}): JsonObject => ({
+  type: 'approval',
+  with: { message: 'Ship?', ...more },
+  ...task,
+});
+const send = (key: string, more: JsonObject = {}) => client.ask('POST', '/events', { name: 'paid', key, ...more });
+const waiting = (id: string) => client.until(id, ({ status }) => status === 'waiting');
+const resultOf = async (id: string) => (await client.ask('GET', `/runs/${id}/output`)).body.output;
+const decide = (id: string, what: 'approve' | 'reject', body?: JsonObject, task = 'a') =>
+  client.ask('POST', `/runs/${id}/tasks/${task}/${what}`, body);
+
+test('an event completes all who wait for its name and key, and nobody else', async () => {
+  const [one, two, other] = await Promise.all([
+    begin({ a: event('1') }, { output }),
+    begin({ a: event('1') }, { output }),
+    begin({ a: event('2') }),
+  ]);
+  await Promise.all([one, two, other].map(waiting));
+  expect((await client.ask('GET', `/runs/${one}/explain`)).body).toMatchObject({ waitsFor: [{ kind: 'event', task: 'a' }] });
+  expect(await send('1', { payload: { amount: 5 } })).toMatchObject({ status: 202, body: { runs: 2 } });
+  expect(await client.end(one)).toMatchObject({ status: 'completed' });
+  expect([await resultOf(one), (await client.end(two)).status, await resultOf(two)]).toEqual([{ amount: 5 }, 'completed', { amount: 5 }]);
+  expect((await client.ask('GET', `/runs/${other}`)).body.status).toBe('waiting');
+  await client.ask('POST', `/runs/${other}/cancel`);
+});
+
+test('an event that nobody waits for is kept for the first who does', async () => {
+  expect(await send('early', { payload: 'first' })).toMatchObject({ body: { runs: 0 } });
+  const id = await begin({ a: event('early') }, { output });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(id)).toBe('first');
+  const later = await begin({ a: event('early') });
+  await waiting(later);
+  await client.ask('POST', `/runs/${later}/cancel`);
+});
+
+test('the same event sent again is the same event; another one under its id is refused', async () => {
+  const id = randomUUID();
+  const sent = await send('again', { payload: 1, id });
+  expect(await send('again', { payload: 1, id })).toMatchObject({ status: 202, body: { at: sent.body.at } });
+  expect(await send('again', { payload: 2, id })).toMatchObject({ status: 422, body: { code: 'idempotency_mismatch' } });
+  const run = await begin({ a: event('again'), b: event('again', {}, { dependsOn: ['a'] }) });
+  await client.until(run, ({ counts }) => (counts as JsonObject).completed === 1 && (counts as JsonObject).waiting === 1);
+  await client.ask('POST', `/runs/${run}/cancel`);
+});
+
+test('a payload that does not match is refused, and one that came before fails who waits for it', async () => {
+  const schema = { type: 'object', required: ['amount'] };
+  const id = await begin({ a: event('schema', { schema }) }, { output });
+  await waiting(id);
+  expect(await send('schema', { payload: {} })).toMatchObject({
+    status: 422,
+    body: { code: 'event_mismatch', issues: [{ pointer: '/payload' }] },
+  });
+  expect(await send('schema', { payload: { amount: 1 } })).toMatchObject({ body: { runs: 1 } });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  await send('schema', { payload: 'text' });
+  const late = await begin({ a: event('schema', { schema }) });
+  expect(await client.end(late)).toMatchObject({ status: 'failed', failure: { code: 'event_mismatch' } });
+});
+
+test('an event whose sender died before it was given is given by whoever sweeps', async () => {
+  const id = await begin({ a: event('orphan') }, { output });
+  await waiting(id);
+  await db.rows({
+    name: 'orphan',
+    text: `insert into event (workspace, id, name, key, payload, sent_by, at, expires) values ($1, 'x', 'paid', 'orphan', '7', 'test', now() - interval '1 minute', now() + interval '1 day')`,
+    values: [stack.workspace],
+  });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(id)).toBe(7);
+});
+
+test('who waits for an event until a deadline goes on without it, if the definition says so', async () => {
+  const id = await begin({ a: event('never', {}, { deadline: 'PT0.3S', onDeadline: 'continue' }) }, { output });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  const other = await begin({ a: event('never', {}, { deadline: 'PT0.3S' }) });
+  expect(await client.end(other)).toMatchObject({ status: 'failed', failure: { code: 'deadline_exceeded' } });
+});
+
+test('three approvals at once are answered in any order, after a worker was killed and thirty days went by', async () => {
+  const tasks = Object.fromEntries(['a', 'b', 'c'].map((id) => [id, approval({ message: `Is ${id} right?`, data: { id } })]));
+  const id = await begin(tasks, { output: { value: ['${tasks.a.output.decision}', '${tasks.b.output.comment}', '${tasks.c.output.by}'] } });
+  await waiting(id);
+  const [worker] = stack.workers;
+  await worker?.kill();
+  await worker?.restart();
+  await db.rows({ name: 'days', text: `update wait set since = since - interval '30 days' where run = $1`, values: [id] });
+  const { body } = await client.ask('GET', '/approvals');
+  expect(body.items).toMatchObject(
+    ['a', 'b', 'c'].map((task) => ({ runId: id, task, message: `Is ${task} right?`, data: { id: task }, mine: true })),
+  );
+  for (const task of ['c', 'a', 'b']) expect(await decide(id, 'approve', { comment: task }, task)).toMatchObject({ status: 202 });
+  expect(await decide(id, 'reject', {}, 'a')).toMatchObject({ status: 409 });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(id)).toEqual(['approved', 'b', expect.stringMatching(/^key:/)]);
+  const { events } = await client.story(id);
+  expect(events.filter((type) => type.startsWith('command.'))).toEqual(['command.approve c', 'command.approve a', 'command.approve b']);
+});
+
+test('two answers at the same instant: one counts, the other is told', async () => {
+  const id = await begin({ a: approval({ onReject: 'continue' }) }, { output: { value: '${tasks.a.output.decision}' } });
+  await waiting(id);
+  const answers = await Promise.all([decide(id, 'approve'), decide(id, 'reject'), decide(id, 'approve'), decide(id, 'reject')]);
+  expect(answers.map(({ status }) => status).sort()).toEqual([202, 409, 409, 409]);
+  const winner = answers.find(({ status }) => status === 202);
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(id)).toBe(winner?.body.decision);
+});
+
+test('a rejection fails the task with its reason', async () => {
+  const id = await begin({ a: approval() });
+  await waiting(id);
+  await decide(id, 'reject', { comment: 'too early' });
+  expect(await client.end(id)).toMatchObject({
+    status: 'failed',
+    failure: { code: 'approval_rejected', message: expect.stringContaining('too early') as unknown },
+  });
+});
+
+test('what is approved may be edited as far as the definition allows', async () => {
+  const id = await begin({ a: approval({ edit: { type: 'string', maxLength: 3 } }) }, { output: { value: '${tasks.a.output.edited}' } });
+  await waiting(id);
+  expect(await decide(id, 'approve', { edited: 'long' })).toMatchObject({ status: 422, body: { issues: [{ pointer: '/edited' }] } });
+  expect(await decide(id, 'approve', { edited: 'ok' })).toMatchObject({ status: 202 });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(id)).toBe('ok');
+  const fixed = await begin({ a: approval() });
+  await waiting(fixed);
+  expect(await decide(fixed, 'approve', { edited: 1 })).toMatchObject({ status: 422 });
+  await client.ask('POST', `/runs/${fixed}/cancel`);
+  expect(await client.end(fixed)).toMatchObject({ status: 'cancelled' });
+  expect(await decide(fixed, 'approve')).toMatchObject({ status: 409 });
+});
+
+test('only its approvers may decide, and from some time on those to whom it escalates', async () => {
+  const id = await begin({ a: approval({ approvers: ['key:nobody'], escalate: { afterMs: 3_600_000, approvers: ['scope:runs:write'] } }) });
+  await waiting(id);
+  expect(await decide(id, 'approve')).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+  await db.rows({ name: 'hour', text: `update wait set since = since - interval '1 hour' where run = $1`, values: [id] });
+  expect(await decide(id, 'approve')).toMatchObject({ status: 202 });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+});
+
+test.each([
+  ['reject', 'failed', 'approval_rejected'],
+  ['approve', 'completed', undefined],
+  ['fail', 'failed', 'deadline_exceeded'],
+])('nobody answers in time: the default of the definition counts (%s)', async (onDeadline, status, code) => {
+  const id = await begin({ a: approval({}, { deadline: 'PT0.3S', onDeadline }) });
+  expect(await client.end(id)).toMatchObject({ status, ...(code && { failure: { code } }) });
+  expect(await decide(id, 'approve')).toMatchObject({ status: 409 });
+});
