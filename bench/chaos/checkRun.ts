@@ -3,6 +3,7 @@ import { canonicalJson } from '../../src/domain/definition/canonical.ts';
 import type { Json } from '../../src/domain/json.ts';
 import { compile } from '../../src/domain/plan/compile.ts';
 import { isFinalStatus, type TaskStatus } from '../../src/domain/plan/outcome.ts';
+import { countedTasks, mainTasks, undoneBy } from '../../src/domain/plan/phases.ts';
 import type { Plan } from '../../src/domain/plan/plan.ts';
 import type { Call } from '../../tests/chaos/support/receiver.ts';
 import type { AcceptedRun, EventRow, StateRow } from '../../tests/chaos/support/runs.ts';
@@ -51,6 +52,7 @@ export function checkRun(seen: Seen): Breach[] {
   checkOutcomes(checking);
   checkEvents(checking);
   checkOrder(checking);
+  checkCleanup(checking);
   checkEffects(checking);
   return found;
 }
@@ -65,10 +67,12 @@ function checkCounters({ state, tasks, plan, bad }: Checking): void {
   const { graph } = plan;
   const own = tasks.filter(({ item }) => item === -1);
   if (state.open !== 0) bad('counters', `open is ${state.open}`);
-  if (state.total !== graph.names.length) bad('counters', `total is ${state.total}, it has ${graph.names.length} tasks`);
+  const total = countedTasks(graph);
+  if (state.total !== total) bad('counters', `total is ${state.total}, it has ${total} tasks`);
   const failed = own.filter(({ status }) => status === 'failed' || status === 'timed_out').length;
   if (state.failed !== failed) bad('counters', `failed is ${state.failed}, ${failed} tasks failed`);
-  if (own.length !== graph.names.length) bad('counters', `${own.length} task rows of ${graph.names.length}`);
+  const counted = own.filter(({ task }) => task < total).length;
+  if (counted !== total) bad('counters', `${counted} task rows of ${total}`);
   for (const row of tasks)
     if (!isFinalStatus(row.status) || row.finished === null) bad('counters', `task ${row.task}/${row.item} is ${row.status}`);
 }
@@ -87,7 +91,9 @@ function checkOutcomes({ run, state, tasks, output, plan, bad }: Checking): void
     bad('outcome', `its output is ${JSON.stringify(output).slice(0, 100)}, should be ${JSON.stringify(run.output)}`);
 }
 
-const isFinalEvent = (event: EventRow): boolean => event.type.startsWith('task.') && isFinalStatus(event.type.slice(5) as TaskStatus);
+/** That a task is undone comes besides: it has ended before. */
+const isFinalEvent = (event: EventRow): boolean =>
+  event.type.startsWith('task.') && event.type !== 'task.compensated' && isFinalStatus(event.type.slice(5) as TaskStatus);
 
 function checkEvents({ state, tasks, events, bad }: Checking): void {
   events.forEach((event, i) => {
@@ -108,11 +114,15 @@ function checkEvents({ state, tasks, events, bad }: Checking): void {
   );
   for (const row of tasks) {
     const key = `${row.task}/${row.item}`;
-    const own = byTask.get(key) ?? [];
+    const all = byTask.get(key) ?? [];
+    const isUndone = row.status === 'compensated' && all.at(-1)?.type === 'task.compensated' && all.at(-1)?.seq === row.seq;
+    const own = isUndone ? all.slice(0, -1) : all;
     const finals = own.filter(isFinalEvent);
     if (finals.length !== 1) bad(finals.length > 1 ? 'again' : 'events', `task ${key} has ${finals.length} final events`);
     if (finals[0] !== own.at(-1)) bad('again', `task ${key}: ${own.at(-1)?.type ?? ''} after ${finals[0]?.type ?? ''}`);
-    if (finals[0]?.seq !== row.seq || finals[0].type !== `task.${row.status}`) bad('events', `task ${key}: row and event differ`);
+    if (!isUndone && (finals[0]?.seq !== row.seq || finals[0].type !== `task.${row.status}`))
+      bad('events', `task ${key}: row and event differ`);
+    if (isUndone && finals[0]?.type !== 'task.completed') bad('order', `task ${key} was undone after ${finals[0]?.type ?? 'nothing'}`);
     const attempts = own.filter(({ type }) => type === 'task.started').map(({ attempt }) => attempt ?? 0);
     if (attempts.some((attempt, i) => i > 0 && attempt <= (attempts[i - 1] ?? 0)))
       bad('events', `task ${key}: attempts ${attempts.join()}`);
@@ -138,13 +148,28 @@ function checkOrder({ tasks, events, plan, bad }: Checking): void {
   }
 }
 
+/** What cleans up begins when all tasks have settled; what was completed last is undone first. */
+function checkCleanup({ events, plan, bad }: Checking): void {
+  const { graph } = plan;
+  const own = events.filter(({ task, item, type }) => task !== null && item === null && type !== 'task.compensated');
+  const settled = Math.max(0, ...own.filter((event) => (event.task ?? 0) < mainTasks(graph)).map(({ seq }) => seq));
+  for (const { task, seq, type } of own)
+    if ((task ?? 0) >= mainTasks(graph) && seq < settled && type !== 'task.cancelled')
+      bad('order', `${type} of ${graph.names[task ?? 0] ?? ''} came before all tasks had settled`);
+  const ends = own.filter(isFinalEvent);
+  const undone = ends
+    .flatMap(({ task }) => undoneBy(graph, task ?? 0) ?? [])
+    .map((task) => ends.find((event) => event.task === task)?.seq ?? 0);
+  if (undone.some((seq, i) => i > 0 && seq > (undone[i - 1] ?? 0))) bad('order', `what ended at ${undone.join()} was undone in this order`);
+}
+
 function checkEffects({ run, tasks, events, calls, late, plan, bad }: Checking): void {
   const { graph } = plan;
   const rowOf = new Map(tasks.map((row) => [`${run.id}/${graph.names[row.task] ?? ''}/${row.item < 0 ? '-' : row.item}/0`, row]));
   const bodies = new Map<string, string>();
   for (const { key, at, path, body } of calls) {
     const row = rowOf.get(key);
-    const end = row && events[row.seq - 1];
+    const end = row && events.findLast((event) => event.task === row.task && (event.item ?? -1) === row.item && isFinalEvent(event));
     if (!row || !end) bad('effects', `the receiver knows a key of no task: ${key}`);
     else if (!late(at) && !ABORTED.has(row.status) && at > end.at.getTime() + CLOCK_MS)
       bad('again', `${key} was called ${at - end.at.getTime()} ms after it was ${row.status}`);
@@ -153,6 +178,7 @@ function checkEffects({ run, tasks, events, calls, late, plan, bad }: Checking):
   }
   for (const [key, row] of rowOf) {
     const isCall = graph.kinds[row.task] === 'http' && (row.item >= 0 || plan.tasks[row.task]?.map === undefined);
-    if (isCall && row.status === 'completed' && !bodies.has(key)) bad('effects', `${key} is completed and the receiver never saw it`);
+    if (isCall && (row.status === 'completed' || row.status === 'compensated') && !bodies.has(key))
+      bad('effects', `${key} is completed and the receiver never saw it`);
   }
 }

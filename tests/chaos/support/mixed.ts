@@ -2,7 +2,8 @@ import { expected, aRandom, aRandomGraph, joinOf } from '../../support/aGraph.ts
 import { aPlan } from '../../support/anEngine.ts';
 import type { Json } from '../../../src/domain/json.ts';
 import { COMPLETED, FAILED, SKIPPED, statusOf, TASK_STATUSES, TIMED_OUT } from '../../../src/domain/plan/outcome.ts';
-import { EFFECT } from '../../../src/domain/plan/plan.ts';
+import { mainTasks } from '../../../src/domain/plan/phases.ts';
+import { EFFECT, type Graph } from '../../../src/domain/plan/plan.ts';
 import type { Cluster } from './cluster.ts';
 import { call, define, submit, transform, wait, type AcceptedRun, type Submit } from './runs.ts';
 
@@ -86,6 +87,13 @@ export async function mixed(cluster: Cluster, count: number, pace = 150): Promis
 
 const wordsOf = (mask: number): string[] => TASK_STATUSES.filter((_, outcome) => (mask >> outcome) & 1);
 
+/** What a task ends as, or would: a compensation that is not needed has no row. */
+function wordOf(graph: Graph, { outcomes, status }: ReturnType<typeof expected>, task: number): string {
+  const own = outcomes[task];
+  if (own === undefined) return 'completed';
+  return own === COMPLETED && status === 'failed' && graph.undoes?.includes(task) ? 'compensated' : statusOf(own);
+}
+
 /** A random definition of inline tasks, effects and their failures, with the outcomes that the reference model gives it. */
 export function aRandomSample(cluster: Pick<Cluster, 'receiver'>, seed: number): Sample {
   const random = aRandom(seed);
@@ -106,14 +114,18 @@ export function aRandomSample(cluster: Pick<Cluster, 'receiver'>, seed: number):
       ...joinOf(graph.need[i]),
       ...(graph.tolerant[i] === 1 && { onError: 'continue' }),
       ...(ends === SKIPPED && { if: 'false' }),
+      ...(random() < 0.3 && { compensate: random() < 0.5 ? call(cluster, '/undo?ms=20') : transform('undone') }),
     };
     return [name, task] as const;
   });
-  const definition = define(Object.fromEntries(tasks));
+  const last =
+    random() < 0.3 ? { finally: { last: call(cluster, '/last?ms=20'), noted: transform('${run.status}', { dependsOn: ['last'] }) } } : {};
+  const definition = define(Object.fromEntries(tasks), last);
   const compiled = aPlan(definition).graph;
+  const main = mainTasks(compiled);
   const model = expected({
-    graph: compiled,
-    behaviour: compiled.names.map((name) => {
+    graph: { ...compiled, deps: compiled.deps.slice(0, main) },
+    behaviour: compiled.names.slice(0, main).map((name) => {
       const { ends = COMPLETED, take = 0 } = behaviour[graph.names.indexOf(name)] ?? {};
       return { ends: ends === TIMED_OUT ? FAILED : ends, take };
     }),
@@ -121,6 +133,6 @@ export function aRandomSample(cluster: Pick<Cluster, 'receiver'>, seed: number):
   return {
     definition,
     status: model.status,
-    tasks: Object.fromEntries(compiled.names.map((name, i) => [name, statusOf(model.outcomes[i] ?? 0)])),
+    tasks: Object.fromEntries(compiled.names.map((name, i) => [name, wordOf(compiled, model, i)])),
   };
 }
