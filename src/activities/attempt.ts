@@ -12,7 +12,8 @@ import { createScrubber, type Scrubber } from './secrets/scrubber.ts';
 
 /** How one attempt ended. */
 export type Attempted =
-  | { status: 'completed'; output: Json; branch?: number }
+  /** `again`: another round of its loop is to follow. */
+  | { status: 'completed'; output: Json; branch?: number; again?: true }
   | { status: 'skipped' }
   | { status: 'failed' | 'timed_out' | 'cancelled'; failure: Failure; retryable: boolean; retryAfterMs?: number };
 
@@ -112,8 +113,8 @@ function statusOf(problem: Problem): Extract<TaskStatus, 'failed' | 'timed_out' 
 }
 
 /** The key that every outside system gets: the same for each attempt of the same task. */
-export const effectKey = (key: { run: string; taskId: string; item: number; generation: number }): string =>
-  `${key.run}/${key.taskId}/${key.item < 0 ? '-' : key.item}/${key.generation}`;
+export const effectKey = (key: { run: string; taskId: string; item: number; generation: number; round?: number }): string =>
+  `${key.run}/${key.taskId}/${key.item < 0 ? '-' : key.item}/${key.generation}${key.round ? `/${key.round}` : ''}`;
 
 /**
  * How the attempt counts once its output is where it belongs: one whose output may not be kept has failed.

@@ -24,6 +24,8 @@ export type CompiledTask = PlanTask & {
   cases?: CompiledCase[];
   items?: { [name: string]: Compiled };
   itemCondition?: Compiled;
+  /** Ends its loop. */
+  until?: Compiled;
   /** Limits of its attempts: its own and the run's. */
   limited: (Omit<TaskLimit, 'key'> & { key: Compiled })[];
   /** Tasks whose outputs its expressions compute with, beyond passing them on whole. */
@@ -138,10 +140,12 @@ function compileTask(plan: Plan, position: number, { index, all }: Names): Compi
   const cases = task.kind === 'switch' ? compileCases(task, inner) : undefined;
   const items = task.map ? compileItems(task, scope) : undefined;
   const itemCondition = task.map?.if === undefined ? undefined : must(compileCondition(task.map.if, inner));
+  const until = task.loop === undefined ? undefined : must(compileCondition(task.loop.until, inner));
   const passes = ({ field, compiled }: CompiledField) => field.byReference === true && passesOn(compiled);
   const computing = [
     condition,
     itemCondition,
+    until,
     ...fields.filter((f) => !passes(f)).map((f) => f.compiled),
     ...(cases ?? []).map((c) => c.condition),
     ...Object.values(items ?? {}),
@@ -163,6 +167,7 @@ function compileTask(plan: Plan, position: number, { index, all }: Names): Compi
     ...(cases && { cases }),
     ...(items && { items }),
     ...(itemCondition && { itemCondition }),
+    ...(until && { until }),
   };
 }
 

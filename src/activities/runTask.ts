@@ -7,6 +7,7 @@ import { Refused, Stale, type Committed, type JournalRecord } from '../db/journa
 import type { Bindings } from '../domain/expression/expression.ts';
 import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
 import type { Stop } from '../domain/plan/state.ts';
+import type { JsonObject } from '../domain/json.ts';
 import { Problem } from '../domain/problem.ts';
 import { attempt, effectKey, isInfrastructure, storeAttempted, type Attempted } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -121,7 +122,7 @@ async function execute(deps: EffectDeps, work: Work): Promise<Attempted> {
   const telling = setTimeout(() => {
     deps.journal.notify(run);
   }, TELL_MS);
-  const key = { run, taskId: task.id, item: request.item, generation: request.generation };
+  const key = { run, taskId: task.id, item: request.item, generation: request.generation, round: claim.round };
   const execution = {
     ...{
       runId: run,
@@ -136,7 +137,8 @@ async function execute(deps: EffectDeps, work: Work): Promise<Attempted> {
   };
   try {
     const bindings = await bindingsFor(deps, context, { task, item: request.item, generation: request.generation });
-    return await attempt(deps, task, { bindings, execution, alone: claim.losses >= 2 });
+    const result = await attempt(deps, task, { bindings, execution, alone: claim.losses >= 2 });
+    return afterRound(task, { result, bindings, round: claim.round + 1 });
   } catch (error) {
     if (!(error instanceof Problem) || isInfrastructure(error)) throw error;
     return { status: 'failed', failure: error.toFailure(), retryable: false };
@@ -146,6 +148,17 @@ async function execute(deps: EffectDeps, work: Work): Promise<Attempted> {
     clearTimeout(telling);
     for (const { clear } of timers) clear();
   }
+}
+
+/** What a round of a loop comes to: its end, another round, or, after the last one, what the definition says. @throws those of expressions */
+function afterRound(task: CompiledTask, given: { result: Attempted; bindings: Bindings; round: number }): Attempted {
+  const { result, bindings, round } = given;
+  if (!task.loop || !task.until || result.status !== 'completed') return result;
+  const own = { status: 'completed', output: result.output, error: null };
+  if (task.until.evaluate({ ...bindings, tasks: { ...(bindings.tasks as JsonObject), [task.id]: own } }) === true) return result;
+  if (round < task.loop.max) return { ...result, again: true };
+  if (task.loop.onExhausted === 'continue') return result;
+  return { status: 'failed', failure: new Problem('loop_exhausted', { detail: `after ${round} rounds` }).toFailure(), retryable: false };
 }
 
 /** A pause lets attempts at work come to their end. */
@@ -193,8 +206,9 @@ type Finish = { context: RunContext; task: CompiledTask; claim: Claimed; token: 
 
 async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
   const { task, claim, request } = work;
+  if ('again' in work.result) return anotherRound(deps, work, task.loop?.everyMs ?? 0);
   const { result, stored } = await storeAttempted(deps, work.context.facts.workspace, work.result);
-  const tries = claim.attempt - claim.losses;
+  const tries = claim.attempt - claim.losses - claim.round; // rounds that ended well are none
   const policy = task.retry;
   if (
     'retryable' in result &&
@@ -203,7 +217,8 @@ async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
     isWorthRetrying(policy, { code: result.failure.code, retryable: result.retryable }, tries)
   ) {
     const delayMs = result.retryAfterMs ?? retryDelayMs(policy, tries, deps.random());
-    await push(deps, work, { status: 'retrying', nextMs: delayMs, failure: JSON.stringify(result.failure) });
+    const round = claim.round > 0 ? { branch: claim.round } : {};
+    await push(deps, work, { status: 'retrying', nextMs: delayMs, failure: JSON.stringify(result.failure), ...round });
     throw later('task_retry', delayMs);
   }
   const failure = 'failure' in result ? { failure: JSON.stringify(result.failure) } : {};
@@ -214,6 +229,13 @@ async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
     rows: [[request.task, result.status, committed.seq, request.generation, 0, claim.attempt, claim.losses]],
     intent: committed.intent,
   };
+}
+
+/** @throws ApplicationFailure `task_retry` with the delay before the next round */
+async function anotherRound(deps: ActivityDeps, work: Finish, everyMs: number): Promise<never> {
+  const round = work.claim.round + 1;
+  await push(deps, work, { status: 'retrying', branch: round, nextMs: everyMs, data: JSON.stringify({ round }) });
+  throw later('task_retry', everyMs);
 }
 
 type End = Partial<Extract<JournalRecord, { type: 'task' }>> & Pick<Extract<JournalRecord, { type: 'task' }>, 'status'>;

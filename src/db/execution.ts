@@ -24,7 +24,8 @@ export type Claim =
   | { retryInMs: number }
   | { waiting: TaskRow; due: number | null }
   | { intent: Stop }
-  | { attempt: number; losses: number; remainingMs: number | null; seq: number };
+  /** `round`: rounds of a loop that are over. */
+  | { attempt: number; losses: number; round: number; remainingMs: number | null; seq: number };
 export type Changes = (News & Standing & { cursor: number; rows: TaskRow[] }) | Stale;
 export type Swept = (News & { rows: TaskRow[] }) | Stale;
 export type LoadedSlice = { over: true } | { paused: true } | { left: number[]; slices: number };

@@ -51,6 +51,7 @@ export const PROBLEMS = {
   output_too_large: { status: 422, title: 'The task output is too large for this', retryable: false },
   // tasks
   approval_rejected: { status: 422, title: 'The approval was rejected', retryable: false },
+  loop_exhausted: { status: 422, title: 'The condition of the loop did not hold after its last round', retryable: false },
   child_failed: { status: 422, title: 'The run that the task started failed', retryable: false },
   child_cancelled: { status: 422, title: 'The run that the task started was cancelled', retryable: false },
   child_timed_out: { status: 422, title: 'The run that the task started ran out of time', retryable: false },

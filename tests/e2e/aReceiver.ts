@@ -14,7 +14,7 @@ export type Receiver = {
   close: () => void;
 };
 
-/** The outside that effects call. */
+/** The outside that effects call: answers with the path, and how often it was called. */
 export async function aReceiver(): Promise<Receiver> {
   const calls: Receiver['calls'] = [];
   const held = new Map<string, Promise<unknown>>();
@@ -24,9 +24,10 @@ export async function aReceiver(): Promise<Receiver> {
     const path = request.url ?? '';
     calls.push({ path, key: String(request.headers['idempotency-key']) });
     waiting.get(path)?.();
+    const n = calls.filter((call) => call.path === path).length;
     const left = failing.get(path) ?? 0;
     failing.set(path, left - 1);
-    const answer = () => response.writeHead(left > 0 ? 503 : 200, { 'content-type': 'application/json' }).end(JSON.stringify({ path }));
+    const answer = () => response.writeHead(left > 0 ? 503 : 200, { 'content-type': 'application/json' }).end(JSON.stringify({ path, n }));
     void (held.get(path) ?? Promise.resolve()).then(answer);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');

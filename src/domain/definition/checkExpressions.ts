@@ -25,7 +25,7 @@ export function checkTaskExpressions(
   return new Map(
     Object.entries(tasks).map(([id, task]) => {
       const at = placeOf(id);
-      const count = countExpressions(task.with) + countExpressions(task.if ?? null);
+      const count = countExpressions(task.with) + countExpressions(task.if ?? null) + Number(task.loop !== undefined);
       if (count > LIMITS.taskExpressions)
         report({ pointer: at, code: 'too_large', message: `has ${count} expressions, at most ${LIMITS.taskExpressions} in a task` });
       if (total <= LIMITS.expressions && (total += count) > LIMITS.expressions)
@@ -34,7 +34,9 @@ export function checkTaskExpressions(
       const kind = KINDS[task.type];
       return [
         id,
-        kind === undefined || !bounded ? [] : expressionsOf(task, kind).flatMap((each) => used(at + each.at, each.compile(ids), report)),
+        kind === undefined || !bounded
+          ? []
+          : expressionsOf(id, task, kind).flatMap((each) => used(at + each.at, each.compile(ids), report)),
       ];
     }),
   );

@@ -38,6 +38,13 @@ export function checkTask(
       message: `${kind.name} has no attempts to limit`,
       hint: 'limits bound the attempts of effects, such as http',
     });
+  if (read.loop !== undefined && kind.class !== 'effect')
+    report({
+      pointer: child(at, 'loop'),
+      code: 'not_applicable',
+      message: `${kind.name} gives the same each time`,
+      hint: 'loops repeat effects, such as http',
+    });
   if (read.onDeadline !== undefined) checkOnDeadline(read, kind, { at: child(at, 'onDeadline'), report });
   if (read.retry !== undefined) {
     const pointer = child(at, 'retry');

@@ -1,6 +1,6 @@
 import type { Json, JsonObject, JsonSchema } from '../json.ts';
 import type { Outcome } from '../plan/outcome.ts';
-import type { Concurrency, MapPlan, Mode, OnDeadline, RetryPolicy, TaskLimit, Template } from '../plan/plan.ts';
+import type { Concurrency, LoopPlan, MapPlan, Mode, OnDeadline, RetryPolicy, TaskLimit, Template } from '../plan/plan.ts';
 import type { Trigger } from '../schedule/readSpec.ts';
 
 /** An edge somebody wrote: `when` = outcomes of the dependency that satisfy it, ascending. */
@@ -23,6 +23,7 @@ export type DefinitionTask = {
   onDeadline?: OnDeadline;
   outputSchema?: JsonSchema;
   limits?: TaskLimit[];
+  loop?: LoopPlan;
   onError: 'fail' | 'continue';
   /** What undoes it when the run fails; of a mapped task, for each item. It has no dependencies and no map of its own. */
   compensate?: DefinitionTask;

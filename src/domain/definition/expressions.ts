@@ -14,16 +14,29 @@ const OUTER = ['input', 'tasks', 'run'];
 /** Names that exist in `with` and in the condition of each item. */
 const innerNames = (task: DefinitionTask): string[] => (task.map === undefined ? OUTER : [...OUTER, task.map.as, 'index']);
 
-/** Everything in a task that may hold expressions, in the order of the document. Literal fields hold none. */
-export function expressionsOf(task: DefinitionTask, kind: Kind): TaskExpression[] {
+/**
+ * Everything in a task that may hold expressions, in the order of the document. Literal fields hold none.
+ * @param id of the task: in its loop it may name itself, which makes no edge
+ */
+export function expressionsOf(id: string, task: DefinitionTask, kind: Kind): TaskExpression[] {
   const inner = innerNames(task);
   return [
     ...(task.if === undefined ? [] : [condition('/if', task.if, OUTER)]),
     ...(task.map === undefined ? [] : mapExpressions(task.map, inner)),
     ...(task.limits ?? []).map(({ key }, i): TaskExpression => ({ at: `/limits/${i}/key`, compile: () => compileKey(key, task.map) })),
+    ...(task.loop === undefined ? [] : [withoutSelf(id, condition('/loop/until', task.loop.until, inner))]),
     ...Object.entries(task.with).flatMap(([name, value]) => fieldExpressions(kind, name, { value, names: inner })),
   ];
 }
+
+const withoutSelf = (id: string, { at, compile }: TaskExpression): TaskExpression => ({
+  at,
+  compile: (tasks) => {
+    const result = compile(tasks);
+    if (!('compiled' in result)) return result;
+    return { compiled: { ...result.compiled, references: result.compiled.references.filter(({ task }) => task !== id) } };
+  },
+});
 
 /** The condition of each case of a switch, with its place in the task. */
 function switchConditions(cases: Json | undefined): { at: string; text: string }[] {

@@ -22,6 +22,8 @@ export const LIMITS = {
   mapConcurrency: 500,
   /** Elements that one item of a map may be made of. */
   mapBatch: 10_000,
+  /** Rounds of one task. */
+  rounds: 10_000,
   /** Definitions, and runs, inside each other; the outermost is not counted. */
   children: 8,
   /** Limits of one task, and of the tasks of one run. */

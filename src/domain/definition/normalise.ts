@@ -1,7 +1,7 @@
 import { isObject, type Json } from '../json.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { KINDS } from '../kinds/kinds.ts';
-import type { Concurrency, MapPlan, RetryPolicy, TaskLimit } from '../plan/plan.ts';
+import type { Concurrency, LoopPlan, MapPlan, RetryPolicy, TaskLimit } from '../plan/plan.ts';
 import type { DefinitionTask } from './definition.ts';
 import type { document, map, retry, task } from './shape.ts';
 import type { Reader } from './reader.ts';
@@ -40,6 +40,7 @@ export function normaliseTask(read: ReadTask, kind: Kind, { defaults = {}, use }
     ...(read.onDeadline === undefined ? {} : { onDeadline: read.onDeadline }),
     ...(read.output?.schema === undefined ? {} : { outputSchema: read.output.schema }),
     ...(read.limits === undefined ? {} : { limits: normaliseLimits(read.limits) }),
+    ...(read.loop === undefined ? {} : { loop: normaliseLoop(read.loop) }),
     onError: read.onError ?? 'fail',
     ...(labels === undefined ? {} : { labels }),
     ...(metadata === undefined ? {} : { metadata }),
@@ -61,6 +62,13 @@ function normaliseFields(given: { [field: string]: Json }, kind: Kind): { [field
   });
   return Object.fromEntries(entries);
 }
+
+const normaliseLoop = ({ until = 'true', every = 0, max = 1, onExhausted = 'fail' }: NonNullable<ReadTask['loop']>): LoopPlan => ({
+  until,
+  everyMs: every,
+  max,
+  onExhausted,
+});
 
 function normaliseMap({ items, matrix, as = MAP.as, maxConcurrency = MAP.maxConcurrency, tolerate, ...rest }: Read<typeof map>): MapPlan {
   return {

@@ -226,6 +226,16 @@ const timeout = optional(duration, 'Of one attempt; effects only.');
 const deadline = optional(duration, 'Of the whole task with its retries and waiting.');
 const limitsOfTask = optional(limits, 'What its attempts share with others; effects only, per item of a mapped task.');
 
+const loop = fields({
+  until: required(condition, 'Ends it when true; may name the output of the task itself.'),
+  max: required(number({ min: 1, max: LIMITS.rounds, integer: true }), 'Rounds in all.'),
+  every: optional(duration, 'From the end of a round to the next; at once without it.'),
+  onExhausted: optional(
+    word(['fail', 'continue']),
+    'After the last round: `fail` without it; `continue` completes the task with the last output.',
+  ),
+});
+
 const compensate = fields({
   type: typeOfTask,
   title: titleOfTask,
@@ -259,6 +269,7 @@ export const task = fields(
     ),
     output: optional(fields({ schema: required(jsonSchema, 'JSON Schema 2020-12 that the output must match.') }), 'About the output.'),
     limits: limitsOfTask,
+    loop: optional(loop, 'Repeats an effect; the output is that of the last round. Per item of a mapped task.'),
     compensate: optional(
       compensate,
       'Undoes the task when the run does not succeed, after all tasks have settled; per item of a mapped task.',

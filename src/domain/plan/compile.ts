@@ -14,7 +14,7 @@ import type { Plan } from './plan.ts';
  */
 export function compile(definition: Definition): Plan {
   const ids = new Set(Object.keys(definition.tasks));
-  const named = new Map(Object.entries(definition.tasks).map(([id, task]) => [id, namedBy(task, ids)]));
+  const named = new Map(Object.entries(definition.tasks).map(([id, task]) => [id, namedBy(id, task, ids)]));
   const edges = edgesOf(new Map(Object.entries(definition.tasks).map(([id, task]) => [id, { ...task, named: named.get(id) ?? [] }])));
   const order = orderOf(edges);
   const index = new Map(order.map((id, i) => [id, i]));

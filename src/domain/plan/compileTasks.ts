@@ -14,8 +14,8 @@ function kindOf(task: DefinitionTask): Kind {
   return kind;
 }
 
-export const namedBy = (task: DefinitionTask, ids: ReadonlySet<string>): string[] =>
-  tasksNamed(expressionsOf(task, kindOf(task)).flatMap(({ compile: compileOne }) => referencesOf(compileOne(ids))));
+export const namedBy = (id: string, task: DefinitionTask, ids: ReadonlySet<string>): string[] =>
+  tasksNamed(expressionsOf(id, task, kindOf(task)).flatMap(({ compile: compileOne }) => referencesOf(compileOne(ids))));
 
 export function orderOf(edges: ReadonlyMap<string, readonly NamedEdge[]>): string[] {
   const levels = levelsOf(edges);
@@ -59,7 +59,7 @@ function classOf(task: DefinitionTask): number {
 }
 
 export function planTask(id: string, task: DefinitionTask, reads: number[]): PlanTask {
-  const { type, title, map, retry, timeoutMs, deadlineMs, onDeadline, outputSchema, limits } = task;
+  const { type, title, map, retry, timeoutMs, deadlineMs, onDeadline, outputSchema, limits, loop } = task;
   return {
     id,
     kind: type,
@@ -72,6 +72,7 @@ export function planTask(id: string, task: DefinitionTask, reads: number[]): Pla
     ...(onDeadline === undefined ? {} : { onDeadline }),
     ...(outputSchema === undefined ? {} : { outputSchema }),
     ...(limits === undefined ? {} : { limits }),
+    ...(loop === undefined ? {} : { loop }),
     reads,
     ...(title === undefined ? {} : { title }),
   };

@@ -78,6 +78,9 @@ export type Concurrency = { key: Template; limit: number; onConflict: OnConflict
 /** How many attempts of a key, within a workspace, may be at work at once, or begin in a time. */
 export type TaskLimit = { key: Template; concurrency?: number; rate?: { limit: number; perMs: number } };
 
+/** `max` rounds in all; from the end of one to the begin of the next, ms. */
+export type LoopPlan = { until: string; everyMs: number; max: number; onExhausted: 'fail' | 'continue' };
+
 /** What a deadline makes of a task that waits, instead of `timed_out`. */
 export const ON_DEADLINE = ['fail', 'approve', 'reject', 'continue'] as const;
 export type OnDeadline = (typeof ON_DEADLINE)[number];
@@ -100,6 +103,8 @@ export type PlanTask = {
   /** Indexes of the tasks its expressions name, ascending: what has to be read before it can run. */
   reads: number[];
   title?: string;
+  /** Repeated until a condition on its own output holds. */
+  loop?: LoopPlan;
   /** A compensation: the task that it undoes. */
   undoes?: number;
 };

@@ -39,6 +39,30 @@ test.each<[string, JsonObject, JsonObject, string[]]>([
     {},
     ['unknown_policy /tasks/a/compensate/retry'],
   ],
+  [
+    'a loop without an end',
+    { a: { type: 'http', with: { url: 'http://x/' }, loop: { until: 'false' } } },
+    {},
+    ['missing_key /tasks/a/loop'],
+  ],
+  [
+    'a loop of what gives the same each time',
+    { a: { ...constant(), loop: { until: 'true', max: 2 } } },
+    {},
+    ['not_applicable /tasks/a/loop'],
+  ],
+  [
+    'more rounds than allowed',
+    { a: { type: 'http', with: { url: 'http://x/' }, loop: { until: 'true', max: 10_001 } } },
+    {},
+    ['invalid_value /tasks/a/loop/max'],
+  ],
+  [
+    'a loop that names no task',
+    { a: { type: 'http', with: { url: 'http://x/' }, loop: { until: 'tasks.b.output', max: 2 } } },
+    {},
+    ['unknown_task /tasks/a/loop/until'],
+  ],
   ['nothing to run last', { a: constant() }, { finally: {} }, ['invalid_value /finally']],
   ['a last task called like another', { a: constant() }, { finally: { a: constant() } }, ['duplicate_name /finally/a']],
   [

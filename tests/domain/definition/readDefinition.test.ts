@@ -84,7 +84,6 @@ test.each<[string, JsonObject, JsonObject]>([
   ['/triggers/0/webhook', {}, { triggers: [{ webhook: 'push', cron: '@daily' }] }],
   ['/strategy', {}, { strategy: 'adaptive' }],
   ['/tasks/t/gate', { gate: {} }, {}],
-  ['/tasks/t/loop', { loop: {} }, {}],
   ['/tasks/t/map/tasks', { map: { items: [1], tasks: {} } }, {}],
   ['/tasks/t/type', { type: 'ai' }, {}],
   ['/tasks/t/type', { type: 'backup.create' }, {}],

@@ -93,7 +93,13 @@ export function claim(tables: Tables, [run, epoch, task, item, generation, token
     });
   addEvent(rows, state.lastSeq, { type: 'task.started', task, item: itemOrNull(item), attempt: row.attempt, at: now });
   state.status = state.paused ? 'paused' : 'running';
-  return { attempt: row.attempt, losses: row.losses, remainingMs: row.deadline === null ? null : row.deadline - now, seq: state.lastSeq };
+  return {
+    attempt: row.attempt,
+    losses: row.losses,
+    round: row.branch ?? 0,
+    remainingMs: row.deadline === null ? null : row.deadline - now,
+    seq: state.lastSeq,
+  };
 }
 
 /** Unfinished items of a map that ends before them. */
