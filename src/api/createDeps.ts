@@ -3,6 +3,7 @@ import { claimObject } from '../db/artifacts.ts';
 import { createCommands } from '../db/commands.ts';
 import { openDatabase } from '../db/database.ts';
 import { createFires } from '../db/fires.ts';
+import { createForks } from '../db/forks.ts';
 import { createPlans } from '../db/repositories/plans.ts';
 import { createSubmits } from '../db/submit.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
@@ -27,12 +28,13 @@ import { routes } from './routes.ts';
 /** Opens everything an API process needs. `close` ends it, after the server has ended. */
 export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps; close: () => Promise<void> }> {
   const url = config.DATABASE_URL;
-  // leaves room for the connections of feed, submits, commands and notices
+  // leaves room for the connections of feed, submits, forks, commands and notices
   const db = await openDatabase({ url, role: 'tiu_engine', max: config.TIU_API_CONNECTIONS });
   const report = (event: string, fields: Record<string, unknown>) => {
     log.warn(fields, event);
   };
   const submits = createSubmits({ url, log: report, priorityAgeMs: config.TIU_PRIORITY_AGE });
+  const forks = createForks({ url, log: report, priorityAgeMs: config.TIU_PRIORITY_AGE });
   const commands = createCommands({ url, log: report });
   const feed = createFeed({ url, log });
   const untouched = createUntouched(feed);
@@ -57,6 +59,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     payloadCipher: openPayloadCipher(config),
     secretCipher: openSecretCipher(config),
     submitRun: submits.submitRun,
+    forkRun: forks.forkRun,
     pressure,
     command: commands.command,
     poke: commands.poke,
@@ -75,7 +78,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
   const close = async () => {
     pressure.close();
     await feed.close();
-    await Promise.all([submits.close(), commands.close()]);
+    await Promise.all([submits.close(), forks.close(), commands.close()]);
     await db.close();
   };
   return { deps, close };

@@ -1,6 +1,7 @@
 import type { Commands } from '../db/commands.ts';
 import type { OrmDatabase } from '../db/database.ts';
 import type { Fires } from '../db/fires.ts';
+import type { Forks } from '../db/forks.ts';
 import type { Plans } from '../db/repositories/plans.ts';
 import type { Submits } from '../db/submit.ts';
 import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
@@ -32,6 +33,7 @@ export type Deps = {
   submitRun: Submits['submitRun'];
   /** Tells workers that these runs have something to look at. */
   poke: (runs: readonly string[]) => void;
+  forkRun: Forks['forkRun'];
   command: Commands['command'];
   pressure: Pressure;
   authenticate: Authenticate;

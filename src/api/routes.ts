@@ -7,6 +7,7 @@ import { eventRoutes } from './features/events/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { reportRoutes } from './features/reports/routes.ts';
 import { commandRoutes } from './features/runs/commandRoutes.ts';
+import { forkRoutes } from './features/runs/forkRoutes.ts';
 import { progressRoutes } from './features/runs/progressRoutes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
 import { runRoutes } from './features/runs/routes.ts';
@@ -24,6 +25,7 @@ export const routes: readonly Route[] = [
   ...commandRoutes,
   ...approvalRoutes,
   ...eventRoutes,
+  ...forkRoutes,
   ...progressRoutes,
   ...taskRoutes,
   ...scheduleRoutes,

@@ -7,6 +7,7 @@ import { checkCommand } from './commands/check.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
+import { forkCommand } from './commands/fork.ts';
 import { progressCommand } from './commands/progress.ts';
 import { queueCommand } from './commands/queue.ts';
 import { runCommand } from './commands/run.ts';
@@ -27,6 +28,7 @@ const COMMANDS = [
   secretCommand,
   watchCommand,
   cancelCommand,
+  forkCommand,
   eventsCommand,
   explainCommand,
   progressCommand,

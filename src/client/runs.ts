@@ -6,6 +6,7 @@ import { watchRun, type IsOver } from './watchRun.ts';
 type Schemas = components['schemas'];
 
 export type StartRun = Schemas['StartRun'];
+export type ForkRun = NonNullable<Schemas['ForkRun']>;
 export type Run = Schemas['Run'];
 export type Explanation = Schemas['Explanation'];
 export type Progress = Schemas['Progress'];
@@ -54,6 +55,14 @@ export function createRuns(http: Http) {
       const header = { 'Idempotency-Key': crypto.randomUUID() };
       return answeredAtLast(baseUrl, () => api.POST('/api/v1/runs/{id}/cancel', { params: { path: { id }, header }, body }));
     },
+    /** Starts a run with what a closed one has done, once however often the request has to be sent. */
+    fork: (id: string, body: ForkRun, options: { key?: string } = {}) => {
+      const header = { 'Idempotency-Key': options.key ?? crypto.randomUUID() };
+      return answeredAtLast(baseUrl, () => api.POST('/api/v1/runs/{id}/fork', { params: { path: { id }, header }, body }));
+    },
+    /** What that fork would run again and why, and what it would keep. */
+    previewFork: (id: string, body: ForkRun) =>
+      answeredAtLast(baseUrl, () => api.POST('/api/v1/runs/{id}/fork/preview', { params: { path: { id } }, body })),
     isOver,
     /** Resolves when the run is closed, with what it became; earlier, with what it is, if `signal` fires. */
     wait: async (id: string, options: { signal?: AbortSignal } = {}): Promise<Run> => {

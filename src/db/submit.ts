@@ -59,7 +59,8 @@ export type Submits = {
   close: () => Promise<void>;
 };
 
-type Entry = { submit: Submit; runId: string; resolve: (submitted: Submitted) => void; reject: (error: Error) => void };
+type Named = { submit: Submit; runId: string };
+type Entry = Named & { resolve: (submitted: Submitted) => void; reject: (error: Error) => void };
 
 export type SubmitsDeps = {
   url: string;
@@ -109,7 +110,8 @@ export function createSubmits(deps: SubmitsDeps): Submits {
   };
 }
 
-const warmed = ({ priorityAgeMs }: SubmitsDeps) =>
+/** How the session of a connection that submits runs has to be. */
+export const warmed = ({ priorityAgeMs }: SubmitsDeps) =>
   priorityAgeMs === undefined
     ? {}
     : { warm: { name: 'priority_age', text: `select set_config('tiu.priority_age', $1, false)`, values: [String(priorityAgeMs)] } };
@@ -121,7 +123,7 @@ function inLockOrder(a: Entry, b: Entry): number {
 }
 
 /** A client's own run id is a key too: one for everybody in the workspace. */
-function keysOf({ submit, runId }: Entry): { principal: string; key: string }[] {
+function keysOf({ submit, runId }: Named): { principal: string; key: string }[] {
   return [
     ...(submit.runId === undefined ? [] : [{ principal: '', key: `run:${runId}` }]),
     ...(submit.key === undefined ? [] : [{ principal: submit.principal, key: submit.key }]),
@@ -167,27 +169,34 @@ async function commitSubmits(deps: SubmitDeps, batch: readonly Entry[]): Promise
   } catch (error) {
     const refused = refusedBy(error);
     if (refused !== undefined) return refuse(deps, batch, refused);
-    const faulty = statement === undefined || (isRefusal(error) && /^(21|22|23)/.test(error.code));
+    const faulty = statement === undefined || isFaulty(error);
     if (faulty && batch.length > 1) for (const entry of batch) await commitSubmits(deps, [entry]);
-    else {
-      const problem = faulty
-        ? new Problem('invalid_request', { detail: (error as Error).message, cause: error })
-        : new Problem('unavailable', { cause: error });
-      for (const entry of batch) entry.reject(problem);
-    }
+    else for (const entry of batch) entry.reject(problemOf(error, faulty));
   }
 }
 
+/** What was sent cannot be stored. */
+export const isFaulty = (error: unknown): boolean => isRefusal(error) && /^(21|22|23)/.test(error.code);
+
+export const problemOf = (error: unknown, faulty: boolean): Problem =>
+  faulty
+    ? new Problem('invalid_request', { detail: (error as Error).message, cause: error })
+    : new Problem('unavailable', { cause: error });
+
 type ConcurrencyRefusal = { run: string; key: string; limit: number };
 
-const refusedBy = (error: unknown): ConcurrencyRefusal | undefined =>
+export const refusedBy = (error: unknown): ConcurrencyRefusal | undefined =>
   isRefusal(error) && error.code === 'TU409' ? (JSON.parse(error.detail ?? '{}') as ConcurrencyRefusal) : undefined;
 
-/** The statement went with the run that was refused: the others go again, those that may be refused too one by one. */
-async function refuse(deps: SubmitDeps, batch: readonly Entry[], { run, key, limit }: ConcurrencyRefusal): Promise<void> {
-  const rest = batch.filter((entry) => entry.runId !== run);
+export const concurrencyProblem = ({ key, limit }: ConcurrencyRefusal): Problem => {
   const detail = `${limit} ${limit === 1 ? 'run' : 'runs'} with the concurrency key ${key} may be open at once`;
-  for (const entry of batch) if (entry.runId === run) entry.reject(new Problem('concurrency_limit', { detail, data: { key, limit } }));
+  return new Problem('concurrency_limit', { detail, data: { key, limit } });
+};
+
+/** The statement went with the run that was refused: the others go again, those that may be refused too one by one. */
+async function refuse(deps: SubmitDeps, batch: readonly Entry[], refusal: ConcurrencyRefusal): Promise<void> {
+  const rest = batch.filter((entry) => entry.runId !== refusal.run);
+  for (const entry of batch) if (entry.runId === refusal.run) entry.reject(concurrencyProblem(refusal));
   const rejecting = rest.filter(({ submit }) => submit.concurrency?.onConflict === 'reject');
   const others = rest.filter((entry) => !rejecting.includes(entry));
   for (const part of [...(others.length > 0 ? [others] : []), ...rejecting.map((entry) => [entry])]) await commitSubmits(deps, part);
@@ -198,38 +207,41 @@ const PARAMETERS = 30;
 const TEXT = `select i, run, outcome, null::timestamptz as at from submit_v2(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join()})
   union all select null, null, null, accepted_at_v1($1)`;
 
-function submitStatement(plans: ReadonlySet<string>, batch: readonly Entry[]): Statement {
+const submitStatement = (plans: ReadonlySet<string>, batch: readonly Entry[]): Statement => ({
+  name: 'submit_v2',
+  text: TEXT,
+  values: submitValues(plans, batch),
+});
+
+/** What submit_v2 is called with. @param plans hashes of those that are stored already */
+export function submitValues(plans: ReadonlySet<string>, batch: readonly Named[]): readonly unknown[] {
   const submits = batch.map((entry) => entry.submit);
   const keys = batch.flatMap((entry, i) => keysOf(entry).map((key) => ({ s: i + 1, ...key, hash: entry.submit.requestHash })));
   const fresh = new Map(submits.map(({ plan }) => [plan.hash.toString('hex'), plan] as const).filter(([hex]) => !plans.has(hex)));
   const labels = submits.flatMap((submit, i) => Object.entries(submit.labels).map(([name, value]) => ({ s: i + 1, name, value })));
   const artifacts = submits.flatMap((submit, i) => submit.artifacts.map((sha256) => ({ s: i + 1, sha256 })));
-  return {
-    name: 'submit_v2',
-    text: TEXT,
-    values: [
-      uuid(batch.map((entry) => entry.runId)),
-      ...runColumns(submits),
-      uuid(batch.map(() => randomUUIDv7())),
-      int4(keys.map((k) => k.s)),
-      text(keys.map((k) => k.principal)),
-      text(keys.map((k) => k.key)),
-      bytea(keys.map((k) => k.hash)),
-      bytea([...fresh.values()].map((plan) => plan.hash)),
-      json([...fresh.values()].map((plan) => plan.body)),
-      int4(labels.map((l) => l.s)),
-      text(labels.map((l) => l.name)),
-      text(labels.map((l) => l.value)),
-      int4(artifacts.map((a) => a.s)),
-      bytea(artifacts.map((a) => a.sha256)),
-      text(submits.map((s) => s.mode)),
-      text(submits.map((s) => s.concurrency?.key)),
-      int4(submits.map((s) => s.concurrency?.limit)),
-      text(submits.map((s) => s.concurrency?.onConflict)),
-      text(submits.map((s) => s.notBefore)),
-      json(submits.map((s) => s.data)),
-    ],
-  };
+  return [
+    uuid(batch.map((entry) => entry.runId)),
+    ...runColumns(submits),
+    uuid(batch.map(() => randomUUIDv7())),
+    int4(keys.map((k) => k.s)),
+    text(keys.map((k) => k.principal)),
+    text(keys.map((k) => k.key)),
+    bytea(keys.map((k) => k.hash)),
+    bytea([...fresh.values()].map((plan) => plan.hash)),
+    json([...fresh.values()].map((plan) => plan.body)),
+    int4(labels.map((l) => l.s)),
+    text(labels.map((l) => l.name)),
+    text(labels.map((l) => l.value)),
+    int4(artifacts.map((a) => a.s)),
+    bytea(artifacts.map((a) => a.sha256)),
+    text(submits.map((s) => s.mode)),
+    text(submits.map((s) => s.concurrency?.key)),
+    int4(submits.map((s) => s.concurrency?.limit)),
+    text(submits.map((s) => s.concurrency?.onConflict)),
+    text(submits.map((s) => s.notBefore)),
+    json(submits.map((s) => s.data)),
+  ];
 }
 
 const runColumns = (submits: readonly Submit[]): Buffer[] => [

@@ -139,3 +139,18 @@ test('doctor says what is missing and what to do', async () => {
   expect(out).toContain('ok  database\n');
   expect(out).toMatch(/BAD 0 workers\n {4}No worker is up/);
 });
+
+test('fork --preview says what would run again and why; fork starts it', async () => {
+  await tiu('run', file, '--input', 'n=7');
+  const source = await play('completed');
+  expect(await tiu('fork', source, '--preview', '--from', 'only')).toMatchObject({ code: 0, out: 'again  only: it was asked for\n' });
+  expect(await tiu('fork', source, '--preview')).toMatchObject({ code: 0, out: 'kept   only\n' });
+  const edited = ['--input', 'n=8', '--definition', file, '--reason', 'mended'];
+  expect(JSON.parse((await tiu('fork', source, '--preview', '--json', ...edited)).out)).toMatchObject({
+    why: { only: 'it reads input.n' },
+  });
+  const { code, out } = await tiu('fork', source, ...edited);
+  expect(code).toBe(0);
+  expect((await api.call('GET', `/api/v1/runs/${idIn(out)}`)).body).toMatchObject({ forkedFrom: source });
+  expect(await tiu('fork', source, '--from', 'none')).toMatchObject({ code: 1, err: expect.stringContaining('/from/0') as unknown });
+});

@@ -41,6 +41,7 @@ test('every POST that creates or acts keeps an idempotency key or repeats harmle
   const pure = [
     '/api/v1/workflows/check',
     '/api/v1/schedules/check',
+    '/api/v1/runs/{id}/fork/preview',
     ...routes.map(({ path }) => path).filter((path) => path.includes('/codec/')),
   ];
   const setsWhatIsSet = [

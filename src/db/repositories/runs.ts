@@ -15,6 +15,8 @@ export type RunRow = {
   priority: number;
   mode: Mode;
   labels: JsonObject | null;
+  /** The run that it began as a fork of. */
+  forked_from?: string | null;
   created: string;
   created_by: string;
   status: RunStatus;
@@ -38,7 +40,7 @@ export type RunRow = {
   parent?: string | null;
 };
 
-const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.created, r.created_by,
+const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.forked_from, r.created, r.created_by,
   s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.not_before, s.deadline, s.started, s.finished, s.failure, s.phase, s.paused, s.held, r.parent`;
 
 /** A run of the workspace; undefined for another's. */

@@ -12,13 +12,16 @@ export type TaskExpression = { at: string; compile: (tasks: ReadonlySet<string>)
 const OUTER = ['input', 'tasks', 'run'];
 
 /** Names that exist in `with` and in the condition of each item. */
-const innerNames = (task: DefinitionTask): string[] => (task.map === undefined ? OUTER : [...OUTER, task.map.as, 'index']);
+const innerNames = (task: Pick<DefinitionTask, 'map'>): string[] => (task.map === undefined ? OUTER : [...OUTER, task.map.as, 'index']);
+
+/** Where a task, of a definition or of a plan, may hold expressions. */
+type Expressive = Pick<DefinitionTask, 'if' | 'map' | 'limits' | 'loop' | 'with'>;
 
 /**
  * Everything in a task that may hold expressions, in the order of the document. Literal fields hold none.
  * @param id of the task: in its loop it may name itself, which makes no edge
  */
-export function expressionsOf(id: string, task: DefinitionTask, kind: Kind): TaskExpression[] {
+export function expressionsOf(id: string, task: Expressive, kind: Kind): TaskExpression[] {
   const inner = innerNames(task);
   return [
     ...(task.if === undefined ? [] : [condition('/if', task.if, OUTER)]),

@@ -31,6 +31,6 @@ export type RunEvent = {
   task?: string;
   item?: number;
   attempt?: number;
-  /** `{ code, message }` of a failure, `{ until }` of a wait, `{ limit, until? }` of a wait for a limit, `{ items }` of a mapped task that begins, `{ reason, by }` of a command … */
+  /** `{ code, message }` of a failure, `{ until }` of a wait, `{ limit, until? }` of a wait for a limit, `{ items }` of a mapped task that begins, `{ reason, by }` of a command, `{ from, given? }` of a task that a fork kept of the run `from`, or was given … */
   data?: Json;
 };

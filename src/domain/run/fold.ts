@@ -67,7 +67,7 @@ function close(view: RunView, event: RunEvent, status: ClosedStatus): void {
 
 function applyTask(draft: Draft, event: RunEvent, status: TaskStatus): void {
   const { view } = draft;
-  const begins = view.status !== 'queued' || status !== 'cancelled'; // a queued run that is cancelled never begins
+  const begins = (view.status !== 'queued' || status !== 'cancelled') && !isKept(event); // a queued run that is cancelled never begins
   if (!isClosed(view.status) && begins) {
     move(view);
     view.startedAt ??= event.at;
@@ -81,6 +81,9 @@ function applyTask(draft: Draft, event: RunEvent, status: TaskStatus): void {
   if (status !== 'pending') count(view, status, 1);
   moveTask(task, event, status);
 }
+
+/** Of a fork: the task ended in the run that it came from. */
+const isKept = ({ data }: RunEvent): boolean => isObject(data) && typeof data.from === 'string';
 
 function taskOf({ view, touched }: Draft, id: string): TaskView {
   const known = Object.hasOwn(view.tasks, id) ? view.tasks[id] : undefined;
@@ -100,7 +103,7 @@ function moveTask(task: TaskView, event: RunEvent, status: TaskStatus): void {
   task.status = status;
   if (status === 'pending' && isObject(event.data) && event.data.keptItems === false) task.items = [];
   task.attempt = event.attempt ?? task.attempt;
-  if (status !== 'skipped' && status !== 'blocked') task.startedAt ??= event.at;
+  if (status !== 'skipped' && status !== 'blocked' && !isKept(event)) task.startedAt ??= event.at;
   if (isFinalStatus(status)) task.finishedAt = event.at;
   else delete task.finishedAt;
   const failure = failureOf(event.data);

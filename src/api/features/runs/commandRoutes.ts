@@ -1,9 +1,7 @@
 import type { Action } from '../../../domain/access/can.ts';
-import { matchesSchema } from '../../../domain/definition/jsonSchema.schema.ts';
 import type { Json } from '../../../domain/json.ts';
 import { COMPLETED } from '../../../domain/plan/outcome.ts';
 import { countedTasks, mainTasks } from '../../../domain/plan/phases.ts';
-import type { Plan } from '../../../domain/plan/plan.ts';
 import { resetOf } from '../../../domain/plan/reset.ts';
 import { createState, dependantsOf, recordRows } from '../../../domain/plan/state.ts';
 import { Problem, type ProblemCode } from '../../../domain/problem.ts';
@@ -13,6 +11,7 @@ import type { RunRow } from '../../../db/repositories/runs.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
+import { checkByHand, storeByHand } from './outputByHand.ts';
 import { etagOf } from './present.ts';
 import { loadRun, loadRunView, planOf, presentView, taskOf } from './readRun.ts';
 import { CancelRun, CompleteTask, itemParams, PauseRun, RetryRun, Run, runParams, SkipTask, taskParams } from './schemas.ts';
@@ -108,21 +107,6 @@ async function placeOf({ deps, resource }: Asked, id: string, item: number | und
   return { plan, place: { task: index, main: mainTasks(plan.graph), item: item ?? -1 } };
 }
 
-const MAX_ROW_OUTPUT = 64 * 1024;
-
-/** @throws Problem invalid_task_output if it is not what the definition says that the task gives */
-async function outputFor(deps: Deps, of: { plan: Plan; task: number; item: number; workspace: string }, value: Json) {
-  const planned = of.plan.tasks[of.task];
-  if (planned?.map && of.item < 0)
-    throw new Problem('invalid_request', { detail: 'the output of a mapped task is that of its items: complete those, or skip the task' });
-  const [first] = planned?.outputSchema === undefined ? [] : matchesSchema(planned.outputSchema, value);
-  if (first) throw new Problem('invalid_task_output', { detail: `output${first.pointer}: ${first.message}` });
-  const bytes = Buffer.from(JSON.stringify(value));
-  if (bytes.length <= MAX_ROW_OUTPUT) return { output: bytes.toString(), outputSize: bytes.length };
-  const { sha256 } = await deps.objects.put(of.workspace, bytes);
-  return { outputRef: Buffer.from(sha256, 'hex'), outputSize: bytes.length };
-}
-
 type Settling = Asked & { params: { task: string; item?: number } };
 
 async function skip(call: Settling & { body?: { reason?: string | undefined } | undefined }): Promise<Reply> {
@@ -132,7 +116,9 @@ async function skip(call: Settling & { body?: { reason?: string | undefined } | 
 
 async function complete(call: Settling & { body: { reason?: string | undefined; output?: unknown } }): Promise<Reply> {
   const { plan, place } = await placeOf(call, call.params.task, call.params.item);
-  const output = await outputFor(call.deps, { plan, ...place, workspace: call.actor.workspace }, call.body.output as Json);
+  const value = call.body.output as Json;
+  checkByHand(plan.tasks[place.task], value, { item: place.item >= 0 });
+  const output = await storeByHand(call.deps, call.actor.workspace, value);
   return give(call, { type: 'complete', ...place, output }, call.body.reason);
 }
 

@@ -30,6 +30,7 @@ export function presentRun(config: Links, run: RunRow, counts?: readonly { statu
     priority: priorityName(run.priority),
     mode: run.mode,
     labels: run.labels ?? {},
+    forkedFrom: run.forked_from ?? null,
     createdAt: iso(run.created),
     createdBy: run.created_by,
     startedAt: maybeIso(run.started),

@@ -1,18 +1,28 @@
 import type { Plan } from '../../../domain/plan/plan.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { findDefinition } from '../../../db/repositories/definitions.ts';
+import type { RunRow } from '../../../db/repositories/runs.ts';
 import type { Deps } from '../../deps.ts';
 
 /** What a run is to follow: the plan, and where it came from. */
 export type Resolved = { plan: Plan; hash: Buffer; body: string; name: string; number?: number; canonical?: string };
 
-export type Source = { definition: string | object } | { workspace: string; name: string; version: string | number | undefined };
+/** `run`: that of a run, as it is. */
+export type Source =
+  | { definition: string | object }
+  | { run: Pick<RunRow, 'plan' | 'definition' | 'definition_number'> }
+  | { workspace: string; name: string; version: string | number | undefined };
 
 /** @throws Problem invalid_definition | not_found */
 export async function resolvePlan(deps: Pick<Deps, 'db' | 'definitions' | 'plans'>, source: Source): Promise<Resolved> {
   if ('definition' in source) {
     const { definition, plan, planHash, planText, canonical } = deps.definitions.compile(source.definition);
     return { plan, hash: planHash, body: planText, name: definition.name, canonical };
+  }
+  if ('run' in source) {
+    const { plan: hash, definition, definition_number: number } = source.run;
+    const { plan, text } = await deps.plans.get(hash);
+    return { plan, hash: Buffer.from(hash, 'hex'), body: text, name: definition, ...(number !== null && { number }) };
   }
   const stored = await findDefinition(deps.db, source);
   if (!stored)

@@ -13,7 +13,7 @@ import { ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, Sta
 
 const tag = 'runs';
 
-const accepted = {
+export const accepted = {
   200: {
     description: 'It ended within the time that `Prefer: wait=N` (at most 60 s) asked for',
     schema: RunResult,

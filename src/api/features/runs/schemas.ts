@@ -34,6 +34,7 @@ export const Run = z
     priority: z.enum(PRIORITIES),
     mode: z.enum(MODES),
     labels: z.record(z.string(), anyJson),
+    forkedFrom: runIdText.nullable().meta({ description: 'The run that it began as a fork of' }),
     createdAt: time,
     createdBy: z.string(),
     startedAt: maybeTime,
@@ -155,16 +156,20 @@ export const startFields = {
   startAt: z.iso.datetime({ offset: true }).optional().meta({ description: 'Accepted now, not begun before; a year ahead at most' }),
 };
 
+const definitionFields = {
+  definition: z
+    .union([z.record(z.string(), z.unknown()), z.string().min(1)])
+    .optional()
+    .meta({ description: 'The definition itself: an object, or YAML (or JSON) text' }),
+  workflow: z
+    .strictObject({ name: workflowName, version: z.union([z.int().min(1), text(100)]).optional() })
+    .optional()
+    .meta({ description: 'A stored one' }),
+};
+
 export const StartRun = z
   .strictObject({
-    definition: z
-      .union([z.record(z.string(), z.unknown()), z.string().min(1)])
-      .optional()
-      .meta({ description: 'The definition itself: an object, or YAML (or JSON) text' }),
-    workflow: z
-      .strictObject({ name: workflowName, version: z.union([z.int().min(1), text(100)]).optional() })
-      .optional()
-      .meta({ description: 'A stored one' }),
+    ...definitionFields,
     input: anyJson.optional(),
     ...startFields,
   })
@@ -205,6 +210,37 @@ export const RetryRun = z
   })
   .optional()
   .meta({ id: 'RetryRun' });
+
+const { runId, priority, mode, labels: startLabels } = startFields;
+
+export const ForkRun = z
+  .strictObject({
+    from: someTasks.meta({ description: 'Tasks that run again, with all that depends on them' }),
+    input: anyJson.optional().meta({ description: 'Instead of that of the source; what names a field that changed runs again' }),
+    outputs: z
+      .record(taskId, anyJson)
+      .refine((value) => Object.keys(value).length <= 1_000, 'at most 1,000 outputs')
+      .optional()
+      .meta({ description: 'Tasks that count as completed with this output; what depends on them runs again' }),
+    ...definitionFields,
+    ...{ runId, priority, mode, labels: startLabels, reason },
+  })
+  .refine((body) => body.definition === undefined || body.workflow === undefined, 'either definition or workflow')
+  .optional()
+  .meta({ id: 'ForkRun' });
+
+const taskIds = z.array(taskId);
+export const ForkPreview = z
+  .object({
+    again: taskIds.meta({ description: 'Tasks that run again' }),
+    kept: taskIds.meta({ description: 'Tasks that stay as they are, with their outputs' }),
+    given: taskIds.meta({ description: 'Tasks whose output was given' }),
+    repeatedEffects: taskIds.meta({
+      description: 'Of those that run again: effects that had completed in the source, in whole or in part',
+    }),
+    why: z.record(taskId, z.string()).meta({ description: 'Of each task that runs again: the reason' }),
+  })
+  .meta({ id: 'ForkPreview' });
 
 export const SkipTask = z.strictObject({ reason }).optional().meta({ id: 'SkipTask' });
 export const CompleteTask = z.strictObject({ reason, output: anyJson }).meta({ id: 'CompleteTask' });

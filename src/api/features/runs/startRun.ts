@@ -12,7 +12,7 @@ import type { RunView } from '../../../db/repositories/runs.ts';
 import { notifySchedules } from '../../../db/repositories/schedules.ts';
 import type { Submit } from '../../../db/submit.ts';
 import type { Deps } from '../../deps.ts';
-import { resolvePlan, type Source } from './resolvePlan.ts';
+import { resolvePlan, type Resolved, type Source } from './resolvePlan.ts';
 
 export type StartRunInput = RunRequest & {
   source: Source;
@@ -25,8 +25,8 @@ export type StartRunInput = RunRequest & {
   startAt?: string | undefined;
 };
 
-/** `accepted`: the run as it was accepted; undefined for one that was accepted before. */
-export type Started = { runId: string; plan: Plan; accepted?: RunView };
+/** `accepted`: the run as it was accepted, where nothing can have happened to it since. */
+export type Started = { runId: string; plan: Plan; replayed: boolean; accepted?: RunView };
 
 /** A client's own id is the run's only while its time is about now: partitions and order go by it. */
 const DAY_MS = 86_400_000;
@@ -37,17 +37,44 @@ const DAY_MS = 86_400_000;
  *   | rate_limited
  */
 export async function startRun(deps: Deps, actor: Actor, request: StartRunInput): Promise<Started> {
-  const own = isOwnId(request.runId, deps.clock()) ? request.runId : undefined;
-  const key = request.idempotencyKey ?? (own === undefined && request.runId !== undefined ? `run:${request.runId}` : undefined);
+  const keys = keysOf(request, deps.clock());
+  const resolved = await resolvePlan(deps, request.source);
+  const prepared = await prepareSubmit(deps, actor, { ...request, resolved });
+  const { plan } = resolved;
+  const submit: Submit = { ...prepared, ...keys };
+  const release = deps.pressure.holdSubmit(actor.principal);
+  const submitted = await deps.submitRun(submit).finally(release);
+  if (submitted.outcome === 'conflict') throw new Problem('idempotency_mismatch');
+  const { runId } = submitted;
+  if (submit.notBefore !== undefined) await notifySchedules(deps.db);
+  return submitted.outcome === 'new'
+    ? { runId, plan, replayed: false, accepted: acceptedRun(submit, submitted) }
+    : { runId, plan, replayed: true };
+}
+
+/** Under what a request is known when it is repeated. @throws Problem idempotency_key_required */
+export function keysOf(
+  { runId, idempotencyKey }: Pick<StartRunInput, 'runId' | 'idempotencyKey'>,
+  now: number,
+): Pick<Submit, 'runId' | 'key'> {
+  const own = isOwnId(runId, now) ? runId : undefined;
+  const key = idempotencyKey ?? (own === undefined && runId !== undefined ? `run:${runId}` : undefined);
   if (key === undefined && own === undefined)
     throw new Problem('idempotency_key_required', { detail: 'Send Idempotency-Key, or a runId of your own' });
-  const { plan, hash, body, name, number, canonical } = await resolvePlan(deps, request.source);
+  return { ...(own !== undefined && { runId: own }), ...(key !== undefined && { key }) };
+}
+
+/** A run as it is submitted, checked; nothing is written. @throws Problem invalid_run_input | payload_too_large | invalid_request | forbidden */
+export async function prepareSubmit(
+  deps: Deps,
+  actor: Actor,
+  { resolved, ...request }: Omit<StartRunInput, 'idempotencyKey' | 'runId' | 'source'> & { resolved: Resolved },
+): Promise<Omit<Submit, 'runId' | 'key'>> {
+  const { plan, hash, body, name, number, canonical } = resolved;
   checkSystemKinds(plan, actor);
   const { run, artifacts } = prepareRun(plan, request, { maxInputBytes: deps.config.TIU_MAX_INPUT, mode: deps.config.TIU_MODE });
   const notBefore = startOf(request, deps.clock());
-  const submit: Submit = {
-    ...(own !== undefined && { runId: own }),
-    ...(key !== undefined && { key }),
+  return {
     requestHash: digest('sha256', fingerprintOf(canonical, request.fingerprint), 'buffer'),
     workspace: actor.workspace,
     principal: actor.principal,
@@ -59,12 +86,6 @@ export async function startRun(deps: Deps, actor: Actor, request: StartRunInput)
     ...(notBefore !== undefined && { notBefore }),
     artifacts: await heldArtifacts(deps.db, actor.workspace, artifacts),
   };
-  const release = deps.pressure.holdSubmit(actor.principal);
-  const submitted = await deps.submitRun(submit).finally(release);
-  if (submitted.outcome === 'conflict') throw new Problem('idempotency_mismatch');
-  const { runId } = submitted;
-  if (notBefore !== undefined) await notifySchedules(deps.db);
-  return submitted.outcome === 'new' ? { runId, plan, accepted: acceptedRun(submit, submitted) } : { runId, plan };
 }
 
 /** What the database holds of a run that it has just accepted. */
