@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { connect } from './connection.ts';
+import { controlScenarios } from './control.ts';
 import { chain, definitionOf, fan, layered, single } from './definitions.ts';
 import { eventScenarios } from './events.ts';
 import { idleAfter, idleScenario, killScenario } from './faults.ts';
@@ -21,6 +22,7 @@ const SCENARIOS = [
   idleScenario,
   ...runScenarios,
   ...eventScenarios,
+  ...controlScenarios,
   killScenario,
   ...overloadScenarios,
   ...scaleScenarios,

@@ -37,7 +37,7 @@ export type Dispatcher = {
 };
 
 const POLL_MS = 1_000;
-/** Most runs that end make room for nobody: who waits for one of them waits so much longer. */
+/** Most runs that end make room for nobody and have no parent: who waits for one of them waits so much longer. */
 const CLOSED_MS = 25;
 /** Fits a notice. */
 const ENDED_AT_ONCE = 100;
@@ -58,11 +58,15 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const tell = { ...deps, onError, pace };
   const admission = guarded(() => admitRuns(tell));
   const commands = guarded(() => sendCommands(tell));
+  const commanded = guarded(() => pokeCommanded(tell));
   const slices = guarded(() => startSlices(tell));
   const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
   const children = createPump(deps.children.look, onError); // nor does this
-  const duties = [admission, commands, slices, ends, children, guarded(() => pokeOverdue(tell))];
-  const delayed = later(admission.kick, CLOSED_MS);
+  const duties = [admission, commands, commanded, slices, ends, children, guarded(() => pokeOverdue(tell))];
+  const delayed = later(() => {
+    admission.kick();
+    commanded.kick(); // parents of what has ended
+  }, CLOSED_MS);
   const of: Record<Kick, () => void> = {
     queued: admission.kick,
     awaited: pace.awaited,
@@ -72,7 +76,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       children.kick();
     },
     command: () => {
-      for (const duty of [commands, ends, admission, children]) duty.kick();
+      for (const duty of [commands, commanded, ends, admission, children]) duty.kick();
     },
   };
   const kick = (what?: Kick) => {
@@ -113,9 +117,15 @@ type Teller = DispatcherDeps & { onError: (error: unknown) => void };
 async function sendCommands(deps: Teller): Promise<boolean> {
   const cancels = await claimCancels(deps.db);
   await Promise.all(cancels.map((runId) => sendCancel(deps, runId)));
-  const unseen = [...(await claimUnseen(deps.db)), ...(await claimCommanded(deps.db))];
+  const unseen = await claimUnseen(deps.db);
   await Promise.all(unseen.map((run) => sendPoke(deps, run, 'command')));
-  return unseen.length >= 100 || cancels.length === 100;
+  return unseen.length === 100 || cancels.length === 100;
+}
+
+async function pokeCommanded(deps: Teller): Promise<boolean> {
+  const commanded = await claimCommanded(deps.db);
+  await Promise.all(commanded.map((run) => sendPoke(deps, run, 'command')));
+  return commanded.length === 100;
 }
 
 /** An execution that is gone needs no cancel: the poke that follows brings the run back, and it reads the command. */

@@ -85,7 +85,8 @@ function ofRuns(stack: TestStack, headers: Record<string, string>) {
     /** The run once this holds of it: it is looked at again and again. */
     until: async (id: string, holds: (run: JsonObject) => boolean): Promise<JsonObject> => {
       for (;;) {
-        const run = (await ask('GET', `/runs/${id}`)).body;
+        const { status, body: run } = await ask('GET', `/runs/${id}`);
+        if (status !== 200) throw new Error(JSON.stringify(run));
         if (holds(run)) return run;
         await new Promise((resolve) => setTimeout(resolve, 10));
       }

@@ -154,3 +154,23 @@ test('a fork that fails undoes what it kept as well; what was undone in its sour
   const late = await forked(fine.id, { from: ['b'] });
   expect([late.run.status, pathsOf(late.id)]).toEqual(['failed', ['/undo/b', '/undo/back']]);
 });
+
+test('a fork asks nobody again and starts no run again for what it keeps', async () => {
+  const ask: JsonObject = { type: 'approval', with: { message: 'Ship?' } };
+  const child: JsonObject = {
+    type: 'workflow',
+    with: { definition: { dsl: 'tiu/1', name: 'a-child', tasks: { a: transform(7) }, output: { value: '${tasks.a.output}' } } },
+  };
+  const last = http('/fork/waits', { dependsOn: ['ask', 'child'] });
+  const { id } = await client.start(
+    { ask, child, last },
+    { wait: false, definition: { output: { value: ['${tasks.ask.output}', '${tasks.child.output}'] } } },
+  );
+  await client.until(id, ({ status }) => status === 'waiting');
+  expect((await client.ask('POST', `/runs/${id}/tasks/ask/approve`, {})).status).toBeLessThan(300);
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  const fork = await forked(id, { from: ['last'] });
+  expect([fork.run.status, fork.preview.kept]).toEqual(['completed', ['ask', 'child']]);
+  expect((await client.ask('GET', `/runs?parent=${fork.id}`)).body.items).toEqual([]);
+  expect(await outputOf(fork.id)).toMatchObject([{ decision: 'approved' }, 7]);
+});
