@@ -6,6 +6,7 @@ import { docsRoutes } from './features/docs/routes.ts';
 import { eventRoutes } from './features/events/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { reportRoutes } from './features/reports/routes.ts';
+import { bulkRoutes } from './features/runs/bulkRoutes.ts';
 import { commandRoutes } from './features/runs/commandRoutes.ts';
 import { forkRoutes } from './features/runs/forkRoutes.ts';
 import { progressRoutes } from './features/runs/progressRoutes.ts';
@@ -26,6 +27,7 @@ export const routes: readonly Route[] = [
   ...approvalRoutes,
   ...eventRoutes,
   ...forkRoutes,
+  ...bulkRoutes,
   ...progressRoutes,
   ...taskRoutes,
   ...scheduleRoutes,

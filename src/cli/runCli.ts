@@ -2,6 +2,7 @@ import { CommanderError, Command } from 'commander';
 import { ApiProblem, Unreachable } from '../client/apiProblem.ts';
 import { createClient } from '../client/createClient.ts';
 import type { Cli, Terminal } from './cli.ts';
+import { bulkCommand } from './commands/bulk.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { checkCommand } from './commands/check.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -29,6 +30,7 @@ const COMMANDS = [
   watchCommand,
   cancelCommand,
   forkCommand,
+  bulkCommand,
   eventsCommand,
   explainCommand,
   progressCommand,

@@ -1,5 +1,6 @@
 import type { RunEvent } from '../domain/run/events.ts';
 import { createArtifacts, type Artifacts } from './artifacts.ts';
+import { createBulk, type Bulk } from './bulk.ts';
 import { createHttp, type Http, type HttpOptions } from './http.ts';
 import { createQueue, type QueueClient } from './queue.ts';
 import { createReports, type Reports } from './reports.ts';
@@ -21,6 +22,7 @@ export type Client = {
   schedules: Schedules;
   reports: Reports;
   secrets: Secrets;
+  bulk: Bulk;
   /** The events of a run after `options.after`, gapless across broken connections, up to the one that closes it. */
   watch: (runId: string, options?: WatchOptions) => AsyncGenerator<RunEvent>;
   /** State of the service's parts. */
@@ -45,6 +47,7 @@ export function createClient(options: HttpOptions): Client {
     schedules: createSchedules(http),
     reports: createReports(http),
     secrets: createSecrets(http),
+    bulk: createBulk(http),
     watch: (runId, watchOptions) => watchRun(http, { id: runId, isOver: runs.isOver(runId) }, watchOptions),
     health: () => readHealth(http),
   };

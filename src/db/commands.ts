@@ -6,13 +6,15 @@ import { createNotices, type Kick } from './notices.ts';
 
 type Tasks = { indexes: readonly number[]; names: readonly string[] };
 
+/** Opens a closed run again: these tasks in a new generation, `keepItems` of them with the items that are done. `seq`: number of its last event when that was decided. */
+export type RetryOrder = { type: 'retry'; seq: number; tasks: Tasks; keepItems: readonly number[] };
+
 /** What may be asked of a run. A second cancel forces, as `force` does at once. */
-type Order =
+export type Order =
   | { type: 'cancel'; force?: boolean }
   /** Without tasks: of the whole run. */
   | { type: 'pause' | 'resume'; tasks?: Tasks }
-  /** Opens a closed run again: these tasks in a new generation, `keepItems` of them with the items that are done. `seq`: number of its last event when that was decided. */
-  | { type: 'retry'; seq: number; tasks: Tasks; keepItems: readonly number[] }
+  | RetryOrder
   /** `main`: how many tasks come before those of `finally`; `item`: -1 = the task itself. */
   | { type: 'skip'; task: number; main: number; item: number }
   /** Decides an open approval: `output` completes it, `failure` fails it (JSON text). */
@@ -28,6 +30,23 @@ export type Command = Order & {
   by: string;
 };
 
+/** What may be asked of many runs at once. */
+export const BULK_TYPES = ['cancel', 'pause', 'resume', 'retry'] as const;
+export type BulkType = (typeof BULK_TYPES)[number];
+
+/** A part of the way of a bulk job: from its cursor to that of the next step. */
+type BulkStep = {
+  bulk: string;
+  type: BulkType;
+  from: string;
+  to: string;
+  /** No run comes after these. */
+  last: boolean;
+  runs: readonly string[];
+  /** Of retries, what each runs again; null = nothing can be. */
+  orders: readonly (RetryOrder | null)[];
+};
+
 export type Commands = {
   /**
    * Writes event, command and audit row under one number of the run, which is returned.
@@ -36,6 +55,11 @@ export type Commands = {
   command: (command: Command) => Promise<number>;
   /** Tells workers that these runs have something to look at. */
   poke: (runs: readonly string[]) => void;
+  /**
+   * Gives the runs of a step their command, counts the answers and moves the cursor of the job, all in one commit.
+   * @returns runs that took it; undefined: the job has ended or moved on meanwhile, and nothing was done
+   */
+  commandMany: (step: BulkStep) => Promise<readonly string[] | undefined>;
   close: () => Promise<void>;
 };
 
@@ -58,6 +82,12 @@ export function createCommands(deps: { url: string; log?: Log }): Commands {
     },
     poke: (runs) => {
       notices.tell({ runs: [...runs], kicks: ['command'] });
+    },
+    commandMany: async (step) => {
+      const [row] = await connection.rows<{ applied: string[] | null }>(statementOfStep(step));
+      const applied = row?.applied ?? undefined;
+      if (applied && applied.length > 0) notices.tell({ runs: applied, kicks: KICKS[step.type] });
+      return applied;
     },
     close: async () => {
       await Promise.all([connection.end(), notices.close()]);
@@ -103,6 +133,15 @@ const call = (name: string, values: unknown[]): Statement => ({
   text: `select ${name}(${values.map((_, i) => `$${i + 1}`).join(', ')})::float8 as seq`,
   values,
 });
+
+function statementOfStep({ bulk, from, to, last, runs, orders }: BulkStep): Statement {
+  const given = orders.map((order) => order && { ...order, tasks: order.tasks.indexes, names: order.tasks.names });
+  return {
+    name: 'bulk_step',
+    text: 'select bulk_step_v1($1, $2, $3, $4, $5, $6, $7) as applied',
+    values: [bulk, from, to, last, runs, runs.map(() => randomUUIDv7()), JSON.stringify(given)],
+  };
+}
 
 function statementOf(command: Command): Statement {
   const { run, workspace, reason, by } = command;

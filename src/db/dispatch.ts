@@ -21,6 +21,11 @@ export const HEAD = `s.run as "runId", h.workspace, h.definition, h.title, h.par
 
 /** How long a poke is given to take effect before the run is poked again. */
 const POKE_AGAIN = `interval '2 s'`;
+/**
+ * Runs that were poked and have not read why. More are not told meanwhile: where thousands are cancelled at once, their workflow
+ * tasks would time out in each other's way, and be repeated for ever.
+ */
+const MAX_POKED = 60;
 
 /** A run that has just begun, with all that its first segment needs. Inputs beyond 64 KB are null and read by themselves. */
 export type BegunRow = RunHeadRow & {
@@ -93,12 +98,13 @@ export async function endQueued(db: Rows, limit: number): Promise<string[]> {
   return runs;
 }
 
-/** Runs to be cancelled in Temporal, each reported once; `forgetCancel` takes the mark back. */
+/** Runs to be cancelled in Temporal, each reported once, and not before its poke was claimed; `forgetCancel` takes the mark back. */
 export async function claimCancels(db: Rows): Promise<string[]> {
   const rows = await db.rows<{ run: string }>({
     name: 'claim_cancels',
     text: `update run_state set cancel_sent = true where run in (
         select run from run_state where intent is not null and finished is null and intent in ('cancel', 'force') and not cancel_sent and started is not null
+          and (poked_seq = command_seq or command_seq <= applied_seq)
         order by run limit 100 for no key update) returning run`,
     values: [],
   });
@@ -113,10 +119,13 @@ export async function forgetCancel(db: Rows, runId: string): Promise<void> {
 export function claimUnseen(db: Rows): Promise<RunHeadRow[]> {
   return db.rows<RunHeadRow>({
     name: 'claim_unseen',
-    text: `with s as (update run_state set poked_seq = command_seq, poke_after = clock_timestamp() + ${POKE_AGAIN} where run in (
-        select run from run_state where intent is not null and finished is null and started is not null
+    text: `with u as (select run, poked_seq < command_seq as fresh, poke_after from run_state where intent is not null and finished is null
+          and started is not null and command_seq > applied_seq),
+      s as (update run_state set poked_seq = command_seq, poke_after = clock_timestamp() + ${POKE_AGAIN} where run in (
+        select run from run_state where run in (select run from u where fresh or poke_after < clock_timestamp() order by fresh desc, poke_after, run
+          limit greatest(0, ${MAX_POKED} - (select count(*) from u where not fresh and poke_after >= clock_timestamp())))
           and command_seq > applied_seq and (poked_seq < command_seq or poke_after < clock_timestamp())
-        order by run limit 100 for no key update) returning run, total)
+        order by run for no key update) returning run, total)
       select ${HEAD} from s cross join lateral run_head_v1(s.run) h`,
     values: [],
   });

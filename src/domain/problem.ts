@@ -24,6 +24,7 @@ export const PROBLEMS = {
   secrets_not_configured: { status: 409, title: 'This installation has no keys for secrets', retryable: false },
   too_many_secrets: { status: 409, title: 'The workspace has as many secrets as it may', retryable: false },
   approval_closed: { status: 409, title: 'The approval has been decided, or there is none', retryable: false },
+  too_many_bulk_jobs: { status: 409, title: 'The workspace has as many bulk jobs under way as it may', retryable: true },
   run_already_closed: { status: 409, title: 'The run is closed', retryable: false },
   concurrency_limit: { status: 409, title: 'As many runs with this concurrency key are open as may be', retryable: true },
   run_not_finished: { status: 409, title: 'The run has not finished', retryable: true },

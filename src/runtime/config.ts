@@ -127,6 +127,15 @@ const schema = z.object({
   TIU_REPORT_MAX_ROWS: size(1_000).describe('Rows of one report'),
   TIU_MAX_TASK_BATCH: size(10).describe('Tasks that one request may create'),
   TIU_MAX_RUN_BATCH: size(1_000).describe('Runs that one request may start'),
+  TIU_MAX_BULK_COUNT: size(10_000).describe('Runs that are counted for a bulk job; of more it says that there are more'),
+  TIU_MAX_BULK_JOBS: size(10).describe('Bulk jobs of a workspace under way at once'),
+  TIU_BULK_RATE: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1_000)
+    .describe('Runs that bulk jobs give their command to in a second, at most; they take half of the time of one connection at most'),
   TIU_SYSTEM: z.stringbool().default(true).describe('Whether this worker starts the runs of the system definitions when they are due'),
   TIU_SHUTDOWN_GRACE: size(8_000),
 });

@@ -115,11 +115,11 @@ function later(call: () => void, ms: number): { call: () => void; stop: () => vo
 type Teller = DispatcherDeps & { onError: (error: unknown) => void };
 
 async function sendCommands(deps: Teller): Promise<boolean> {
+  const told = await claimUnseen(deps.db);
   const cancels = await claimCancels(deps.db);
   await Promise.all(cancels.map((runId) => sendCancel(deps, runId)));
-  const unseen = await claimUnseen(deps.db);
-  await Promise.all(unseen.map((run) => sendPoke(deps, run, 'command')));
-  return unseen.length === 100 || cancels.length === 100;
+  await Promise.all(told.map((run) => sendPoke(deps, run, 'command')));
+  return cancels.length === 100;
 }
 
 async function pokeCommanded(deps: Teller): Promise<boolean> {

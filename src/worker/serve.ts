@@ -8,7 +8,7 @@ import { openRunHead } from '../db/dispatch.ts';
 import { createChildren, type Children } from '../db/children.ts';
 import { createFires, type Fires } from '../db/fires.ts';
 import { createJournal, type Journal } from '../db/journal.ts';
-import { createPlans } from '../db/repositories/plans.ts';
+import { createPlans, type Plans } from '../db/repositories/plans.ts';
 import { createSubmits } from '../db/submit.ts';
 import { Problem } from '../domain/problem.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -19,6 +19,7 @@ import { createRegistry, createWorkerMetrics, watchCircuits } from '../runtime/m
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import { createDataConverter } from '../temporal/dataConverter.ts';
+import { startBulk } from './bulk.ts';
 import { serveMetrics } from './metricsServer.ts';
 import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
 import { runAlone } from './runAlone.ts';
@@ -31,6 +32,7 @@ type Parts = {
   db: Database;
   journal: Journal;
   commands: Commands;
+  plans: Plans;
   fires: Fires;
   children: Children;
   opened: OpenedExecutors;
@@ -61,7 +63,7 @@ function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Pa
   const { command } = commands;
   const children = createChildren({ db, plans, submitRun: submits.submitRun, command, defaults, readObject: opened.objects.get });
   const readSecrets = createReadSecrets({ db, cipher: openSecretCipher(config) });
-  return { db, journal, commands, fires, children, opened, readSecrets, log };
+  return { db, journal, commands, plans, fires, children, opened, readSecrets, log };
 }
 
 const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
@@ -112,10 +114,16 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
     const server = await serveMetrics(registry, config.TIU_METRICS_PORT);
     lifecycle.onStop('metrics', () => server.close());
   }
+  const { db, plans, commands } = parts;
+  const bulk = startBulk(
+    { db, plans, commandMany: commands.commandMany, log, clock: systemClock, worker: worker.id },
+    config.TIU_BULK_RATE,
+  );
+  lifecycle.onStop('bulk', () => bulk.stop());
   await startWorker(
     {
       ...{
-        db: parts.db,
+        db,
         config,
         log,
         metrics,
@@ -126,7 +134,7 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
         dataConverter,
         storageFull: parts.opened.objects.isFull,
       },
-      ...{ fires: parts.fires, children: parts.children, command: parts.commands.command },
+      ...{ fires: parts.fires, children: parts.children, command: commands.command },
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
       engine: (hooks) => openEngine(parts, hooks),
     },
@@ -137,7 +145,7 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
     },
   );
   if (!config.TIU_SYSTEM) return;
-  const systemRuns = startSystemRuns({ db: parts.db, log, clock: systemClock, worker: worker.id }, SYSTEM_RUNS_AFTER_MS);
+  const systemRuns = startSystemRuns({ db, log, clock: systemClock, worker: worker.id }, SYSTEM_RUNS_AFTER_MS);
   lifecycle.onStop('system runs', () => systemRuns.stop());
 }
 

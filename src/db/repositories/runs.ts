@@ -141,7 +141,20 @@ export async function countRuns(db: Database, filter: RunFilter): Promise<number
   return rows[0]?.n ?? 0;
 }
 
-function conditions(filter: RunFilter): { where: string; values: unknown[]; shape: string } {
+/** The same, but it stops counting after `max`. */
+export async function countRunsUpTo(db: Database, filter: RunFilter, max: number): Promise<{ count: number; more: boolean }> {
+  const { where, values, shape } = conditions(filter);
+  const [row] = await db.rows<{ n: number }>({
+    name: `run_count_up_to_${shape}`,
+    text: `select count(*)::int as n from (select from run r join run_state s on s.run = r.id where ${where} limit $${values.push(max + 1)}) x`,
+    values,
+  });
+  const n = row?.n ?? 0;
+  return { count: Math.min(n, max), more: n > max };
+}
+
+/** Of runs `r` and their states `s`; `shape` tells statements of different filters apart. */
+export function conditions(filter: RunFilter): { where: string; values: unknown[]; shape: string } {
   const values: unknown[] = [filter.workspace];
   const where = ['r.workspace = $1'];
   if (filter.status.length > 0) where.push(`s.status = any($${values.push(filter.status)})`);

@@ -28,6 +28,7 @@ export const ACTIONS = {
   'approval.read': 'runs:read',
   'approval.decide': 'runs:write',
   'event.send': 'runs:write',
+  'run.bulk': 'runs:write',
   'schedule.read': 'runs:read',
   'schedule.create': 'runs:write',
   'schedule.update': 'runs:write',

@@ -1,13 +1,11 @@
 import type { Action } from '../../../domain/access/can.ts';
 import type { Json } from '../../../domain/json.ts';
-import { COMPLETED } from '../../../domain/plan/outcome.ts';
 import { countedTasks, mainTasks } from '../../../domain/plan/phases.ts';
-import { resetOf } from '../../../domain/plan/reset.ts';
-import { createState, dependantsOf, recordRows } from '../../../domain/plan/state.ts';
+import { createState, dependantsOf } from '../../../domain/plan/state.ts';
 import { Problem, type ProblemCode } from '../../../domain/problem.ts';
-import type { Command } from '../../../db/commands.ts';
-import { readStanding, readTaskRows } from '../../../db/execution.ts';
+import type { Order } from '../../../db/commands.ts';
 import type { RunRow } from '../../../db/repositories/runs.ts';
+import { retryOrder } from '../../../db/retryOrder.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
@@ -16,7 +14,6 @@ import { etagOf } from './present.ts';
 import { loadRun, loadRunView, planOf, presentView, taskOf } from './readRun.ts';
 import { CancelRun, CompleteTask, itemParams, PauseRun, RetryRun, Run, runParams, SkipTask, taskParams } from './schemas.ts';
 
-type Order = Command extends infer C ? (C extends Command ? Omit<C, 'run' | 'workspace' | 'by' | 'reason'> : never) : never;
 type Asked = { deps: Deps; actor: { workspace: string; principal: string }; resource: RunRow };
 
 /** Gives the command, and answers with the run as it stands then. */
@@ -67,36 +64,16 @@ const hold = (type: 'pause' | 'resume', summary: string) =>
 const pause = hold('pause', 'Begin nothing new in a run, or none of some tasks; what is at work comes to its end, and waits go on');
 const resume = hold('resume', 'Go on with what was paused; without tasks, with everything');
 
-/** What a retry is to run again. @throws Problem state_conflict */
-async function retryOrder({ deps, resource }: Asked, ids: readonly string[] | undefined): Promise<Order> {
-  const { graph } = await planOf(deps, resource);
-  const chosen = ids && (await Promise.all(ids.map(async (id) => (await taskOf(deps, resource, id)).index)));
-  const standing = await readStanding(deps.db, resource.id);
-  if (!standing || standing.status === 'open') throw new Problem('state_conflict', { detail: 'the run is open' });
-  if (standing.status === 'completed')
-    throw new Problem('state_conflict', { detail: 'the run has completed: nothing of it has to be tried again' });
-  const state = createState(graph);
-  recordRows(
-    state,
-    (await readTaskRows(deps.db, resource.id)).map(([task, status, seq, generation]) => [graph.names[task] ?? '', status, seq, generation]),
-  );
-  const done = chosen?.find((task) => state.outcome[task] === COMPLETED);
-  if (done !== undefined) throw new Problem('state_conflict', { detail: `${graph.names[done] ?? ''} has completed` });
-  const { tasks, keepItems } = resetOf(state, chosen);
-  if (tasks.length === 0) throw new Problem('state_conflict', { detail: 'no task of the run has to be tried again' });
-  return {
-    type: 'retry',
-    seq: standing.lastSeq,
-    tasks: { indexes: tasks, names: tasks.map((task) => graph.names[task] ?? '') },
-    keepItems,
-  };
-}
-
 const retry = defineRoute({
   ...command('run.retry', '/retry', ['not_found']),
   summary: 'Open a run that did not complete again: what failed, and what depends on it, runs in a new generation; what completed stays',
   request: { params: runParams, query: noQuery, body: { schema: RetryRun } },
-  handler: async (call) => give(call, await retryOrder(call, call.body?.tasks), call.body?.reason),
+  handler: async (call) => {
+    const { deps, resource, body } = call;
+    const { graph } = await planOf(deps, resource);
+    const chosen = body?.tasks && (await Promise.all(body.tasks.map(async (id) => (await taskOf(deps, resource, id)).index)));
+    return give(call, await retryOrder(deps.db, { id: resource.id, graph }, chosen), body?.reason);
+  },
 });
 
 /** The place of a task that somebody settles by hand. @throws Problem not_found, invalid_request */

@@ -79,6 +79,17 @@ const execute = defineRoute({
   },
 });
 
+type FilterInput = Pick<z.output<typeof listRunsQuery>, 'status' | 'workflow' | 'label' | 'since'>;
+
+/** The runs that a request chooses, of the caller's workspace. */
+export const filterOf = ({ workspace }: Actor, { status, workflow, label, since }: FilterInput): RunFilter => ({
+  workspace,
+  status,
+  workflow,
+  labels: label.map((text) => ({ name: text.slice(0, text.indexOf(':')), value: text.slice(text.indexOf(':') + 1) })),
+  since: since === undefined ? undefined : new Date(since),
+});
+
 const list = defineRoute({
   method: 'get',
   path: '/api/v1/runs',
@@ -88,14 +99,7 @@ const list = defineRoute({
   request: { query: listRunsQuery },
   responses: { 200: { description: 'A page', schema: RunList } },
   handler: async ({ deps, actor, query }) => {
-    const filter: RunFilter = {
-      workspace: actor.workspace,
-      status: query.status,
-      workflow: query.workflow,
-      labels: query.label.map((text) => ({ name: text.slice(0, text.indexOf(':')), value: text.slice(text.indexOf(':') + 1) })),
-      since: query.since === undefined ? undefined : new Date(query.since),
-      parent: query.parent,
-    };
+    const filter = { ...filterOf(actor, query), parent: query.parent };
     const before = fromCursor(query.cursor, UUID);
     const { rows, nextCursor } = pageOf(await listRuns(deps.db, filter, { before, limit: query.limit + 1 }), query.limit, (row) => row.id);
     const total = query.count === 'true' ? { total: await countRuns(deps.db, filter) } : {};

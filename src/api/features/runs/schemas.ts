@@ -181,7 +181,7 @@ export const ExecuteWorkflow = z
   .optional()
   .meta({ id: 'ExecuteWorkflow' });
 
-const reason = text(1_000).optional();
+export const reason = text(1_000).optional();
 
 export const CancelRun = z
   .strictObject({
@@ -250,12 +250,22 @@ export const workflowParams = z.object({ name: z.string() });
 export const runParams = z.object({ id: z.string() });
 export const taskParams = z.object({ id: z.string(), task: z.string() });
 
-export const listRunsQuery = z.strictObject({
-  ...page,
+/** What runs are chosen by. */
+export const filterFields = {
   status: repeated(runStatus),
   workflow: workflowName.optional(),
-  label: repeated(z.string().regex(/^[\w.-]{1,63}:.{1,200}$/s, 'name:value')),
+  label: repeated(
+    z
+      .string()
+      .regex(/^[\w.-]{1,63}:.{1,200}$/s, 'name:value')
+      .refine((value) => value.isWellFormed() && !value.includes('\0'), 'must not hold U+0000 or half of a surrogate pair'),
+  ),
   since: z.iso.datetime({ offset: true }).optional(),
+};
+
+export const listRunsQuery = z.strictObject({
+  ...page,
+  ...filterFields,
   parent: z.uuid().optional().meta({ description: 'Only runs that this one has started' }),
   sort: z.enum(['-createdAt']).default('-createdAt'),
   count: z.enum(['true', 'false']).default('false'),
