@@ -47,7 +47,8 @@ test('an event completes all who wait for its name and key, and nobody else', as
     begin({ a: event('2') }),
   ]);
   await Promise.all([one, two, other].map(waiting));
-  expect((await client.ask('GET', `/runs/${one}/explain`)).body).toMatchObject({ waitsFor: [{ kind: 'event', task: 'a' }] });
+  const { waitsFor } = (await client.ask('GET', `/runs/${one}/explain`)).body;
+  expect(waitsFor).toContainEqual(expect.objectContaining({ kind: 'event', task: 'a' }));
   expect(await send('1', { payload: { amount: 5 } })).toMatchObject({ status: 202, body: { runs: 2 } });
   expect(await client.end(one)).toMatchObject({ status: 'completed' });
   expect([await resultOf(one), (await client.end(two)).status, await resultOf(two)]).toEqual([{ amount: 5 }, 'completed', { amount: 5 }]);
