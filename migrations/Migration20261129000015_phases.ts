@@ -9,7 +9,7 @@ export class Migration20261129000015_phases extends Migration {
   override name = 'Migration20261129000015_phases';
 
   override up(): void {
-    for (const statement of [columns, reading, claims, changes]) this.addSql(statement);
+    for (const statement of [columns, reading, claims, sweep]) this.addSql(statement);
   }
 
   override down(): void {
@@ -74,30 +74,6 @@ declare x slice; begin
 end $$;`;
 
 const claims = `
-create or replace function claim_v1(p_run uuid, p_epoch int, p_task int, p_item int, p_generation int, p_token uuid, p_deadline_ms double precision)
-returns json language plpgsql volatile set lock_timeout = '2s' as $$
-declare s run_state; t task; v_now timestamptz(3); v_wait timestamptz(3); begin
-  select * into s from run_state where run = p_run for no key update;
-  if s.run is null or s.finished is not null or (p_item < 0 and s.epoch <> p_epoch) then return json_build_object('stale', true); end if;
-  if p_item >= 0 and not exists (select from wait w where w.run = p_run and w.task = p_task and w.item = -1 and w.generation = p_generation and w.kind = 'map' and not w.closed)
-    then return json_build_object('stale', true); end if;
-  select * into t from task k where k.run = p_run and k.task = p_task and k.item = p_item and k.generation = p_generation;
-  if t.finished is not null then return json_build_object('final', json_build_array(t.task, t.status, t.seq, t.generation, coalesce(t.branch, 0)), 'intent', stop_v1(s), 'due', due_ms_v1(p_run)); end if;
-  if stop_v1(s) is not null then return json_build_object('intent', stop_v1(s)); end if;
-  if p_task = any(s.held) then return json_build_object('intent', 'pause'); end if;
-  v_now := clock_timestamp();
-  if t.status = 'retrying' and t.next_at > v_now + interval '20 ms' then return json_build_object('retryInMs', ceil(extract(epoch from t.next_at - v_now) * 1000)); end if;
-  if p_deadline_ms is not null and t.deadline is null then v_wait := v_now + make_interval(secs => p_deadline_ms / 1000); end if;
-  insert into task (run, task, item, generation, workspace, status, attempt, token, seq, started, deadline)
-    values (p_run, p_task, p_item, p_generation, s.workspace, 'running', 1, p_token, s.last_seq + 1, v_now, v_wait)
-    on conflict (run, task, item, generation) do update set status = 'running', attempt = task.attempt + 1,
-      losses = task.losses + (task.status = 'running')::int, token = p_token, seq = s.last_seq + 1, next_at = null, deadline = coalesce(task.deadline, excluded.deadline)
-    returning * into t;
-  if v_wait is not null then insert into wait (run, task, item, generation, kind, workspace, until) values (p_run, p_task, p_item, p_generation, 'deadline', s.workspace, v_wait) on conflict do nothing; end if;
-  insert into run_event (run, seq, workspace, type, task, item, attempt, at) values (p_run, s.last_seq + 1, s.workspace, 'task.started', p_task, nullif(p_item, -1), t.attempt, v_now);
-  update run_state set last_seq = last_seq + 1, status = case when paused then 'paused' else 'running' end where run = p_run;
-  return json_build_object('attempt', t.attempt, 'losses', t.losses, 'remainingMs', extract(epoch from t.deadline - v_now) * 1000, 'seq', s.last_seq + 1);
-end $$;
 create or replace function claim_v2(p_run uuid, p_epoch int, p_task int, p_item int, p_generation int, p_token uuid, p_deadline_ms double precision, p_limits json, p_lease_ms int)
 returns json language plpgsql volatile set enable_seqscan = off set lock_timeout = '2s' as $$
 declare s run_state; t task; w wait; l record; b limit_bucket; v_now timestamptz(3); v_ahead bigint; v_own boolean; v_key text; v_ms double precision; v_until timestamptz(3); v_claim json; v_deadline timestamptz(3); begin
@@ -159,47 +135,8 @@ declare s run_state; t task; w wait; l record; b limit_bucket; v_now timestamptz
   return json_build_object('waiting', json_build_array(p_task, 'waiting', t.seq, p_generation, 0, t.attempt, t.losses), 'due', due_ms_v1(p_run));
 end $$;`;
 
-/** As in Migration20261125000011_turns, with the deadline of finally and what was settled by hand. */
-const changes = `
-create or replace function read_changes_v2(p_run uuid, p_epoch int, p_since bigint, p_tasks int[]) returns json language plpgsql volatile set lock_timeout = '2s' as $$
-declare s run_state; w wait; v_status text; v_failure json; v_now timestamptz(3); v_fail int := 0; v_open int; v_seq bigint; begin
-  select * into s from run_state where run = p_run for no key update;
-  if s.run is null or s.epoch <> p_epoch or s.finished is not null then return json_build_object('stale', true); end if;
-  v_now := clock_timestamp(); v_seq := s.last_seq; v_open := s.open;
-  for w in select * from wait x where x.run = p_run and not x.closed and (x.until <= v_now or x.decision is not null) order by x.until nulls first, x.task, x.item, x.kind for update loop
-    if w.kind = 'limit' then
-      update wait x set decision = null, until = null, dispatched = true where x.run = p_run and x.task = w.task and x.item = w.item and x.generation = w.generation and x.kind = w.kind and not x.closed;
-      continue when not found; -- a deadline before it in this loop has closed it
-      update task t set status = 'pending', seq = v_seq + 1 where t.run = p_run and t.task = w.task and t.item = w.item and t.generation = w.generation and t.status = 'waiting';
-      if found then
-        v_seq := v_seq + 1;
-        insert into run_event (run, seq, workspace, type, task, data, at) values (p_run, v_seq, s.workspace, 'task.pending', w.task, json_build_object('limit', w.limit_key), v_now);
-      end if;
-      continue;
-    end if;
-    v_status := coalesce(w.decision, case w.kind when 'deadline' then 'timed_out' else 'completed' end);
-    v_failure := coalesce(w.failure, case when w.kind = 'deadline' then json_build_object('code', 'deadline_exceeded', 'message', 'The deadline has passed') end);
-    update wait x set closed = true where x.run = p_run and x.task = w.task and x.item = w.item and x.generation = w.generation and (x.kind = w.kind or w.kind = 'deadline');
-    if w.kind = 'deadline' and exists (select from task t where t.run = p_run and t.task = w.task and t.item = w.item and t.generation = w.generation and t.finished is null)
-      then v_seq := end_items_v1(s, w.task, w.generation, v_seq, v_now); end if;
-    update task t set status = v_status, seq = v_seq + 1, finished = v_now, token = null, next_at = null, failure = v_failure,
-      output = case when w.kind = 'timer' then to_json(to_char(v_now at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) end
-      where t.run = p_run and t.task = w.task and t.item = w.item and t.generation = w.generation and t.finished is null;
-    if found then
-      v_seq := v_seq + 1;
-      if w.item = -1 then v_open := v_open - 1; v_fail := v_fail + (v_status in ('failed', 'timed_out'))::int; end if;
-      insert into run_event (run, seq, workspace, type, task, item, data, at) values (p_run, v_seq, s.workspace, 'task.' || v_status, w.task, nullif(w.item, -1), v_failure, v_now);
-    end if;
-  end loop;
-  if s.deadline <= v_now and s.phase = 0 and s.intent is null then s.intent := 'timeout';
-  elsif s.deadline <= v_now and s.phase = 2 then s.intent := 'force'; end if; -- the time of finally is over
-  update run_state set last_seq = v_seq, applied_seq = v_seq, open = v_open, failed = failed + v_fail, intent = s.intent,
-    status = case when v_seq > s.last_seq and not paused then 'running' else status end where run = p_run;
-  return json_build_object('cursor', v_seq, 'intent', stop_v1(s), 'phase', s.phase, 'held', s.held, 'due', due_ms_v1(p_run), 'rows',
-    (select coalesce(json_agg(json_build_array(t.task, t.status, t.seq, t.generation, coalesce(t.branch, 0))), '[]') from task t
-      where t.run = p_run and t.item = -1 and t.seq > p_since and (t.status = 'pending' or exists (select from wait x where x.run = p_run and x.task = t.task and x.item = -1 and x.generation = t.generation)
-        or t.task = any(p_tasks) and t.finished is not null or exists (select from command c where c.run = p_run and c.task = t.task and c.seq > p_since))));
-end $$;
+/** As in Migration20261101000002_execution, with what was settled by hand. */
+const sweep = `
 create or replace function sweep_v1(p_run uuid, p_epoch int, p_tasks int[], p_intent text) returns json language plpgsql volatile set lock_timeout = '2s' as $$
 declare s run_state; v_task int; v_generation int; v_now timestamptz(3); v_seq bigint; v_done int := 0; begin
   select * into s from run_state where run = p_run for no key update;

@@ -7,7 +7,7 @@ export class Migration20261129000022_children extends Migration {
   override name = 'Migration20261129000022_children';
 
   override up(): void {
-    for (const statement of [columns, ends, journal, changes, children, closedRuns]) this.addSql(statement);
+    for (const statement of [columns, ends, journal, changes, children]) this.addSql(statement);
   }
 
   override down(): void {
@@ -46,7 +46,7 @@ declare v_run uuid; v_ws uuid; begin
 end $$;
 create trigger child_ended after update of finished on run_state for each row when (old.finished is null and new.finished is not null) execute function child_ended_v1();`;
 
-/** As in Migration20261129000021_waits. */
+/** As in Migration20261128000014_items, with phases; waits for events, people and runs are made of the data of their record. */
 const journal = `
 create or replace function journal_commit_v1(
   p_wait boolean, r_run uuid[], r_epoch int[], r_applied bigint[],
@@ -156,7 +156,7 @@ begin
   end if;
 end $$;`;
 
-/** As in Migration20261129000021_waits. */
+/** As in Migration20261125000011_turns, with the deadline of finally, what was settled by hand, and how those waits end. */
 const changes = `
 create or replace function read_changes_v2(p_run uuid, p_epoch int, p_since bigint, p_tasks int[]) returns json language plpgsql volatile set lock_timeout = '2s' as $$
 declare s run_state; w wait; v_status text; v_failure json; v_now timestamptz(3); v_fail int := 0; v_open int; v_seq bigint; begin
@@ -241,17 +241,3 @@ create function untold_children_v1(p_n int) returns table (parent uuid, child uu
     when p.paused then not c.paused
     else c.paused and (select k.actor from command k where k.run = c.run and k.type in ('pause', 'resume') order by k.seq desc limit 1) = 'run:' || w.run end
   order by w.run limit p_n $$;`;
-
-/** As in Migration20261128000012_ends. */
-const closedRuns = `
-create or replace function closed_runs_v1(p_runs uuid[]) returns setof json language plpgsql stable set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
-begin
-  return query select row_to_json(v) from (
-    select r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.created, r.created_by,
-      s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq, s.not_before, s.deadline, s.started, s.finished, s.failure, r.parent,
-      (select json_agg(c) from (select t.status, count(*)::int as n from (
-          select distinct on (k.task) k.status from task k where k.run = r.id and k.item = -1 order by k.task, k.generation desc) t group by 1) c
-        where s.started is not null) as counts,
-      o.output::text as output, encode(o.output_ref, 'hex') as output_ref, o.output_size
-    from run_state s join run r on r.id = s.run left join run_output o on o.run = s.run where s.run = any(p_runs) and s.finished is not null) v;
-end $$;`;

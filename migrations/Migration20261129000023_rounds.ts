@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * claim_v1 that says how many rounds of a loop are over: while a task is retrying, its branch counts them.
+ * claim_v1 that knows phases and pauses, and says how many rounds of a loop are over: while a task is retrying, its branch counts them.
  */
 export class Migration20261129000023_rounds extends Migration {
   override name = 'Migration20261129000023_rounds';

@@ -66,7 +66,7 @@ declare s run_state; v_run uuid := s_run[1]; v_ws uuid := s_ws[1]; v_now timesta
   return next;
 end $$;`;
 
-/** As in Migration20261129000022_children, with where the run came from. */
+/** As in Migration20261128000012_ends, with the run that started it and where it came from. */
 const closedRuns = `
 create or replace function closed_runs_v1(p_runs uuid[]) returns setof json language plpgsql stable
   set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
