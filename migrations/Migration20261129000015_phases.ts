@@ -135,7 +135,7 @@ declare s run_state; t task; w wait; l record; b limit_bucket; v_now timestamptz
   return json_build_object('waiting', json_build_array(p_task, 'waiting', t.seq, p_generation, 0, t.attempt, t.losses), 'due', due_ms_v1(p_run));
 end $$;`;
 
-/** As in Migration20261101000002_execution, with what was settled by hand. */
+/** As in Migration20261101000002_execution; what a run was asked is what stop_v1 says. */
 const sweep = `
 create or replace function sweep_v1(p_run uuid, p_epoch int, p_tasks int[], p_intent text) returns json language plpgsql volatile set lock_timeout = '2s' as $$
 declare s run_state; v_task int; v_generation int; v_now timestamptz(3); v_seq bigint; v_done int := 0; begin

@@ -1,12 +1,12 @@
 import { isClosed } from '../../../domain/plan/outcome.ts';
+import { planMarks } from '../../../domain/redaction/planMarks.ts';
+import { redact } from '../../../domain/redaction/redact.ts';
 import { TASK_LABEL, taskWorkflow } from '../../../domain/run/oneTask.ts';
 import { findInputs, findOutput, listRuns, type RunRow, type RunView } from '../../../db/repositories/runs.ts';
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
-import { planMarks } from '../../../domain/redaction/planMarks.ts';
-import { redact } from '../../../domain/redaction/redact.ts';
 import { acceptBatch } from './acceptBatch.ts';
 import { acceptRun } from './acceptRun.ts';
 import { acceptTask } from './acceptTask.ts';
