@@ -3,13 +3,14 @@ import type { Pool } from 'pg';
 import { canonicalJson } from '../../src/domain/definition/canonical.ts';
 import { aPlan } from '../support/anEngine.ts';
 
-type Past = { workspace: string; runs: number; overMs: number };
+type Past = { workspace: string; runs: number; overMs: number; others?: number };
 
 /**
  * Writes closed runs of two tasks each, evenly over a time that ends now, of the definitions `d0` to `d9`: those of `d0`
- * failed, the others completed. The last but one has 1,000 items besides. @returns the id of that one
+ * failed, the others completed. The last but one has 1,000 items besides. Beside them stand as many runs of each of so many
+ * other workspaces: among runs of one alone the index by workspace is worth no more than the key. @returns the id of that one
  */
-export async function aPast(pool: Pool, { workspace, runs, overMs }: Past): Promise<string> {
+export async function aPast(pool: Pool, { workspace, runs, overMs, others = 0 }: Past): Promise<string> {
   const value = (n: number) => ({ type: 'transform', with: { value: n } });
   const body = canonicalJson(aPlan({ dsl: 'tiu/1', name: 'd', tasks: { a: value(1), b: value(2) } }));
   const hash = createHash('sha256').update(body).digest();
@@ -25,8 +26,9 @@ export async function aPast(pool: Pool, { workspace, runs, overMs }: Past): Prom
     );
     const run = `insert into run (id, workspace, definition, plan, priority, created, created_by) select id, $1, 'd' || i % 10, $2, 2, at, 'test' from fresh`;
     await client.query(run, [workspace, hash]);
+    await client.query(OTHERS, [hash, others]);
     for (const text of ROWS) await client.query(text, [workspace]);
-    await client.query('reset role');
+    await client.query('set role none'); // who may analyze: a reset gives back the role of the connection
     for (const table of ['run', 'run_state', 'task']) await client.query(`analyze ${table}`);
     const [last] = (await client.query<{ id: string }>('select id from fresh order by i desc offset 1 limit 1')).rows;
     await client.query('drop table fresh');
@@ -36,6 +38,9 @@ export async function aPast(pool: Pool, { workspace, runs, overMs }: Past): Prom
   }
 }
 
+const OTHERS = `insert into run (id, workspace, definition, plan, priority, created, created_by)
+  select overlay(id::text placing '700' || w from 15)::uuid, ('00000000-0000-4000-8000-00000000000' || w)::uuid, 'd' || i % 10, $1, 2, at, 'test'
+  from fresh, generate_series(1, $2::int) w`;
 const END = `at + i % 100 * interval '1 ms'`;
 const TASK = 'insert into task (run, task, item, generation, workspace, status, attempt, seq, started, finished)';
 const ROWS = [

@@ -8,7 +8,8 @@ import { TASK_LABEL } from '../../src/domain/run/oneTask.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { aPast } from './aPast.ts';
 
-const RUNS = 100_000;
+const RUNS = 10_000;
+const OTHERS = 9;
 const MINUTE = 60_000;
 const workspace = randomUUID();
 
@@ -18,13 +19,13 @@ let newest: string;
 beforeAll(async () => {
   base = await aDatabase();
   db = await base.open('tiu_engine', 1);
-  newest = await aPast(db.pool, { workspace, runs: RUNS, overMs: 6 * 1_440 * MINUTE });
+  newest = await aPast(db.pool, { workspace, runs: RUNS, overMs: 6 * 1_440 * MINUTE, others: OTHERS });
   const label = `insert into label select $1, 'tiu.form', 'task', id from run where definition = 'd9'`;
   await db.rows({ name: 'labels', text: label, values: [workspace] });
 });
 afterAll(() => base.drop());
 
-/** The plan of what a repository asks, as PostgreSQL explains it after running it. */
+/** What of its plan PostgreSQL ran for what a repository asks: not the scans of partitions that no row was looked for in. */
 async function explained(ask: (db: Database) => Promise<unknown>): Promise<string> {
   const asked: Statement[] = [];
   const rows: Database['rows'] = (statement) => {
@@ -34,17 +35,18 @@ async function explained(ask: (db: Database) => Promise<unknown>): Promise<strin
   await ask({ ...db, rows });
   const [{ text, values }] = asked as [Statement];
   const { rows: lines } = await db.pool.query<Record<string, string>>(`explain (analyze, timing off) ${text}`, [...values]);
-  return lines.map((line) => line['QUERY PLAN']).join('\n');
+  const plan = lines.map((line) => line['QUERY PLAN'] ?? '');
+  return plan.filter((line) => !line.includes('(never executed)')).join('\n');
 }
 
-const bounds = { runs: 100_000, tasks: 100_000, rows: 1_000 };
+const bounds = { runs: 10_000, tasks: 10_000, rows: 1_000 };
 const lastHour = (definition?: string) => ({
   workspace,
   definition,
   from: new Date(Date.now() - 60 * MINUTE),
   to: new Date(Date.now() + MINUTE),
 });
-const walk = { before: undefined, limit: 100, walk: 100_000 };
+const walk = { before: undefined, limit: 100, walk: 10_000 };
 
 type Case = [what: string, ask: (db: Database) => Promise<unknown>, index: string];
 // prettier-ignore
@@ -66,15 +68,15 @@ test.each(cases)('among 100,000 runs %s is read by index', async (_, ask, index)
   expect(plan).not.toMatch(/Seq Scan on (run|run_state|task|run_event)(_\d+)? /);
 });
 
-test('a report over all 100,000 runs counts each of them', async () => {
+test('a report over all 10,000 runs of a workspace counts each of them', async () => {
   const six = { ...lastHour(), from: new Date(Date.now() - 7 * 1_440 * MINUTE) };
   const { counted, totals, rows } = await reportWorkflows(db, six, bounds);
   expect(counted).toMatchObject({ runs: RUNS, more: false });
   expect(totals).toMatchObject({ runs: RUNS, failed: RUNS / 10 });
   expect(rows).toHaveLength(10);
   const tasks = await reportTasks(db, { ...six, by: 'task' }, bounds);
-  expect(tasks.counted).toMatchObject({ runs: 50_000, more: true });
-  expect(tasks.rows.reduce((sum, row) => sum + row.runs, 0)).toBe(100_000);
+  expect(tasks.counted).toMatchObject({ runs: 5_000, more: true });
+  expect(tasks.rows.reduce((sum, row) => sum + row.runs, 0)).toBe(10_000);
 });
 
 test('items of a map do not make an estimate dearer', async () => {
