@@ -3,7 +3,7 @@ import { Migration } from '@mikro-orm/migrations';
 /**
  * What a failure and a pause do to a run. phase: its tasks settle (0), what was completed is undone (1), the tasks of finally
  * run (2); decided: how it ends, from the end of phase 0 on. paused, held: nothing, or none of these tasks, may begin.
- * unseen: runs with a command to be told of; a row of its own, so that commits of runs need no index for it.
+ * untold: runs with something new that nobody has told them of; a row of its own, so that commits of runs need no index for it.
  */
 export class Migration20261129000015_phases extends Migration {
   override name = 'Migration20261129000015_phases';
@@ -21,11 +21,11 @@ export class Migration20261129000015_phases extends Migration {
 const columns = `
 alter table run_state add column phase smallint not null default 0, add column decided text, add column paused boolean not null default false, add column held int[];
 alter table command add column task int;
-create table unseen (run uuid primary key, workspace uuid not null, seq bigint not null, poke_after timestamptz(3));
-grant select, insert, update, delete on unseen to tiu_engine, tiu_api;
-alter table unseen enable row level security;
-create policy engine on unseen to tiu_engine using (true) with check (true);
-create policy own_workspace on unseen to tiu_api using (workspace = current_setting('tiu.workspace')::uuid) with check (workspace = current_setting('tiu.workspace')::uuid);
+create table untold (run uuid primary key, workspace uuid not null, poke_after timestamptz(3));
+grant select, insert, update, delete on untold to tiu_engine, tiu_api;
+alter table untold enable row level security;
+create policy engine on untold to tiu_engine using (true) with check (true);
+create policy own_workspace on untold to tiu_api using (workspace = current_setting('tiu.workspace')::uuid) with check (workspace = current_setting('tiu.workspace')::uuid);
 create function stop_v1(s run_state) returns text language sql immutable as
 $$ select case when s.intent = 'force' or s.phase = 0 and s.intent is not null then s.intent when s.paused then 'pause' end $$;`;
 

@@ -171,5 +171,8 @@ declare s run_state; v_now timestamptz(3); v_seq bigint; begin
     intent = case when p_force or intent in ('cancel', 'force') then 'force' else 'cancel' end,
     reason = coalesce(reason, p_reason)
   where run = p_run;
+  if s.intent in ('cancel', 'force') then -- Temporal takes one request to cancel: what follows it must be told
+    insert into untold (run, workspace) values (p_run, p_ws) on conflict (run) do update set poke_after = null;
+  end if;
   return v_seq;
 end $$;`;

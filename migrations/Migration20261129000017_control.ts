@@ -22,8 +22,8 @@ begin
   insert into run_event (run, seq, workspace, type, task, data, at) values (s.run, s.last_seq + 1, s.workspace, 'command.' || p_type, p_task, p_data, p_now);
   insert into command (run, seq, workspace, type, task, payload, actor, at) values (s.run, s.last_seq + 1, s.workspace, p_type, p_task, p_payload, p_actor, p_now);
   insert into audit (id, workspace, actor, action, subject, data, at) values (p_audit, s.workspace, p_actor, 'run.' || p_type, 'run:' || s.run, p_payload, p_now);
-  insert into unseen (run, workspace, seq) values (s.run, s.workspace, s.last_seq + 1)
-    on conflict (run) do update set seq = excluded.seq, poke_after = null;
+  insert into untold (run, workspace) values (s.run, s.workspace)
+    on conflict (run) do update set poke_after = null;
 end $$;
 -- p_tasks null: the whole run. Same answers as command_v1; -1: it is so already
 create or replace function pause_v1(p_run uuid, p_ws uuid, p_pause boolean, p_tasks int[], p_payload json, p_data json, p_actor text, p_audit uuid)
@@ -102,13 +102,17 @@ declare s run_state; t task; m task; v_now timestamptz(3); v_seq bigint; v_gener
   update run_state set last_seq = v_seq, command_seq = s.last_seq + 1, open = open - (p_item = -1)::int where run = p_run;
   return s.last_seq + 1;
 end $$;
--- runs with a command other than a cancel: once (who has seen it may be an execution that is over), then every 2 s until it is seen
-create or replace function claim_unseen_v1(p_n int) returns table (run uuid, total int) language plpgsql volatile set enable_seqscan = off set lock_timeout = '2s' as $$
+-- runs that were not told what was asked of them: at once, then every 2 s until whoever claims them has told them (told_v1). That a
+-- workflow has read it meanwhile is no sign: what read may belong to an attempt that Temporal has given up.
+create or replace function claim_untold_v1(p_n int) returns table (run uuid, total int, claim text) language plpgsql volatile set enable_seqscan = off set lock_timeout = '2s' as $$
 #variable_conflict use_column
 begin
-  delete from unseen u where u.run in (select x.run from unseen x join run_state s on s.run = x.run where s.finished is not null or x.poke_after is not null and x.seq <= s.applied_seq order by x.run limit 500);
-  return query with u as (update unseen u set poke_after = clock_timestamp() + interval '2 s' where u.run in (
-      select x.run from unseen x join run_state s on s.run = x.run where s.started is not null and s.finished is null and (x.poke_after is null or x.seq > s.applied_seq and x.poke_after < clock_timestamp())
-      order by x.run limit p_n for no key update of x) returning u.run)
-    select u.run, s.total from u join run_state s on s.run = u.run;
-end $$;`;
+  delete from untold u where u.run in (select x.run from untold x join run_state s on s.run = x.run where s.finished is not null order by x.run limit 500);
+  return query with u as (update untold u set poke_after = clock_timestamp() + interval '2 s' where u.run in (
+      select x.run from untold x join run_state s on s.run = x.run where s.started is not null and s.finished is null and (x.poke_after is null or x.poke_after < clock_timestamp())
+      order by x.run limit p_n for no key update of x) returning u.run, u.poke_after)
+    select u.run, s.total, u.poke_after::text from u join run_state s on s.run = u.run;
+end $$;
+-- leaves those of which something more was asked since the claim
+create function told_v1(p_runs uuid[], p_claims text[]) returns void language sql volatile set lock_timeout = '2s' as $$
+  delete from untold u where (u.run, u.poke_after) in (select c.run, c.claim::timestamptz from unnest(p_runs, p_claims) c(run, claim)) $$;`;

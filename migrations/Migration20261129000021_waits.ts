@@ -63,7 +63,7 @@ declare e event; v_runs uuid[]; v_fit boolean; begin
   select array_agg(distinct w.run order by w.run), bool_or(w.decision = 'completed') into v_runs, v_fit from w;
   if v_runs is null then return; end if;
   if v_fit then update event x set taken = clock_timestamp() where x.workspace = p_ws and x.id = p_id; end if;
-  insert into unseen (run, workspace, seq) select r, e.workspace, 0 from unnest(v_runs) r order by r on conflict (run) do update set poke_after = null;
+  insert into untold (run, workspace) select r, e.workspace from unnest(v_runs) r order by r on conflict (run) do update set poke_after = null;
   return query select unnest(v_runs);
 end $$;`;
 

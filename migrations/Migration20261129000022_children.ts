@@ -40,7 +40,7 @@ declare v_run uuid; v_ws uuid; begin
       'message', 'The run ' || new.run || ' ' || case new.status when 'timed_out' then 'ran out of time' when 'cancelled' then 'was cancelled' else 'failed' end, 'data', json_build_object('run', new.run, 'failure', new.failure)) end
     where w.child = new.run and not w.child_ended returning w.run, w.workspace into v_run, v_ws;
   if found then
-    insert into unseen (run, workspace, seq) values (v_run, v_ws, 0) on conflict (run) do update set poke_after = null;
+    insert into untold (run, workspace) values (v_run, v_ws) on conflict (run) do update set poke_after = null;
   end if;
   return null;
 end $$;
@@ -228,7 +228,7 @@ create function decide_child_v1(p_run uuid, p_task int, p_generation int, p_fail
 declare v_ws uuid; begin
   update wait w set decision = 'failed', failure = p_failure, child_ended = true where w.run = p_run and w.task = p_task and w.generation = p_generation and w.kind = 'child' and not w.closed and w.decision is null
     returning w.workspace into v_ws;
-  if found then insert into unseen (run, workspace, seq) values (p_run, v_ws, 0) on conflict (run) do update set poke_after = null; end if;
+  if found then insert into untold (run, workspace) values (p_run, v_ws) on conflict (run) do update set poke_after = null; end if;
 end $$;
 -- Children that have not been told what their parent was: it ends, does not wait for them any more, pauses, goes on
 create function untold_children_v1(p_n int) returns table (parent uuid, child uuid, workspace uuid, what text) language sql stable as $$

@@ -131,15 +131,6 @@ export function claimUnseen(db: Rows): Promise<RunHeadRow[]> {
   });
 }
 
-/** The same for commands other than a cancel. */
-export function claimCommanded(db: Rows): Promise<RunHeadRow[]> {
-  return db.rows<RunHeadRow>({
-    name: 'claim_commanded',
-    text: `select ${HEAD} from claim_unseen_v1(100) s cross join lateral run_head_v1(s.run) h`,
-    values: [],
-  });
-}
-
 /** Runs with a wait that is decided or 2 s overdue: their workflow should have noticed by itself. */
 export function claimOverdue(db: Rows): Promise<RunHeadRow[]> {
   return db.rows<RunHeadRow>({

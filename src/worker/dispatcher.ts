@@ -1,7 +1,6 @@
 import type { Children } from '../db/children.ts';
 import {
   claimCancels,
-  claimCommanded,
   claimOverdue,
   claimSlices,
   claimUnseen,
@@ -11,6 +10,7 @@ import {
   type RunHeadRow,
   type SliceRow,
 } from '../db/dispatch.ts';
+import { claimUntold, forgetTold } from '../db/untold.ts';
 import type { Kick } from '../db/notices.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Executions } from '../temporal/executions.ts';
@@ -58,14 +58,14 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const tell = { ...deps, onError, pace };
   const admission = guarded(() => admitRuns(tell));
   const commands = guarded(() => sendCommands(tell));
-  const commanded = guarded(() => pokeCommanded(tell));
+  const untold = guarded(() => pokeUntold(tell));
   const slices = guarded(() => startSlices(tell));
   const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
   const children = createPump(deps.children.look, onError); // nor does this
-  const duties = [admission, commands, commanded, slices, ends, children, guarded(() => pokeOverdue(tell))];
+  const duties = [admission, commands, untold, slices, ends, children, guarded(() => pokeOverdue(tell))];
   const delayed = later(() => {
     admission.kick();
-    commanded.kick(); // parents of what has ended
+    untold.kick(); // parents of what has ended
   }, CLOSED_MS);
   const of: Record<Kick, () => void> = {
     queued: admission.kick,
@@ -76,7 +76,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       children.kick();
     },
     command: () => {
-      for (const duty of [commands, commanded, ends, admission, children]) duty.kick();
+      for (const duty of [commands, untold, ends, admission, children]) duty.kick();
     },
   };
   const kick = (what?: Kick) => {
@@ -122,10 +122,14 @@ async function sendCommands(deps: Teller): Promise<boolean> {
   return cancels.length === 100;
 }
 
-async function pokeCommanded(deps: Teller): Promise<boolean> {
-  const commanded = await claimCommanded(deps.db);
-  await Promise.all(commanded.map((run) => sendPoke(deps, run, 'command')));
-  return commanded.length === 100;
+async function pokeUntold(deps: Teller): Promise<boolean> {
+  const untold = await claimUntold(deps.db);
+  const taken = await Promise.all(untold.map((run) => sendPoke(deps, run, 'command')));
+  await forgetTold(
+    deps.db,
+    untold.filter((_, i) => taken[i]),
+  );
+  return untold.length === 100;
 }
 
 /** An execution that is gone needs no cancel: the poke that follows brings the run back, and it reads the command. */
@@ -146,12 +150,15 @@ async function pokeOverdue(deps: Teller): Promise<boolean> {
   return overdue.length === 100;
 }
 
-async function sendPoke(deps: Teller, run: RunHeadRow, reason: string): Promise<void> {
+/** @returns whether Temporal has taken the signal, which it then delivers whatever becomes of the worker */
+async function sendPoke(deps: Teller, run: RunHeadRow, reason: string): Promise<boolean> {
   try {
     await deps.executions.poke(run);
     deps.metrics.pokes.inc({ reason });
+    return true;
   } catch (error) {
     deps.onError(error);
+    return false;
   }
 }
 

@@ -151,6 +151,11 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
     from: 'return closed ? { ended: await readEnding(deps, run) } : { reopened: true };',
     to: 'return closed !== undefined ? { ended: await readEnding(deps, run) } : { reopened: true };',
   },
+  'who could not be told counts as told': {
+    file: 'src/worker/dispatcher.ts',
+    from: 'untold.filter((_, i) => taken[i])',
+    to: 'untold',
+  },
   'nobody looks for lost executions': {
     file: 'src/worker/diagnose.ts',
     from: "if (!execution) return 'lost';",

@@ -190,7 +190,7 @@ const QUIET = new Set([
   'left_events',
   'expire_events',
   'halts_of',
-  'claim_commanded',
+  'claim_untold',
 ]);
 const BORING = /duty|plan|facts|sweep_leases|sweep_workers|partitions/;
 const isTelling = (name: string, rows: object[]): boolean => (rows.length > 0 ? !BORING.test(name) : !QUIET.has(name));

@@ -4,13 +4,13 @@ import { addEvent, aTask, countsAsFailed, itemOrNull, newest, taskKey, type RunR
 
 type Order = { type: string; task: number | null; payload: string; data: string };
 
-/** Event, command row and the mark that it is unseen, under the next number. */
+/** Event, command row and the mark that the run is to be told, under the next number. */
 function note(tables: Tables, rows: RunRows, { type, task, payload, data }: Order): number {
   const { state } = rows;
   const seq = ++state.lastSeq;
   addEvent(rows, seq, { type: `command.${type}`, task, data, at: tables.now() });
   rows.commands.push({ seq, type, payload, task, phase: state.phase });
-  tables.unseen.set(state.run, { seq, pokeAfter: null });
+  tables.untold.set(state.run, { pokeAfter: null });
   state.commandSeq = seq;
   return seq;
 }

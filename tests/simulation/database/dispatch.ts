@@ -143,20 +143,24 @@ export const haltsOf = (tables: Tables, [runs]: readonly [string[]]): object[] =
     return [{ run, stop: stopOf(state), held: state.held ?? [] }];
   });
 
-/** Commands other than a cancel that a workflow has not seen. */
-export function claimCommanded(tables: Tables): object[] {
+/** Runs that nobody has told of a command other than a cancel. */
+export function claimUntold(tables: Tables): object[] {
   const now = tables.now();
   const found: object[] = [];
-  for (const [run, unseen] of [...tables.unseen].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [run, untold] of [...tables.untold].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const rows = tables.runs.get(run);
-    if (rows?.state.finished !== null) tables.unseen.delete(run);
-    else if (unseen.pokeAfter !== null && unseen.seq <= rows.state.appliedSeq) tables.unseen.delete(run);
-    else if (rows.state.started !== null && (unseen.pokeAfter === null || unseen.pokeAfter < now)) {
-      unseen.pokeAfter = now + POKE_AGAIN_MS;
-      found.push(headOf(rows));
+    if (rows?.state.finished !== null) tables.untold.delete(run);
+    else if (rows.state.started !== null && (untold.pokeAfter === null || untold.pokeAfter < now)) {
+      untold.pokeAfter = now + POKE_AGAIN_MS;
+      found.push({ ...headOf(rows), claim: String(untold.pokeAfter) });
     }
   }
   return found;
+}
+
+export function told(tables: Tables, [runs, claims]: readonly [string[], string[]]): object[] {
+  for (const [i, run] of runs.entries()) if (String(tables.untold.get(run)?.pokeAfter) === claims[i]) tables.untold.delete(run);
+  return [];
 }
 
 export function openRuns(tables: Tables, [after, limit]: readonly [string, number]): object[] {

@@ -119,5 +119,6 @@ export function command(tables: Tables, values: readonly unknown[]): number | nu
   state.commandSeq = seq;
   state.intent = force || again ? 'force' : 'cancel';
   state.reason ??= reason;
+  if (again) tables.untold.set(run, { pokeAfter: null });
   return seq;
 }

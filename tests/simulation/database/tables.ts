@@ -101,7 +101,7 @@ export type Tables = {
   plans: Map<string, string>;
   keys: Map<string, { hash: string; run: string; expires: number }>;
   /** Runs with a command, other than a cancel, that their workflow has not seen. */
-  unseen: Map<string, { seq: number; pokeAfter: number | null }>;
+  untold: Map<string, { pokeAfter: number | null }>;
   duties: Map<string, { holder: string; expires: number }>;
   workers: Map<string, { session: number | null; seen: number }>;
   /** Workers whose session lives. */
@@ -115,7 +115,7 @@ export const createTables = (now: () => number): Tables => ({
   runs: new Map(),
   plans: new Map(),
   keys: new Map(),
-  unseen: new Map(),
+  untold: new Map(),
   duties: new Map(),
   workers: new Map(),
   locks: new Set(),
