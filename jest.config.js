@@ -6,6 +6,8 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   watchman: false,
   testTimeout: 60_000,
+  // Most suites wait for processes more than they work; beyond two they are in each other's way.
+  maxWorkers: 2,
   // The leak guard of every suite says what it leaves behind; native calls that still retry must not hold the run up.
   forceExit: true,
   globalSetup: '<rootDir>/tests/support/globalSetup.ts',

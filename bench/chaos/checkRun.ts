@@ -8,7 +8,17 @@ import type { Plan } from '../../src/domain/plan/plan.ts';
 import type { Call } from '../../tests/chaos/support/receiver.ts';
 import type { AcceptedRun, EventRow, StateRow } from '../../tests/chaos/support/runs.ts';
 
-export type TaskRow = { run: string; task: number; item: number; status: TaskStatus; seq: number; attempt: number; finished: Date | null };
+/** Of one generation of a task: a retry begins a new one of what runs again. */
+export type TaskRow = {
+  run: string;
+  task: number;
+  item: number;
+  generation: number;
+  status: TaskStatus;
+  seq: number;
+  attempt: number;
+  finished: Date | null;
+};
 
 /** Everything that is known of one run: what was asked, what the rows say, what the outside world saw. */
 export type Seen = {
@@ -28,7 +38,14 @@ export type Seen = {
 export type BreachKind = 'lost' | 'stuck' | 'again' | 'events' | 'counters' | 'outcome' | 'order' | 'effects' | 'subscribers' | 'slow';
 export type Breach = { kind: BreachKind; run: string; what: string };
 
-type Checking = Seen & { plan: Plan; bad: (kind: BreachKind, what: string) => void };
+type Checking = Seen & {
+  plan: Plan;
+  bad: (kind: BreachKind, what: string) => void;
+  /** Rows of the last generation of each task: what the run ended with. */
+  last: readonly TaskRow[];
+  /** Of a task or item in a generation (`keyOf`), in order. */
+  eventsOf: ReadonlyMap<string, readonly EventRow[]>;
+};
 
 /** A moment's grace between the clocks of the database and this process, ms. */
 const CLOCK_MS = 5;
@@ -47,7 +64,7 @@ export function checkRun(seen: Seen): Breach[] {
   const bad = (kind: BreachKind, what: string) => {
     found.push({ kind, run: run.id, what });
   };
-  const checking = { ...seen, plan: planOf(run.definition), bad };
+  const checking = { ...seen, plan: planOf(run.definition), bad, last: lastOf(seen.tasks), eventsOf: byGeneration(seen.events) };
   checkCounters(checking);
   checkOutcomes(checking);
   checkEvents(checking);
@@ -63,9 +80,36 @@ function planOf(definition: Json): Plan {
   return compile(read.definition);
 }
 
-function checkCounters({ state, tasks, plan, bad }: Checking): void {
+const keyOf = (task: number, item: number | null, generation: number): string => `${task}/${item ?? -1}/${generation}`;
+
+const lastOf = (tasks: readonly TaskRow[]): TaskRow[] => {
+  const highest = new Map<number, number>();
+  for (const { task, generation } of tasks) highest.set(task, Math.max(generation, highest.get(task) ?? 0));
+  return tasks.filter(({ task, generation }) => generation === highest.get(task));
+};
+
+/** A generation begins with the event that says so; the first one without. */
+function byGeneration(events: readonly EventRow[]): Map<string, EventRow[]> {
+  const current = new Map<number, number>();
+  const found = new Map<string, EventRow[]>();
+  for (const event of events) {
+    const { task, item, type, data } = event;
+    if (task === null || type.startsWith('command.')) continue;
+    const begun = type === 'task.pending' ? (data as { generation?: number } | null)?.generation : undefined;
+    if (begun !== undefined) current.set(task, begun);
+    const key = keyOf(task, item, current.get(task) ?? 0);
+    found.set(key, [...(found.get(key) ?? []), event]);
+  }
+  return found;
+}
+
+/** Of a fork: what it has kept of its source, before it began. */
+const isKept = ({ type, data }: EventRow): boolean =>
+  type.startsWith('task.') && typeof (data as { from?: unknown } | null)?.from === 'string';
+
+function checkCounters({ state, tasks, last, plan, bad }: Checking): void {
   const { graph } = plan;
-  const own = tasks.filter(({ item }) => item === -1);
+  const own = last.filter(({ item }) => item === -1);
   if (state.open !== 0) bad('counters', `open is ${state.open}`);
   const total = countedTasks(graph);
   if (state.total !== total) bad('counters', `total is ${state.total}, it has ${total} tasks`);
@@ -77,10 +121,10 @@ function checkCounters({ state, tasks, plan, bad }: Checking): void {
     if (!isFinalStatus(row.status) || row.finished === null) bad('counters', `task ${row.task}/${row.item} is ${row.status}`);
 }
 
-function checkOutcomes({ run, state, tasks, output, plan, bad }: Checking): void {
+function checkOutcomes({ run, state, last, output, plan, bad }: Checking): void {
   const cancelled = run.cancellable === true && state.status === 'cancelled';
   if (run.status !== undefined && run.status !== state.status && !cancelled) bad('outcome', `is ${state.status}, should be ${run.status}`);
-  for (const row of tasks) {
+  for (const row of last) {
     const name = plan.graph.names[row.task] ?? '';
     const wanted = run.tasks?.[name];
     if (row.item === -1 && wanted !== undefined && wanted !== row.status && !cancelled)
@@ -95,49 +139,48 @@ function checkOutcomes({ run, state, tasks, output, plan, bad }: Checking): void
 const isFinalEvent = (event: EventRow): boolean =>
   event.type.startsWith('task.') && event.type !== 'task.compensated' && isFinalStatus(event.type.slice(5) as TaskStatus);
 
-function checkEvents({ state, tasks, events, bad }: Checking): void {
+function checkEvents({ state, tasks, events, eventsOf, bad }: Checking): void {
   events.forEach((event, i) => {
     if (event.seq !== i + 1) bad('events', `event ${i + 1} is numbered ${event.seq}`);
   });
   if (events.length !== state.last_seq) bad('events', `${events.length} events, last_seq is ${state.last_seq}`);
-  const opening = events.slice(
+  const own = events.filter((event) => !isKept(event));
+  const opening = own.slice(
     0,
-    events.findIndex(({ type }) => type.startsWith('task.')),
+    own.findIndex(({ type }) => type.startsWith('task.')),
   );
   const types = opening.map(({ type }) => type).filter((type) => !type.startsWith('command.')); // one may come before the start
   const endedInQueue = state.started === null && ['timed_out', 'cancelled'].includes(state.status);
   if (types[0] !== 'run.accepted' || (types[1] !== 'run.started' && !endedInQueue)) bad('events', `begins with ${types.join()}`);
   if (events.at(-1)?.type !== `run.${state.status}`) bad('events', `is ${state.status} and its last event is ${events.at(-1)?.type ?? ''}`);
-  const byTask = Map.groupBy(
-    events.filter((event) => event.task !== null),
-    (event) => `${event.task ?? ''}/${event.item ?? -1}`,
-  );
+  const left = new Map(eventsOf);
   for (const row of tasks) {
-    const key = `${row.task}/${row.item}`;
-    const all = byTask.get(key) ?? [];
+    const key = keyOf(row.task, row.item, row.generation);
+    const all = left.get(key) ?? [];
     const isUndone = row.status === 'compensated' && all.at(-1)?.type === 'task.compensated' && all.at(-1)?.seq === row.seq;
-    const own = isUndone ? all.slice(0, -1) : all;
-    const finals = own.filter(isFinalEvent);
+    const before = isUndone ? all.slice(0, -1) : all;
+    const finals = before.filter(isFinalEvent);
     if (finals.length !== 1) bad(finals.length > 1 ? 'again' : 'events', `task ${key} has ${finals.length} final events`);
-    if (finals[0] !== own.at(-1)) bad('again', `task ${key}: ${own.at(-1)?.type ?? ''} after ${finals[0]?.type ?? ''}`);
+    if (finals[0] !== before.at(-1)) bad('again', `task ${key}: ${before.at(-1)?.type ?? ''} after ${finals[0]?.type ?? ''}`);
     if (!isUndone && (finals[0]?.seq !== row.seq || finals[0].type !== `task.${row.status}`))
       bad('events', `task ${key}: row and event differ`);
     if (isUndone && finals[0]?.type !== 'task.completed') bad('order', `task ${key} was undone after ${finals[0]?.type ?? 'nothing'}`);
-    const attempts = own.filter(({ type }) => type === 'task.started').map(({ attempt }) => attempt ?? 0);
+    const attempts = before.filter(({ type }) => type === 'task.started').map(({ attempt }) => attempt ?? 0);
     if (attempts.some((attempt, i) => i > 0 && attempt <= (attempts[i - 1] ?? 0)))
       bad('events', `task ${key}: attempts ${attempts.join()}`);
-    byTask.delete(key);
+    left.delete(key);
   }
-  for (const key of byTask.keys()) bad('events', `events of task ${key}, which has no row`);
+  for (const key of left.keys()) bad('events', `events of task ${key}, which has no row`);
 }
 
 /** A task that ran did so after as many of its dependencies as it needed had settled. */
-function checkOrder({ tasks, events, plan, bad }: Checking): void {
+function checkOrder({ last, eventsOf, plan, bad }: Checking): void {
   const { graph } = plan;
-  const own = events.filter(({ task, item }) => task !== null && item === null);
+  const own = last.flatMap(({ task, item, generation }) => (item === -1 ? (eventsOf.get(keyOf(task, null, generation)) ?? []) : []));
   const settled = new Map(own.filter(isFinalEvent).map((event) => [event.task, event.seq]));
-  const began = new Map(own.toReversed().map((event) => [event.task, event.seq]));
-  for (const { task, item, status } of tasks) {
+  // that it runs again is said before what it depends on has
+  const began = new Map(own.toReversed().flatMap((event) => (event.type === 'task.pending' ? [] : [[event.task, event.seq] as const])));
+  for (const { task, item, status } of last) {
     if (item !== -1 || status === 'cancelled') continue;
     const edges = graph.deps[task] ?? [];
     const first = began.get(task) ?? 0;
@@ -163,13 +206,15 @@ function checkCleanup({ events, plan, bad }: Checking): void {
   if (undone.some((seq, i) => i > 0 && seq > (undone[i - 1] ?? 0))) bad('order', `what ended at ${undone.join()} was undone in this order`);
 }
 
-function checkEffects({ run, tasks, events, calls, late, plan, bad }: Checking): void {
+function checkEffects({ run, tasks, eventsOf, calls, late, plan, bad }: Checking): void {
   const { graph } = plan;
-  const rowOf = new Map(tasks.map((row) => [`${run.id}/${graph.names[row.task] ?? ''}/${row.item < 0 ? '-' : row.item}/0`, row]));
+  const rowOf = new Map(
+    tasks.map((row) => [`${run.id}/${graph.names[row.task] ?? ''}/${row.item < 0 ? '-' : row.item}/${row.generation}`, row]),
+  );
   const bodies = new Map<string, string>();
   for (const { key, at, path, body } of calls) {
     const row = rowOf.get(key);
-    const end = row && events.findLast((event) => event.task === row.task && (event.item ?? -1) === row.item && isFinalEvent(event));
+    const end = row && eventsOf.get(keyOf(row.task, row.item, row.generation))?.findLast(isFinalEvent);
     if (!row || !end) bad('effects', `the receiver knows a key of no task: ${key}`);
     else if (!late(at) && !ABORTED.has(row.status) && at > end.at.getTime() + CLOCK_MS)
       bad('again', `${key} was called ${at - end.at.getTime()} ms after it was ${row.status}`);
@@ -178,7 +223,8 @@ function checkEffects({ run, tasks, events, calls, late, plan, bad }: Checking):
   }
   for (const [key, row] of rowOf) {
     const isCall = graph.kinds[row.task] === 'http' && (row.item >= 0 || plan.tasks[row.task]?.map === undefined);
-    if (isCall && (row.status === 'completed' || row.status === 'compensated') && !bodies.has(key))
+    const isOurs = eventsOf.get(keyOf(row.task, row.item, row.generation))?.every((event) => !isKept(event)) ?? true;
+    if (isCall && isOurs && (row.status === 'completed' || row.status === 'compensated') && !bodies.has(key))
       bad('effects', `${key} is completed and the receiver never saw it`);
   }
 }

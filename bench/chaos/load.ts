@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AcceptedRun } from '../../tests/chaos/support/runs.ts';
 import type { Field } from './field.ts';
-import { sampleOf, type Sample } from './samples.ts';
-import { post, submitUntilAccepted } from './submits.ts';
+import { carryOn, carryOut } from './orders.ts';
+import { sampleOf } from './samples.ts';
+import { submitUntilAccepted } from './submits.ts';
 
 /** A steady stream of runs of all shapes. */
 export type Load = {
@@ -43,7 +44,14 @@ export function startLoad(field: Field, options: LoadOptions): Load {
         const run = await submitUntilAccepted(field, sample, { api });
         const closed = add(run, sample.shape);
         options.onAccepted(run, i);
-        await Promise.all([closed, cancelLater(field, run, sample)]);
+        const ordered = {
+          ...{ field, run, sample },
+          isOpen: () => accepted.isOpen(run.id),
+          reopen: () => accepted.reopen(run),
+          add: (other: AcceptedRun) => add(other, `${sample.shape}, again`),
+        };
+        await Promise.all([closed, carryOut(ordered)]);
+        await carryOn(ordered);
       } catch (error) {
         faults.push((error as Error).message);
       }
@@ -75,16 +83,19 @@ function createAccepted() {
   const runs: AcceptedRun[] = [];
   const shapes = new Map<string, number>();
   const open = new Map<string, { run: AcceptedRun; close: () => void }>();
+  const reopen = (run: AcceptedRun): Promise<void> =>
+    new Promise((close) => {
+      open.set(run.id, { run, close });
+    });
   return {
-    ...{ runs, shapes },
+    ...{ runs, shapes, reopen },
+    isOpen: (id: string) => open.has(id),
     open: (): AcceptedRun[] => [...open.values()].map(({ run }) => run),
     /** @returns resolves when it is closed */
     add: (run: AcceptedRun, shape: string): Promise<void> => {
       runs.push(run);
       shapes.set(shape, (shapes.get(shape) ?? 0) + 1);
-      return new Promise((close) => {
-        open.set(run.id, { run, close });
-      });
+      return reopen(run);
     },
     closed: (id: string) => {
       open.get(id)?.close();
@@ -105,10 +116,3 @@ async function lookForEnds(field: Field, accepted: Omit<Accepted, 'add'>, settle
 }
 
 const isOver = (work: Promise<unknown>): Promise<boolean> => Promise.race([work.then(() => true), sleep(0, false)]);
-
-/** A cancel that finds the run closed came too late; one that nobody answers is given up. */
-async function cancelLater(field: Field, run: AcceptedRun, { cancelAfterMs }: Sample): Promise<void> {
-  if (cancelAfterMs === undefined) return;
-  await sleep(cancelAfterMs);
-  await post(field, 0, { path: `/runs/${run.id}/cancel`, body: { reason: 'chaos' } }).catch(() => undefined);
-}

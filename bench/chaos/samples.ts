@@ -13,9 +13,19 @@ export type Sample = {
   tasks?: Record<string, string>;
   /** Of a run that completes. */
   output?: Json;
-  /** Cancelled so long after it was accepted, ms: then it may also end as `cancelled`. */
-  cancelAfterMs?: number;
+  order?: Order;
 };
+
+/**
+ * What a client asks of the run: a cancel so long after it was accepted, ms (it may also end as `cancelled` then); a pause
+ * for some time; to approve what it waits for; once it has ended, to run what failed again, or to fork it from a task.
+ */
+export type Order =
+  | { type: 'cancel'; afterMs: number }
+  | { type: 'pause'; afterMs: number; forMs: number }
+  | { type: 'approve'; tasks: readonly string[] }
+  | { type: 'retry' }
+  | { type: 'fork'; from: string };
 
 type Chance = { whole: (from: number, to: number) => number; of: <T>(list: readonly T[]) => T };
 type Making = { cluster: Pick<Cluster, 'receiver'>; chance: Chance };
@@ -158,10 +168,58 @@ function deadline(making: Making): Omit<Sample, 'shape'> {
 function cancelled(making: Making): Omit<Sample, 'shape'> {
   const steps = inARow(12, (more) => effect(making, 1, more));
   const tasks = { ...steps, pause: wait('PT2S'), end: transform(9, { dependsOn: ['pause'] }) };
-  return { ...completed(tasks, '${tasks.end.output}', 9), cancelAfterMs: making.chance.whole(0, 2_500) };
+  return { ...completed(tasks, '${tasks.end.output}', 9), order: { type: 'cancel', afterMs: making.chance.whole(0, 2_500) } };
 }
 
-const SHAPES = { chain, effects, fan, diamonds, map, posts, waits, branches, retries, tolerated, fails, deadline, cancelled, random };
+function paused(making: Making): Omit<Sample, 'shape'> {
+  const { chance } = making;
+  const steps = inARow(8, (more) => effect(making, 1, more));
+  const tasks = { ...steps, pause: wait('PT0.5S'), end: transform(9, { dependsOn: ['pause', 't7'] }) };
+  const order = { type: 'pause', afterMs: chance.whole(0, 1_000), forMs: chance.whole(0, 2_000) } as const;
+  return { ...completed(tasks, '${tasks.end.output}', 9), order };
+}
+
+function approved(making: Making): Omit<Sample, 'shape'> {
+  const approval = (more: object) => ({ type: 'approval', with: { message: 'Go on?' }, ...more });
+  const tasks = {
+    before: effect(making, 1),
+    one: approval({ dependsOn: ['before'] }),
+    other: approval({}),
+    after: effect(making, 2, { dependsOn: ['one', 'other'] }),
+  };
+  const output = '${tasks.before.output.body.value + tasks.after.output.body.value}';
+  return { ...completed(tasks, output, 3), order: { type: 'approve', tasks: ['one', 'other'] } };
+}
+
+/** Its middle is refused until it runs again. */
+function retried(making: Making): Omit<Sample, 'shape'> {
+  const tasks = {
+    before: effect(making, 1),
+    shy: call(making.cluster, '/again?generation=1&value=4&ms=20', { dependsOn: ['before'] }),
+    beside: effect(making, 2, { dependsOn: ['before'] }),
+    after: effect(making, 3, { dependsOn: ['shy'] }),
+  };
+  const read = Object.keys(tasks).map((task) => `tasks.${task}.output.body.value`);
+  return { ...completed(tasks, `\${${read.join(' + ')}}`, 10), order: { type: 'retry' } };
+}
+
+function forked(making: Making): Omit<Sample, 'shape'> {
+  const steps = inARow(4, (more) => effect(making, 3, more));
+  return { ...completed(steps, '${tasks.t0.output.body.value + tasks.t3.output.body.value}', 6), order: { type: 'fork', from: 't2' } };
+}
+
+/** What is undone comes in a run of which it is known that all of it is. */
+function undone(making: Making): Omit<Sample, 'shape'> {
+  const steps = inARow(3, (more) => effect(making, 1, { ...more, compensate: effect(making, 2) }));
+  const tasks = { ...steps, bad: { type: 'assert', with: { that: 'false' }, dependsOn: ['t2'] } };
+  const compensated = Object.fromEntries(Object.keys(steps).map((task) => [task, 'compensated']));
+  return { definition: define(tasks), input: {}, status: 'failed', tasks: { ...compensated, bad: 'failed' } };
+}
+
+const SHAPES = {
+  ...{ chain, effects, fan, diamonds, map, posts, waits, branches, retries, tolerated, fails, deadline, cancelled, random },
+  ...{ paused, approved, retried, forked, undone },
+};
 
 function random({ cluster, chance }: Making): Omit<Sample, 'shape'> {
   return { input: {}, status: 'completed', ...aRandomSample(cluster, chance.whole(1, 1_000_000)) };

@@ -27,27 +27,41 @@ export async function post(field: Field, api: number, request: { path: string; b
   return { status: response.status, retryAfter: response.headers.get('retry-after'), body };
 }
 
-/**
- * Submits as a careful client does: no answer, 429 or 503 means again, under the same key, at the next api.
- * @throws Error for any other answer, and for a busy one that does not say when to come again
- */
+/** @throws Error for any answer but 202, see `postUntilAnswered` */
 export async function submitUntilAccepted(field: Field, sample: Sample, options: { api: number; key?: string }): Promise<AcceptedRun> {
-  const key = options.key ?? randomUUID();
   const body = { definition: sample.definition, input: sample.input };
-  const until = Date.now() + PATIENCE_MS;
-  for (let api = options.api; Date.now() < until; api++) {
-    const answer = await post(field, api, { path: '/runs', body, key }).catch(() => undefined);
-    if (answer?.status === 202 && answer.body.id !== undefined) return acceptedRun(answer.body.id, sample);
-    const busy = answer === undefined || answer.status === 503 || answer.status === 429;
-    if (!busy) throw new Error(`a submit was answered ${answer.status} ${JSON.stringify(answer.body)}`);
-    if (answer?.retryAfter === null) throw new Error(`a submit was answered ${answer.status} without Retry-After`);
-    await sleep(AGAIN_MS);
-  }
-  throw new Error(`nobody accepted a run within ${PATIENCE_MS / 1000} s`);
+  const answer = await postUntilAnswered(field, options.api, {
+    path: '/runs',
+    body,
+    ...(options.key !== undefined && { key: options.key }),
+  });
+  if (answer.status === 202 && answer.body.id !== undefined) return acceptedRun(answer.body.id, sample);
+  throw new Error(`a submit was answered ${answer.status} ${JSON.stringify(answer.body)}`);
 }
 
-const acceptedRun = (id: string, { definition, status, tasks, output, cancelAfterMs }: Sample): AcceptedRun => ({
-  ...{ id, definition, status, cancellable: cancelAfterMs !== undefined },
+/**
+ * Asks as a careful client does: no answer, 429 or 503 means again, under the same key, at the next api. @returns any other answer
+ * @throws Error for a busy one that does not say when to come again
+ */
+export async function postUntilAnswered(
+  field: Field,
+  first: number,
+  request: { path: string; body: object; key?: string },
+): Promise<Answer> {
+  const { key = randomUUID() } = request;
+  const until = Date.now() + PATIENCE_MS;
+  for (let api = first; Date.now() < until; api++) {
+    const answer = await post(field, api, { ...request, key }).catch(() => undefined);
+    const busy = answer === undefined || answer.status === 503 || answer.status === 429;
+    if (!busy) return answer;
+    if (answer?.retryAfter === null) throw new Error(`${request.path} was answered ${answer.status} without Retry-After`);
+    await sleep(AGAIN_MS);
+  }
+  throw new Error(`nobody answered ${request.path} within ${PATIENCE_MS / 1000} s`);
+}
+
+export const acceptedRun = (id: string, { definition, status, tasks, output, order }: Sample): AcceptedRun => ({
+  ...{ id, definition, status, cancellable: order?.type === 'cancel' },
   ...(tasks && { tasks }),
   ...(output !== undefined && { output }),
 });

@@ -57,7 +57,9 @@ async function verifyBatch({ field, callsOf, subscribersOf, found }: Verifying, 
   const ids = runs.map(({ id }) => id);
   const read = async <T extends object>(text: string) => Map.groupBy(await field.cluster.rows<Of<T>>(text, [ids]), ({ run }) => run);
   const states = await read<StateRow>('select *, last_seq::int as last_seq from run_state where run = any($1)');
-  const tasks = await read<TaskRow>('select run, task, item, status, seq::int as seq, attempt, finished from task where run = any($1)');
+  const tasks = await read<TaskRow>(
+    'select run, task, item, generation, status, seq::int as seq, attempt, finished from task where run = any($1)',
+  );
   const events = await read<EventRow>(
     'select run, seq::int as seq, type, task, item, attempt, at, data from run_event where run = any($1) order by run, seq',
   );

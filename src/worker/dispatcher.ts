@@ -39,6 +39,8 @@ export type Dispatcher = {
 const POLL_MS = 1_000;
 /** Most runs that end make room for nobody and have no parent: who waits for one of them waits so much longer. */
 const CLOSED_MS = 25;
+/** So long after somebody was told to end, more are told as soon as these have. */
+const CROWDED_MS = 5_000;
 /** Fits a notice. */
 const ENDED_AT_ONCE = 100;
 
@@ -56,8 +58,13 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const guarded = (duty: () => Promise<boolean>) => createPump(() => (deps.temporalUp() ? duty() : Promise.resolve(false)), onError);
   const pace = createPace(deps.clock);
   const tell = { ...deps, onError, pace };
+  let crowdedUntil = -Infinity; // runs that end make room for others to be told
   const admission = guarded(() => admitRuns(tell));
-  const commands = guarded(() => sendCommands(tell));
+  const commands = guarded(async () => {
+    const told = await sendCommands(tell);
+    if (told > 0) crowdedUntil = deps.clock.now() + CROWDED_MS;
+    return false;
+  });
   const untold = guarded(() => pokeUntold(tell));
   const slices = guarded(() => startSlices(tell));
   const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
@@ -66,6 +73,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const delayed = later(() => {
     admission.kick();
     untold.kick(); // parents of what has ended
+    if (deps.clock.now() < crowdedUntil) commands.kick();
   }, CLOSED_MS);
   const of: Record<Kick, () => void> = {
     queued: admission.kick,
@@ -114,12 +122,15 @@ function later(call: () => void, ms: number): { call: () => void; stop: () => vo
 
 type Teller = DispatcherDeps & { onError: (error: unknown) => void };
 
-async function sendCommands(deps: Teller): Promise<boolean> {
+/** @returns how many were told */
+async function sendCommands(deps: Teller): Promise<number> {
   const told = await claimUnseen(deps.db);
   const cancels = await claimCancels(deps.db);
-  await Promise.all(cancels.map((runId) => sendCancel(deps, runId)));
-  await Promise.all(told.map((run) => sendPoke(deps, run, 'command')));
-  return cancels.length === 100;
+  const sent = await Promise.all(cancels.map((runId) => sendCancel(deps, runId)));
+  const cancelled = new Set(cancels.filter((_, i) => sent[i]));
+  // A request to cancel makes an execution look by itself; a signal behind it would have it look a second time.
+  await Promise.all(told.filter(({ runId }) => !cancelled.has(runId)).map((run) => sendPoke(deps, run, 'command')));
+  return told.length;
 }
 
 async function pokeUntold(deps: Teller): Promise<boolean> {
@@ -133,14 +144,16 @@ async function pokeUntold(deps: Teller): Promise<boolean> {
 }
 
 /** An execution that is gone needs no cancel: the poke that follows brings the run back, and it reads the command. */
-async function sendCancel(deps: Teller, runId: string): Promise<void> {
+async function sendCancel(deps: Teller, runId: string): Promise<boolean> {
   try {
     await deps.executions.cancel(runId);
     deps.metrics.cancels.inc();
+    return true;
   } catch (error) {
-    if (temporalFailure(error) === 'gone') return;
+    if (temporalFailure(error) === 'gone') return false;
     await forgetCancel(deps.db, runId);
     deps.onError(error);
+    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import type { JsonObject } from '../../src/domain/json.ts';
 import { checkRun, type Seen } from '../../bench/chaos/checkRun.ts';
 import { define, transform } from './support/runs.ts';
 
@@ -18,7 +19,7 @@ const well = (): Seen => ({
     ...{ run: RUN, status: 'completed', intent: null, reason: null, open: 0, failed: 0, total: 2, last_seq: 5, epoch: 1, restarts: 0 },
     ...{ started: at, finished: at, failure: null },
   },
-  tasks: [0, 1].map((task) => ({ run: RUN, task, item: -1, status: 'completed', seq: task + 3, attempt: 1, finished: at })),
+  tasks: [0, 1].map((task) => ({ run: RUN, task, item: -1, generation: 0, status: 'completed', seq: task + 3, attempt: 1, finished: at })),
   events: [
     ...[event(1, 'run.accepted'), event(2, 'run.started'), event(3, 'task.completed', 0), event(4, 'task.completed', 1)],
     event(5, 'run.completed'),
@@ -56,4 +57,52 @@ test('the checker sees what is broken', () => {
   expect(kinds({ calls: [call, { ...call, at: 2_000 }] })).toEqual(new Set(['again']));
   expect(kinds({ calls: [call, { ...call, body: 'other' }] })).toEqual(new Set(['effects']));
   expect(kinds({ calls: [] })).toEqual(new Set(['effects']));
+});
+
+test('a retry begins a new generation of what runs again, with calls of its own', () => {
+  const more = (seq: number, type: string, task: number | null, data: JsonObject | null = null) => ({ ...event(seq, type, task), data });
+  const [first] = well().tasks;
+  const [call] = well().calls;
+  if (!first || !call) throw new Error('no task, no call');
+  const blocked = { run: RUN, task: 1, item: -1, generation: 0, status: 'blocked' as const, seq: 4, attempt: 0, finished: at };
+  const again = (task: number, seq: number) => ({
+    run: RUN,
+    task,
+    item: -1,
+    generation: 1,
+    status: 'completed' as const,
+    seq,
+    attempt: 1,
+    finished: at,
+  });
+  const events = [
+    ...[event(1, 'run.accepted'), event(2, 'run.started'), event(3, 'task.failed', 0), event(4, 'task.blocked', 1), event(5, 'run.failed')],
+    ...[more(6, 'command.retry', null), more(7, 'run.reopened', null), more(8, 'task.pending', 0, { generation: 1 })],
+    ...[
+      more(9, 'task.pending', 1, { generation: 1 }),
+      event(10, 'run.started'),
+      event(11, 'task.completed', 0),
+      event(12, 'task.completed', 1),
+    ],
+    event(13, 'run.completed'),
+  ];
+  const retried = {
+    state: { ...well().state, last_seq: 13 },
+    tasks: [{ ...first, status: 'failed' as const }, blocked, again(0, 11), again(1, 12)],
+    events,
+    calls: [call, { ...call, key: `${RUN}/a/-/1` }],
+  };
+  expect(kinds(retried)).toEqual(new Set());
+  expect(kinds({ ...retried, calls: [call, { ...call, key: `${RUN}/a/-/1`, at: 2_000 }] })).toEqual(new Set(['again']));
+  expect(kinds({ ...retried, calls: [call] })).toEqual(new Set(['effects']));
+  expect(kinds({ ...retried, tasks: retried.tasks.slice(0, 3) })).toContain('events');
+});
+
+test('what a fork has kept was called by its source', () => {
+  const [accepted, began, done, ...rest] = well().events;
+  if (!accepted || !began || !done) throw new Error('no events');
+  const events = [accepted, { ...done, seq: 2, data: { from: 'source' } }, { ...began, seq: 3 }, ...rest];
+  const [first, second] = well().tasks;
+  if (!first || !second) throw new Error('no tasks');
+  expect(kinds({ events, tasks: [{ ...first, seq: 2 }, second], calls: [] })).toEqual(new Set());
 });

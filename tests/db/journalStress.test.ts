@@ -55,8 +55,11 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   for (const writer of writers) writer.kill('SIGKILL');
-  await db.end();
-  await postgres.stop();
+  try {
+    await db.end();
+  } finally {
+    await postgres.stop();
+  }
   fs.rmSync(folder, { recursive: true, force: true });
 });
 

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 export type Call = { key: string; path: string; body: string; port: number; at: number; answered: number | undefined };
 
 export type Receiver = {
-  /** `http://127.0.0.1:port`. A path may ask: `?ms=50` waits, `?fail=2` refuses the first two calls of a key with 503, `?status=400` all of them, `?value=7` is answered. */
+  /** `http://127.0.0.1:port`. A path may ask: `?ms=50` waits, `?fail=2` refuses the first two calls of a key with 503, `?status=400` all of them, `?generation=1` those of an earlier generation of their task, `?value=7` is answered. */
   url: string;
   port: number;
   calls: Call[];
@@ -113,7 +113,8 @@ async function serve(parts: Parts, request: http.IncomingMessage, response: http
   await parts.listener?.(call);
   call.answered = Date.now();
   const refused = before < Number(url.searchParams.get('fail') ?? 0);
-  response.writeHead(refused ? 503 : Number(url.searchParams.get('status') ?? 200), { 'content-type': 'application/json' });
+  const early = Number(call.key.split('/').at(-1)) < Number(url.searchParams.get('generation') ?? 0);
+  response.writeHead(refused ? 503 : early ? 400 : Number(url.searchParams.get('status') ?? 200), { 'content-type': 'application/json' });
   response.end(
     JSON.stringify({ calls: before + 1, value: Number(url.searchParams.get('value') ?? 0), secret: url.searchParams.get('secret') }),
   );
