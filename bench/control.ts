@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { call, definitionOf, layered, noOp } from './definitions.ts';
 import { complete, latencies, timed, type Context, type Row, type Scenario } from './scenario.ts';
 
@@ -73,11 +74,53 @@ async function forks({ connection, quick }: Context): Promise<Row> {
   return { figures: latencies(each), runs: 6, tasks: tasks * 6 };
 }
 
+/** A call is under way that nobody answers; how long from the cancel until its connection is closed. */
+async function cancels({ connection, receiver, quick }: Context): Promise<Row> {
+  const runs = quick ? 3 : 20;
+  const each: number[] = [];
+  for (let i = 0; i < runs; i++) {
+    const { url, began, ended } = receiver.silent();
+    const id = await connection.submit(definition('silent', { first: call(url) }));
+    await began;
+    each.push(
+      await timed(async () => {
+        await connection.post(`/api/v1/runs/${id}/cancel`, {});
+        await ended;
+      }),
+    );
+  }
+  return { figures: latencies(each), runs, tasks: runs };
+}
+
+/** Two chains of calls go on; how long after the request to pause the last of them began. */
+async function pauses({ connection, receiver, quick }: Context): Promise<Row> {
+  const runs = quick ? 2 : 10;
+  const each: number[] = [];
+  for (let i = 0; i < runs; i++) {
+    const id = await connection.submit(
+      definitionOf({ name: 'chains', deps: [[], [], ...Array.from({ length: 998 }, (_, k) => [k])] }, call(receiver.url)),
+    );
+    for (const before = receiver.seen(); receiver.seen() < before + 20;) await sleep(5);
+    const from = performance.now();
+    await connection.post(`/api/v1/runs/${id}/pause`, {});
+    for (let seen = -1; seen !== receiver.seen();) {
+      seen = receiver.seen();
+      await sleep(1_000);
+    }
+    each.push(Math.max(0, receiver.last() - from));
+    await connection.post(`/api/v1/runs/${id}/cancel`, {});
+    await connection.reaches(id, 'cancelled');
+  }
+  return { figures: latencies(each), runs, tasks: runs };
+}
+
 /** What is measured of runs that wait, and of commands on them. */
 export const controlScenarios: readonly Scenario[] = [
   { name: 'approval', title: 'approve to end: a wait for a person, then one task', reps: 3, measure: approvals },
   { name: 'event', title: 'event to end: a wait for it, then one task', reps: 3, measure: events },
   { name: 'child', title: 'a task that starts a run of one task, submit to end', reps: 3, measure: children },
   { name: 'retry', title: 'retry of one failed among 1,000 tasks, to the end', reps: 3, measure: retries },
+  { name: 'cancel', title: 'cancel of a run with a call under way, until its connection is closed', reps: 3, measure: cancels },
+  { name: 'pause', title: 'pause of a run of two chains of calls, until the last one has begun', reps: 3, measure: pauses },
   { name: 'fork', title: 'fork of a run of 1,000 tasks from its last, to the end', reps: 3, measure: forks },
 ];

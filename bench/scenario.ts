@@ -1,3 +1,4 @@
+import type { Receiver } from './receiver.ts';
 import type { Connection } from './connection.ts';
 import { definitionOf, type Shape } from './definitions.ts';
 import type { Roles } from './processes.ts';
@@ -10,7 +11,7 @@ export type Context = {
   /** Fewer and smaller: to see that it works. */
   quick: boolean;
   /** Address of a receiver on loopback that answers at once, with the number of requests it saw. */
-  receiver: { url: string; seen: () => number };
+  receiver: Omit<Receiver, 'close'>;
 };
 
 /** One go: figures by name, and what to divide CPU time by. */

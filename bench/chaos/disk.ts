@@ -125,7 +125,7 @@ async function submitsAreRefused({ field, load, breach }: Battle): Promise<void>
   judge(answers, breach, 'a submit with the database full');
   void Promise.all(
     sent.map(async (one, i) => {
-      load.add(await submitUntilAccepted(field, one.sample, { api: i, key: one.key }), sample.shape);
+      load.add(await submitUntilAccepted(field, one.sample, { api: i, key: one.key }), sample);
     }),
   ).catch((error: unknown) => {
     breach((error as Error).message);
@@ -149,7 +149,7 @@ async function submitsAreAccepted({ field, load, breach }: Battle): Promise<void
   for (let i = 0; i < 4; i++) {
     const answer = await post(field, i, { path: '/runs', body: { definition: sample.definition } });
     if (answer.status !== 202 || answer.body.id === undefined) breach(`a submit with Temporal full was answered ${answer.status}`);
-    else load.add({ id: answer.body.id, definition: sample.definition, status: 'completed' }, sample.shape);
+    else load.add({ id: answer.body.id, definition: sample.definition, status: 'completed' }, sample);
     await sleep(TEMPORAL_FULL_MS / 4);
   }
 }
@@ -163,7 +163,7 @@ async function uploadsAreRefused({ field, load, breach }: Battle): Promise<void>
     ...{ shape: 'large output', status: 'completed', input: {}, output: LARGE_OUTPUT },
     definition: define({ a: transform('x'.repeat(LARGE_OUTPUT)) }, { output: { value: '${size(tasks.a.output)}' } }),
   };
-  load.add(await submitUntilAccepted(field, sample, { api: 0 }), sample.shape);
+  load.add(await submitUntilAccepted(field, sample, { api: 0 }), sample);
   const response = await fetch(`${field.apis[0]?.url ?? ''}/api/v1/artifacts`, {
     method: 'POST',
     headers: {

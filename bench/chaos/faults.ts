@@ -98,7 +98,7 @@ async function killApis(battle: Battle, fault: Fault): Promise<Struck> {
       const sample = sampleOf(field.cluster, -battle.seed, fault.n);
       const run = await submitUntilAccepted(field, sample, { api: field.apis.indexOf(victim) });
       await victim.kill();
-      load.add(run, sample.shape);
+      load.add(run, sample);
     }),
   );
   await sleep(fault.ms / 2);
@@ -153,7 +153,7 @@ async function submitTwice(battle: Battle, fault: Fault): Promise<Struck> {
   const runs = await Promise.all(Array.from({ length: DUPLICATES }, (_, api) => submitUntilAccepted(field, sample, { api, key })));
   const [first] = runs;
   if (!first) return { back: null };
-  load.add(first, sample.shape);
+  load.add(first, sample);
   if (runs.some(({ id }) => id !== first.id)) breach(`one key made ${new Set(runs.map(({ id }) => id)).size} runs`);
   return { back: null };
 }

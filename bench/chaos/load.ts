@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AcceptedRun } from '../../tests/chaos/support/runs.ts';
 import type { Field } from './field.ts';
 import { carryOn, carryOut } from './orders.ts';
-import { sampleOf } from './samples.ts';
+import { sampleOf, type Sample } from './samples.ts';
 import { submitUntilAccepted } from './submits.ts';
 
 /** A steady stream of runs of all shapes. */
@@ -12,8 +12,8 @@ export type Load = {
   shapes: ReadonlyMap<string, number>;
   /** Runs accepted and not seen closed yet. */
   open: () => readonly AcceptedRun[];
-  /** Takes a run in that was accepted elsewhere. */
-  add: (run: AcceptedRun, shape: string) => void;
+  /** Takes a run in that was accepted elsewhere, and what is ordered of it. */
+  add: (run: AcceptedRun, sample: Sample) => void;
   /** Accepts no more. Resolves when every run is closed. @returns the open ones after `ms` */
   settle: (ms: number) => Promise<readonly AcceptedRun[]>;
   /** What a client may not see: a submit refused or answered wrongly. */
@@ -36,22 +36,25 @@ export function startLoad(field: Field, options: LoadOptions): Load {
   const faults: string[] = [];
   const stopping = new AbortController();
   let next = 0;
+  const take = async (run: AcceptedRun, sample: Sample): Promise<void> => {
+    const ordered = {
+      ...{ field, run, sample },
+      isOpen: () => accepted.isOpen(run.id),
+      reopen: () => accepted.reopen(run),
+      add: (other: AcceptedRun) => add(other, `${sample.shape}, again`),
+    };
+    await Promise.all([add(run, sample.shape), carryOut(ordered)]);
+    await carryOn(ordered);
+  };
+  const others: Promise<void>[] = [];
   const lane = async (api: number) => {
     while (!stopping.signal.aborted) {
       const i = next++;
       const sample = sampleOf(field.cluster, options.seed, i);
       try {
         const run = await submitUntilAccepted(field, sample, { api });
-        const closed = add(run, sample.shape);
         options.onAccepted(run, i);
-        const ordered = {
-          ...{ field, run, sample },
-          isOpen: () => accepted.isOpen(run.id),
-          reopen: () => accepted.reopen(run),
-          add: (other: AcceptedRun) => add(other, `${sample.shape}, again`),
-        };
-        await Promise.all([closed, carryOut(ordered)]);
-        await carryOn(ordered);
+        await take(run, sample);
       } catch (error) {
         faults.push((error as Error).message);
       }
@@ -63,13 +66,17 @@ export function startLoad(field: Field, options: LoadOptions): Load {
   const looking = lookForEnds(field, accepted, settled.signal);
   return {
     ...{ runs: accepted.runs, shapes: accepted.shapes, faults, open: accepted.open },
-    add: (run, shape) => {
-      void add(run, shape);
+    add: (run, sample) => {
+      others.push(
+        take(run, sample).catch((error: unknown) => {
+          faults.push((error as Error).message);
+        }),
+      );
     },
     settle: async (ms) => {
       stopping.abort();
       const until = Date.now() + ms;
-      while (Date.now() < until && (accepted.open().length > 0 || !(await isOver(lanes)))) await sleep(LOOK_MS);
+      while (Date.now() < until && (accepted.open().length > 0 || !(await isOver(Promise.all([lanes, ...others]))))) await sleep(LOOK_MS);
       settled.abort();
       await looking;
       return accepted.open();

@@ -10,7 +10,7 @@ let turn = 0;
 export async function probe(field: Field, load: Load, back: number): Promise<number> {
   const sample = { shape: 'probe', definition: define({ a: transform(1) }), input: {}, status: 'completed' };
   const run = await submitUntilAccepted(field, sample, { api: turn++ });
-  load.add(run, sample.shape);
+  load.add(run, sample);
   const finished = await until('a run after a fault', async () => {
     const [row] = await field.cluster.rows<{ finished: Date | null }>('select finished from run_state where run = $1', [run.id]);
     return row?.finished;

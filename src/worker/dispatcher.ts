@@ -18,7 +18,7 @@ import { temporalFailure } from '../temporal/failures.ts';
 import { admitRuns, type AdmissionDeps } from './admission.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPace } from './pace.ts';
-import { createPump } from './pump.ts';
+import { createPump, type Pump } from './pump.ts';
 
 export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pace'> & {
   executions: Pick<Executions, 'start' | 'restart' | 'poke' | 'cancel' | 'startSlice'>;
@@ -41,6 +41,8 @@ const POLL_MS = 1_000;
 const CLOSED_MS = 25;
 /** So long after somebody was told to end, more are told as soon as these have. */
 const CROWDED_MS = 5_000;
+/** Where very many are to be told something, a hundred are told in each such time: what they do then would be too much at once. */
+const PACE_MS = 500;
 /** Fits a notice. */
 const ENDED_AT_ONCE = 100;
 
@@ -65,7 +67,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     if (told > 0) crowdedUntil = deps.clock.now() + CROWDED_MS;
     return false;
   });
-  const untold = guarded(() => pokeUntold(tell));
+  const untold = paced(guarded, () => pokeUntold(tell));
   const slices = guarded(() => startSlices(tell));
   const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
   const children = createPump(deps.children.look, onError); // nor does this
@@ -104,6 +106,28 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   };
 }
 
+/** A duty that stands still for a moment where there is more of it. */
+function paced(guarded: (duty: () => Promise<boolean>) => Pump, duty: () => Promise<boolean>): Pick<Pump, 'kick' | 'stop'> {
+  let isFull = false;
+  const next = later(() => {
+    isFull = false;
+    pump.kick();
+  }, PACE_MS);
+  const pump = guarded(async () => {
+    if (isFull) return false;
+    isFull = await duty();
+    if (isFull) next.call();
+    return false;
+  });
+  return {
+    kick: pump.kick,
+    stop: async () => {
+      next.stop();
+      await pump.stop();
+    },
+  };
+}
+
 /** Calls once for all calls of `ms`. */
 function later(call: () => void, ms: number): { call: () => void; stop: () => void } {
   let timer: NodeJS.Timeout | undefined;
@@ -133,6 +157,7 @@ async function sendCommands(deps: Teller): Promise<number> {
   return told.length;
 }
 
+/** @returns whether there may be more */
 async function pokeUntold(deps: Teller): Promise<boolean> {
   const untold = await claimUntold(deps.db);
   const taken = await Promise.all(untold.map((run) => sendPoke(deps, run, 'command')));

@@ -11,6 +11,8 @@ export type Receiver = {
   /** The next `times` calls of this path are answered with 503. */
   fail: (path: string, times: number) => void;
   called: (path: string) => Promise<void>;
+  /** Connections of calls of this path that their caller has closed before the answer. */
+  hungUp: (path: string) => number;
   close: () => void;
 };
 
@@ -20,10 +22,14 @@ export async function aReceiver(): Promise<Receiver> {
   const held = new Map<string, Promise<unknown>>();
   const failing = new Map<string, number>();
   const waiting = new Map<string, () => void>();
+  const hungUp: string[] = [];
   const server = createServer((request, response) => {
     const path = request.url ?? '';
     calls.push({ path, key: String(request.headers['idempotency-key']) });
     waiting.get(path)?.();
+    response.once('close', () => {
+      if (!response.writableEnded) hungUp.push(path);
+    });
     const n = calls.filter((call) => call.path === path).length;
     const left = failing.get(path) ?? 0;
     failing.set(path, left - 1);
@@ -36,6 +42,7 @@ export async function aReceiver(): Promise<Receiver> {
     hold: (path, until) => held.set(path, until),
     fail: (path, times) => failing.set(path, times),
     called: (path) => (calls.some((call) => call.path === path) ? Promise.resolve() : new Promise((resolve) => waiting.set(path, resolve))),
+    hungUp: (path) => hungUp.filter((one) => one === path).length,
     close: () => {
       server.closeAllConnections();
       server.close();

@@ -106,6 +106,17 @@ test('cancelling the run ends a program at work, with all that it has started', 
   expect((await client.story(run.id)).events.at(-1)).toBe('run.cancelled');
 });
 
+test('cancelling the run closes the connection of a call under way, and calls nothing again', async () => {
+  receiver.hold('/slow', new Promise(() => undefined));
+  const run = await client.start({ slow: { type: 'http', with: { url: `${receiver.url}/slow` }, retry } }, { wait: false });
+  await receiver.called('/slow');
+  const headers = { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json', 'idempotency-key': randomUUID() };
+  await fetch(`${stack.url}/api/v1/runs/${run.id}/cancel`, { method: 'POST', headers, body: '{}' });
+  await until(() => Promise.resolve(receiver.hungUp('/slow') === 1));
+  expect(await client.end(run.id)).toMatchObject({ status: 'cancelled' });
+  expect(receiver.calls.filter(({ path }) => path === '/slow')).toHaveLength(1);
+});
+
 const example = (name: string, input: JsonObject) => {
   const definition = parse(fs.readFileSync(path.join(import.meta.dirname, '../../examples', name), 'utf8')) as JsonObject & {
     tasks: JsonObject;
