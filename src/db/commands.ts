@@ -118,7 +118,7 @@ function conflictOf(command: Command, answer: number): string {
     case 'cancel':
       return 'how the run ends is decided and it cleans up; force ends that';
     case 'pause':
-      return command.tasks ? 'these tasks are paused already' : 'the run is paused already';
+      return command.tasks ? 'these tasks are paused already, or have ended' : 'the run is paused already';
     case 'resume':
       return command.tasks ? 'these tasks are not paused' : 'the run is not paused';
     case 'retry':

@@ -17,13 +17,14 @@ function note(tables: Tables, rows: RunRows, { type, task, payload, data }: Orde
 
 type PauseArgs = readonly [run: string, workspace: string, isPause: boolean, tasks: number[] | null, payload: string, data: string];
 
-/** @returns as `command`; -1: it is so already */
+/** @returns as `command`; -1: it is so already, or all tasks have ended */
 export function pause(tables: Tables, [run, workspace, isPause, tasks, payload, data]: PauseArgs): number | null {
   const rows = tables.runs.get(run);
   if (rows?.state.workspace !== workspace) return 0;
   const { state } = rows;
   if (state.finished !== null) return null;
-  const held = tasks === null ? (isPause ? state.held : null) : heldWith(state.held ?? [], tasks, isPause);
+  const named = isPause ? tasks?.filter((task) => (newest(rows, [task])[0]?.finished ?? null) === null) : tasks;
+  const held = tasks === null ? (isPause ? state.held : null) : heldWith(state.held ?? [], named ?? [], isPause);
   if (tasks === null ? state.paused === isPause && (isPause || state.held === null) : JSON.stringify(held) === JSON.stringify(state.held))
     return -1;
   const seq = note(tables, rows, { type: isPause ? 'pause' : 'resume', task: null, payload, data });
