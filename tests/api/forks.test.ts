@@ -121,6 +121,29 @@ test('the same request is the same fork; another one under its key is refused', 
   expect(await post(`/runs/${source}/fork`, { runId }, {})).toMatchObject({ status: 202, body: { id: runId } });
 });
 
+test('a fork that is asked for again after its source was opened again is answered as the first time', async () => {
+  const { body } = await post('/runs', { definition, input: { n: 1 } });
+  const source = idOf(body);
+  await begin(api.deps.db, source);
+  for (const task of [CALL, EACH, LEFT, OUT, PICK, SUM]) await tell(journal, source, { task, status: 'failed' });
+  await close(journal, source, { status: 'failed' });
+  const headers = { 'idempotency-key': randomUUID() };
+  const runId = randomUUIDv7();
+  const first = await post(`/runs/${source}/fork`, { from: ['sum'] }, headers);
+  expect(await post(`/runs/${source}/fork`, { runId }, {})).toMatchObject({ status: 202, body: { id: runId } });
+  expect(await post(`/runs/${source}/retry`)).toMatchObject({ status: 202 });
+  const before = await count();
+  const again = await post(`/runs/${source}/fork`, { from: ['sum'] }, headers);
+  expect([again.status, idOf(again.body), again.headers.get('idempotent-replayed')]).toEqual([202, idOf(first.body), 'true']);
+  expect(await post(`/runs/${source}/fork`, { runId }, {})).toMatchObject({ status: 202, body: { id: runId, forkedFrom: source } });
+  expect(await post(`/runs/${source}/fork`, { from: ['call'] }, headers)).toMatchObject({ body: { code: 'idempotency_mismatch' } });
+  expect(await post(`/runs/${source}/fork`, { from: ['sum'] })).toMatchObject({
+    status: 409,
+    body: { code: 'state_conflict', detail: expect.stringContaining('is open') },
+  });
+  expect(await count()).toBe(before);
+});
+
 test('a preview says what would run again and why, and writes nothing', async () => {
   const source = await aSource();
   const before = await count();

@@ -21,10 +21,9 @@ import { prepareSubmit } from './startRun.ts';
 export type ForkBody = NonNullable<z.output<typeof ForkRun>>;
 export type ForkCall = { deps: Deps; actor: Actor; resource: RunRow };
 
-/** A fork, decided and checked. */
-type Decided = {
-  submit: Omit<Submit, 'runId' | 'key'>;
-  plan: Plan;
+/** A fork, decided and checked; of a source that is open nothing can be decided. */
+type Asked = { submit: Omit<Submit, 'runId' | 'key'>; plan: Plan };
+export type Decided = Asked & {
   fork: Fork;
   source: {
     plan: Plan;
@@ -37,15 +36,20 @@ type Decided = {
   };
 };
 
+export const isDecided = (fork: Asked | Decided): fork is Decided => 'fork' in fork;
+
+/** Why nothing is decided. */
+export const sourceIsOpen = (): Problem =>
+  new Problem('state_conflict', { detail: 'the run is open: a fork is made of one that has ended' });
+
 /**
  * What a fork of a closed run is to be. Nothing is written.
- * @throws Problem state_conflict while the run is open; invalid_request, invalid_task_output and those of a start
+ * @throws Problem invalid_request, invalid_task_output and those of a start
  */
-export async function decideFork({ deps, actor, resource }: ForkCall, body: ForkBody): Promise<Decided> {
+export async function decideFork({ deps, actor, resource }: ForkCall, body: ForkBody): Promise<Asked | Decided> {
   const standing = await readStanding(deps.db, resource.id);
   const facts = await readFacts(deps.db, resource.id);
   if (!standing || !facts) throw new Problem('not_found');
-  if (standing.status === 'open') throw new Problem('state_conflict', { detail: 'the run is open: a fork is made of one that has ended' });
   const rows = await readTaskRows(deps.db, resource.id);
   const { plan: sourcePlan } = await deps.plans.get(resource.plan);
   const resolved = await resolvePlan(deps, sourceOf(actor, resource, body));
@@ -55,6 +59,7 @@ export async function decideFork({ deps, actor, resource }: ForkCall, body: Fork
     throw refusal([{ pointer: '/input', message: 'is marked in part, so that another definition does not get it: give it anew' }]);
   const places = placesIn(plan, body);
   const submit = await prepareSubmit(deps, actor, { ...startOf(resource, body), input: body.input ?? facts.input, resolved });
+  if (standing.status === 'open') return { submit, plan };
   const ended = new Map(rows.map(([task, status]) => [task, status]));
   const fork = planFork(
     { plan: sourcePlan, input: facts.input, ended },

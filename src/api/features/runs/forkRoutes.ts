@@ -9,7 +9,7 @@ import { idempotencyKey } from '../../http/idempotency.ts';
 import { defineRoute, type Call, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { answerStarted } from './acceptRun.ts';
-import { decideFork, type ForkBody, type ForkCall } from './decideFork.ts';
+import { decideFork, isDecided, sourceIsOpen, type Decided, type ForkBody, type ForkCall } from './decideFork.ts';
 import { storeByHand } from './outputByHand.ts';
 import { loadRun } from './readRun.ts';
 import { accepted, startProblems } from './routes.ts';
@@ -18,17 +18,35 @@ import { keysOf } from './startRun.ts';
 
 type Request = ForkCall & Pick<Call<never, never, never, never>, 'headers' | 'gone'>;
 
-/** Accepts the fork: a new run that has what is kept. */
+/**
+ * Accepts the fork: a new run that has what is kept. Of a source that is open the database is asked too: it knows the request if
+ * the fork was accepted before the source was opened again, and refuses it otherwise.
+ */
 async function forkRun(call: Request, body: ForkBody): Promise<Reply> {
   const { deps, actor, resource, headers } = call;
   const keys = keysOf({ runId: body.runId, idempotencyKey: idempotencyKey(headers) }, deps.clock());
-  const { submit, plan, fork, source } = await decideFork(call, body);
+  const asked = await decideFork(call, body);
+  const { submit, plan } = asked;
+  const seeds = isDecided(asked) ? await seedsOf(call, body, asked) : nothingOf(resource.id);
+  const release = deps.pressure.holdSubmit(actor.principal);
+  const data = JSON.stringify({ forkedFrom: resource.id, reason: body.reason });
+  const forked = deps.forkRun({ ...submit, ...keys, data }, seeds).catch((error: unknown) => {
+    throw error instanceof Problem && error.code === 'state_conflict' && !isDecided(asked) ? sourceIsOpen() : error;
+  });
+  const { outcome, runId } = await forked.finally(release);
+  if (outcome === 'conflict') throw new Problem('idempotency_mismatch');
+  return answerStarted(call, { runId, plan, replayed: outcome === 'known' });
+}
+
+/** No run has an event of this number. */
+const nothingOf = (source: string): Seeds => ({ source, seq: -1, kept: [], keepItems: [], given: [], note: '{}' });
+
+async function seedsOf({ deps, actor, resource }: Request, body: ForkBody, { plan, fork, source }: Decided): Promise<Seeds> {
   const sourceIndex = new Map(source.plan.graph.names.map((name, task) => [name, task]));
   const orderOf = (task: number): number => source.order.get(task) ?? 0;
   const nameOf = (task: number): string => plan.graph.names[task] ?? '';
   const placesOf = (tasks: readonly number[]) => tasks.map((task) => ({ task, source: sourceIndex.get(nameOf(task)) ?? -1 }));
-  const { reason } = body;
-  const seeds: Seeds = {
+  return {
     source: resource.id,
     seq: source.seq,
     kept: placesOf(fork.kept).sort((a, b) => orderOf(a.source) - orderOf(b.source)),
@@ -36,18 +54,15 @@ async function forkRun(call: Request, body: ForkBody): Promise<Reply> {
     given: await Promise.all(
       fork.given.map(async (task) => ({ task, ...(await storeByHand(deps, actor.workspace, body.outputs?.[nameOf(task)] as Json)) })),
     ),
-    note: JSON.stringify({ reason, from: body.from, given: fork.given.map(nameOf) }),
+    note: JSON.stringify({ reason: body.reason, from: body.from, given: fork.given.map(nameOf) }),
   };
-  const release = deps.pressure.holdSubmit(actor.principal);
-  const data = JSON.stringify({ forkedFrom: resource.id, reason });
-  const { outcome, runId } = await deps.forkRun({ ...submit, ...keys, data }, seeds).finally(release);
-  if (outcome === 'conflict') throw new Problem('idempotency_mismatch');
-  return answerStarted(call, { runId, plan, replayed: outcome === 'known' });
 }
 
 /** What the fork would do. */
 async function previewFork(call: ForkCall, body: ForkBody): Promise<Reply> {
-  const { plan, fork, source } = await decideFork(call, body);
+  const decided = await decideFork(call, body);
+  if (!isDecided(decided)) throw sourceIsOpen();
+  const { plan, fork, source } = decided;
   const items = await countItems(call.deps.db, call.resource.id);
   const touched = new Set(items.filter(({ status }) => wasDone(status)).map(({ task }) => task));
   const nameOf = (task: number): string => plan.graph.names[task] ?? '';
