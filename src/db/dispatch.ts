@@ -21,12 +21,6 @@ export const HEAD = `s.run as "runId", h.workspace, h.definition, h.title, h.par
 
 /** How long a poke is given to take effect before the run is poked again. */
 const POKE_AGAIN = `interval '2 s'`;
-/**
- * Runs that were poked and have not read why. More are not told meanwhile: where thousands are cancelled at once, their workflow
- * tasks would time out in each other's way, and be repeated for ever.
- */
-const MAX_POKED = 60;
-
 /** A run that has just begun, with all that its first segment needs. Inputs beyond 64 KB are null and read by themselves. */
 export type BegunRow = RunHeadRow & {
   mode: Mode;
@@ -115,19 +109,23 @@ export async function forgetCancel(db: Rows, runId: string): Promise<void> {
   await db.rows({ name: 'forget_cancel', text: 'update run_state set cancel_sent = false where run = $1', values: [runId] });
 }
 
-/** Runs with a command that their workflow has not seen: at once after the command, then again until it is seen. */
-export function claimUnseen(db: Rows): Promise<RunHeadRow[]> {
+/**
+ * Runs with a command that their workflow has not seen: at once after the command, then again until it is seen.
+ * @param maxPoked runs that were poked and have not read why. More are not told meanwhile: where thousands are cancelled at once,
+ *   their workflow tasks would time out in each other's way, and be repeated for ever
+ */
+export function claimUnseen(db: Rows, maxPoked: number): Promise<RunHeadRow[]> {
   return db.rows<RunHeadRow>({
     name: 'claim_unseen',
     text: `with u as (select run, poked_seq < command_seq as fresh, poke_after from run_state where intent is not null and finished is null
           and started is not null and command_seq > applied_seq),
       s as (update run_state set poked_seq = command_seq, poke_after = clock_timestamp() + ${POKE_AGAIN} where run in (
         select run from run_state where run in (select run from u where fresh or poke_after < clock_timestamp() order by fresh desc, poke_after, run
-          limit greatest(0, ${MAX_POKED} - (select count(*) from u where not fresh and poke_after >= clock_timestamp())))
+          limit greatest(0, $1::int - (select count(*) from u where not fresh and poke_after >= clock_timestamp())))
           and command_seq > applied_seq and (poked_seq < command_seq or poke_after < clock_timestamp())
         order by run for no key update) returning run, total)
       select ${HEAD} from s cross join lateral run_head_v1(s.run) h`,
-    values: [],
+    values: [maxPoked],
   });
 }
 

@@ -92,6 +92,16 @@ const schema = z.object({
   ),
   TIU_MAX_EFFECTS: size(200).describe('Effects at work at once in a worker; more wait for a place'),
   TIU_MAX_RUNS: size(1_000).describe('Run slots of a worker process: begun runs that it carries and that do more than wait'),
+  TIU_MAX_POKED: size(60).describe(
+    'Runs that are told through Temporal at once that they are to end; the next are told when these have read it',
+  ),
+  TIU_CLOSED_DELAY: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(60_000)
+    .default(25)
+    .describe('From the end of a run to the look for queued runs and parents that had waited for it: many ends share one look'),
   TIU_PRIORITY_AGE: z.coerce
     .number()
     .int()

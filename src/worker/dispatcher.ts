@@ -28,6 +28,10 @@ export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pac
   onTemporal: (up: boolean) => void;
   /** Whether it is worth asking Temporal at all. */
   temporalUp: () => boolean;
+  /** Runs that are told at once that they are to end. */
+  maxPoked: number;
+  /** From the end of a run to the look for what had waited for it. */
+  closedDelayMs: number;
 };
 
 export type Dispatcher = {
@@ -37,8 +41,6 @@ export type Dispatcher = {
 };
 
 const POLL_MS = 1_000;
-/** Most runs that end make room for nobody and have no parent: who waits for one of them waits so much longer. */
-const CLOSED_MS = 25;
 /** So long after somebody was told to end, more are told as soon as these have. */
 const CROWDED_MS = 5_000;
 /** Where very many are to be told something, a hundred are told in each such time: what they do then would be too much at once. */
@@ -72,11 +74,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
   const children = createPump(deps.children.look, onError); // nor does this
   const duties = [admission, commands, untold, slices, ends, children, guarded(() => pokeOverdue(tell))];
+  // most runs that end make room for nobody and have no parent
   const delayed = later(() => {
     admission.kick();
     untold.kick(); // parents of what has ended
     if (deps.clock.now() < crowdedUntil) commands.kick();
-  }, CLOSED_MS);
+  }, deps.closedDelayMs);
   const of: Record<Kick, () => void> = {
     queued: admission.kick,
     awaited: pace.awaited,
@@ -148,7 +151,7 @@ type Teller = DispatcherDeps & { onError: (error: unknown) => void };
 
 /** @returns how many were told */
 async function sendCommands(deps: Teller): Promise<number> {
-  const told = await claimUnseen(deps.db);
+  const told = await claimUnseen(deps.db, deps.maxPoked);
   const cancels = await claimCancels(deps.db);
   const sent = await Promise.all(cancels.map((runId) => sendCancel(deps, runId)));
   const cancelled = new Set(cancels.filter((_, i) => sent[i]));

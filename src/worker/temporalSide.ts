@@ -73,6 +73,8 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
       ...shared,
       unfinished: { ...unfinished, room: unlessPending(unfinished.room), reserve: unlessPending(unfinished.reserve) },
       maxRuns: config.TIU_MAX_RUNS,
+      maxPoked: config.TIU_MAX_POKED,
+      closedDelayMs: config.TIU_CLOSED_DELAY,
     },
     ...{ carry: deps.carry, isInline: deps.isInline, children: deps.children },
   });

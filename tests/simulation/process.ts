@@ -139,7 +139,7 @@ export function createProcess(deps: ProcessDeps): Process {
   const dispatcher = createDispatcher({
     ...{ ...shared, late },
     unfinished: { ...unfinished, room, reserve: () => (restarts?.pending() ? 0 : unfinished.reserve()) },
-    maxRuns: 1_000,
+    ...{ maxRuns: 1_000, maxPoked: 60, closedDelayMs: 25 },
     children: { look: () => Promise.resolve(false) },
     carry: engine.carry,
     isInline: engine.isInline,
