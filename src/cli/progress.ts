@@ -26,6 +26,8 @@ export type Progress = {
 /** What each task counts for in the percentage of the run, by id, in the order of the plan. */
 export type Weights = ReadonlyMap<string, number>;
 
+/** What a run is after an event that is not called so. */
+const STATUSES: Readonly<Record<string, string>> = { accepted: 'queued', reopened: 'queued', started: 'running' };
 const FINAL: ReadonlySet<string> = new Set(['completed', 'failed', 'skipped', 'blocked', 'cancelled', 'timed_out', 'compensated']);
 const BAD: ReadonlySet<string> = new Set(['failed', 'timed_out']);
 
@@ -49,10 +51,11 @@ export function advance(progress: Progress, event: RunEvent): void {
   const [subject, word = ''] = event.type.split('.');
   if (subject === 'run') {
     progress.startedAt ??= at;
-    progress.status = word === 'accepted' ? 'queued' : word === 'started' ? 'running' : word;
+    progress.status = STATUSES[word] ?? word;
     if (isBadWord(word)) Object.assign(progress, codeOf(event));
   } else if (subject === 'task' && event.task !== undefined) {
     const task = taskOf(progress, event.task);
+    if (word === 'pending' && opensAgain(event)) progress.percent = 0;
     if (event.item === undefined || event.item < 0) advanceTask(task, event, { word, at });
     else advanceItem(task, word);
   }
@@ -79,6 +82,16 @@ function advanceTask(task: TaskProgress, event: RunEvent, { word, at }: { word: 
   if (isBadWord(word)) Object.assign(task, codeOf(event));
   const total = numberIn(event.data, 'items');
   if (total !== undefined) task.items.total = total;
+  if (word === 'pending' && opensAgain(event)) openItems(task.items, field(event.data, 'keptItems') === true);
+}
+
+/** A retry runs the task again: the percentage begins anew. */
+const opensAgain = (event: RunEvent): boolean => (numberIn(event.data, 'generation') ?? 0) > 0;
+
+/** Items that need not be done again stay, if any do. */
+function openItems(items: ItemCounts, kept: boolean): void {
+  if (!kept) items.good = 0;
+  Object.assign(items, { done: items.good, failed: 0, running: 0 });
 }
 
 function advanceItem(task: TaskProgress, word: string): void {

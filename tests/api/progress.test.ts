@@ -83,6 +83,24 @@ test('the percentage is the same for who asks and for who hears the events, in t
   expect(await percents(run)).toEqual(same(72));
 });
 
+test('a retry begins a new progress with what it leaves, and the answer says so', async () => {
+  const run = await start(mapped);
+  await begin(api.deps.db, run);
+  await tell(journal, run, { task: 0, output: '1' });
+  await tell(journal, run, { task: 1, status: 'running', data: '{"items":2}' });
+  for (const item of [0, 1]) await tell(journal, run, { task: 1, item, status: item === 0 ? 'completed' : 'failed' });
+  await tell(journal, run, { task: 1, status: 'failed', failure: '{"code":"items_failed","message":"1 of 2"}' });
+  await tell(journal, run, { task: 2, output: '[]' });
+  await tell(journal, run, { task: 3, status: 'skipped' });
+  await close(journal, run, { status: 'failed' });
+  const same = (percent: number) => [percent, percent, percent];
+  expect(await percents(run)).toEqual(same(77)); // 17 of 22
+  expect(await progressOf(run)).toMatchObject({ retries: 0 });
+  expect(await api.call('POST', `/api/v1/runs/${run}/retry`)).toMatchObject({ status: 202, body: { percent: 27 } });
+  expect(await percents(run)).toEqual(same(27)); // the item that is done stays; the tasks after it run again
+  expect(await progressOf(run)).toMatchObject({ retries: 1, status: 'queued' });
+});
+
 test('a completed run is at 100, also in the answer of who waited for it; lists leave it out', async () => {
   const run = await start({ ...mapped, name: 'one', tasks: { only: value } });
   await begin(api.deps.db, run);

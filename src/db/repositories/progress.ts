@@ -1,8 +1,8 @@
 import type { Database } from '../database.ts';
 
 type MapShare = { task: number; total: number; done: number };
-/** `done`: indexes of the tasks that are completed or skipped; `maps`: items of the mapped ones that are not. */
-export type Shares = { done: number[]; maps: MapShare[] };
+/** `done`: indexes of the tasks that are completed or skipped; `maps`: items of the mapped ones that are not; `retries`: how often it was opened again. */
+export type Shares = { done: number[]; maps: MapShare[]; retries: number };
 
 const DONE = `('completed', 'skipped', 'compensated')`;
 
@@ -15,10 +15,11 @@ export async function readShares(db: Database, of: { run: string; mapped: readon
           (select sum(s.hi - s.lo)::int from slice s where s.run = $1 and s.task = t.task and s.generation = t.generation),
           (select (e.data->>'items')::int from run_event e where e.run = $1 and e.task = t.task and e.item is null and e.type in ('task.started', 'task.waiting') order by e.seq limit 1), 0),
         'done', (select count(*) from (select distinct on (item) status from task where run = $1 and task = t.task and item >= 0 order by item, generation desc) i where i.status in ${DONE}))), '[]')
-        from t where t.task = any($2::int[]) and t.status not in ${DONE}) as maps`,
+        from t where t.task = any($2::int[]) and t.status not in ${DONE}) as maps,
+        (select count(*)::int from command where run = $1 and type = 'retry') as retries`,
     values: [of.run, of.mapped],
   });
-  return rows[0] ?? { done: [], maps: [] };
+  return rows[0] ?? { done: [], maps: [], retries: 0 };
 }
 
 /** What the tasks of an earlier run took: `ms[i]` is that of the task `tasks[i]` of its plan, 0 for one that did not have to run. */

@@ -27,7 +27,8 @@ function shareOf({ status, items }: TaskShare): number {
 
 /**
  * How much of a run is done, 0 to 100, whole: by the weight of its tasks that are completed or skipped, and of an unfinished
- * mapped task by its items. It never falls while these only grow, and is 100 exactly when the run has completed.
+ * mapped task by its items. It never falls while these only grow, and is 100 exactly when the run has completed. A retry opens
+ * a new progress: what it runs again is not done any more.
  * @param tasks in one order every time, so that rounding never makes it fall
  */
 export function percentOf(status: string, tasks: readonly TaskShare[]): number {

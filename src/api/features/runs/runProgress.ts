@@ -12,9 +12,9 @@ type ProgressDeps = Pick<Deps, 'db' | 'plans' | 'config' | 'clock'>;
 /** Tasks at work that are named. */
 const NAMED = 20;
 
-/** Percentage of a run: no query before it begins and once it has completed, otherwise one and its plan. */
+/** Percentage of a run: no query before anything has become of it and once it has completed, otherwise one and its plan. */
 export async function readPercent(deps: Pick<Deps, 'db' | 'plans'>, run: RunRow): Promise<number> {
-  if (run.started === null || run.status === 'completed') return percentOf(run.status, []);
+  if (run.last_seq === 1 || run.status === 'completed') return percentOf(run.status, []);
   const { plan } = await deps.plans.get(run.plan);
   return percentFrom(plan, run, await readShares(deps.db, { run: run.id, mapped: mappedIn(plan) }));
 }
@@ -53,6 +53,7 @@ export async function readProgress(deps: ProgressDeps, run: RunRow) {
     runId: run.id,
     status: run.status,
     percent: percentFrom(plan, run, shares),
+    retries: shares.retries,
     tasks: { total: run.total, done: shares.done.length, open: run.open },
     atWork: rows
       .filter(({ finished }) => finished === null)
