@@ -1,11 +1,13 @@
 import { loadRunRow, readStanding } from '../db/execution.ts';
 import { MAIN, type Phase } from '../domain/plan/phases.ts';
+import { mayOwn } from '../domain/plan/places.ts';
 import type { Graph } from '../domain/plan/plan.ts';
 import { createState, recordRows, type OutcomeRow } from '../domain/plan/state.ts';
+import { turnOf } from '../domain/plan/turn.ts';
 import type { ActivityDeps } from './deps.ts';
 import { namedRows, readEnding, type Ending } from './endRun.ts';
 import type { RunContext } from './plans.ts';
-import { mayOwn, type Owned, type OwnedOrStale, type OwnRequest } from './segment.ts';
+import type { Owned, OwnedOrStale, OwnRequest } from './segment.ts';
 
 type Loaded = Owned & { epoch: number; cursor: number; graph: Graph; phase?: Phase; held?: number[] };
 /** What an execution starts from. Of a run that is over already: how it ended, and its first outcomes for those who look into the history. */
@@ -55,7 +57,7 @@ async function loadRun(deps: BeginDeps, runId: string, sliceMs: number): Promise
 export function firstRoots(loaded: Pick<Loaded, 'graph' | 'rows' | 'intent'> & { due: number | null }): number[] {
   const state = createState(loaded.graph);
   recordRows(state, loaded.rows);
-  const roots = [...state.ready];
+  const roots = state.graph.inTurn ? turnOf(state) : [...state.ready];
   return roots.every(mayOwn(state)) && loaded.intent === null && loaded.due === null ? roots : [];
 }
 

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { EFFECT } from '../domain/plan/plan.ts';
+import { EFFECT, type Graph } from '../domain/plan/plan.ts';
 import { createState, recordRows, RUN, verdict, type OutcomeRow } from '../domain/plan/state.ts';
 import { namedRows } from './endRun.ts';
 import type { RunContext } from './plans.ts';
@@ -71,9 +71,16 @@ function soleEffect(context: RunContext, answer: OwnedOrStale): number | undefin
   const [next, another] = waiting;
   if (next === undefined || another !== undefined || plan.graph.classes[next] !== EFFECT) return undefined;
   if (!(plan.graph.deps[next] ?? []).every(([dependency]) => done.has(dependency))) return undefined;
+  if (!isItsTurn(plan.graph, done, next)) return undefined;
   const state = createState(plan.graph);
   recordRows(state, answer.rows);
   return verdict(state, next) === RUN ? next : undefined;
+}
+
+/** Whether no other task goes before it: of those that go one at a time, what was done here comes right before it. */
+function isItsTurn({ inTurn, rank, places }: Graph, done: ReadonlySet<number>, next: number): boolean {
+  if (!inTurn) return rank === undefined || places === undefined; // somebody of a lower rank may wait for the place
+  return next === [...done].reduce((first, task) => Math.min(first, task), next) + done.size;
 }
 
 const isQuiet = ({ rows, intent, due, closed }: Owned): boolean =>

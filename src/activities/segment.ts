@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { loadOwner, type LoadedOwner } from '../db/execution.ts';
 import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
-import { outcomeOf, PENDING, type ClosedStatus, type TaskStatus } from '../domain/plan/outcome.ts';
-import { CONTROL, INLINE } from '../domain/plan/plan.ts';
+import { isFinal, outcomeOf, PENDING, type ClosedStatus, type TaskStatus } from '../domain/plan/outcome.ts';
+import { mayOwn } from '../domain/plan/places.ts';
 import {
   createState,
   decide,
@@ -23,6 +23,7 @@ import {
 import { Problem } from '../domain/problem.ts';
 import { cleanupOf } from '../domain/plan/cleanup.ts';
 import { cleansUp, MAIN, mainTasks } from '../domain/plan/phases.ts';
+import { firstByRank } from '../domain/plan/turn.ts';
 import { closingRecord } from './closing.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createOutputs, type Outputs, type TaskView } from './outputs.ts';
@@ -47,6 +48,8 @@ export type Segment = {
   outputs: Outputs;
   owned: Set<number>;
   todo: number[];
+  /** Of tasks that go one at a time: all with a lower number have ended. */
+  turn: number;
   active: number;
   commits: number;
   token: string;
@@ -84,11 +87,6 @@ export type OwnRequest = {
   known?: readonly OutcomeRow[];
 };
 
-export const mayOwn =
-  (state: GraphState) =>
-  (task: number): boolean =>
-    state.graph.classes[task] === INLINE || state.graph.classes[task] === CONTROL;
-
 /** @returns undefined if the epoch is over */
 export async function openSegment(
   deps: ActivityDeps,
@@ -115,6 +113,7 @@ export async function openSegment(
     outputs: createOutputs(deps, context),
     owned: new Set(),
     todo: [],
+    turn: request.roots.reduce((first, root) => Math.min(first, root), state.size),
     active: 0,
     commits: 0,
     token: randomUUID(),
@@ -172,8 +171,9 @@ export function halted(segment: Segment): boolean {
 
 function pump(segment: Segment): void {
   const limit = segment.careful ? 1 : MAX_ACTIVE;
-  while (segment.todo.length > 0 && segment.active < limit && !halted(segment)) {
-    const task = segment.todo.shift() ?? 0;
+  while (segment.active < limit && !halted(segment)) {
+    const task = take(segment);
+    if (task === undefined) break;
     if (segment.state.held.has(task)) {
       segment.skipped = true; // the workflow begins it when it may
       continue;
@@ -190,7 +190,17 @@ function pump(segment: Segment): void {
         pump(segment);
       });
   }
-  if (segment.active === 0 && segment.commits === 0 && (segment.todo.length === 0 || halted(segment))) segment.wake();
+  if (segment.active === 0 && segment.commits === 0) segment.wake();
+}
+
+/** The next task that may begin; undefined: none may here, whatever is left is for the workflow. */
+function take(segment: Segment): number | undefined {
+  const { todo, state } = segment;
+  const { inTurn, rank } = state.graph;
+  if (!inTurn && !rank) return todo.shift();
+  while (inTurn && isFinal(state.outcome[segment.turn] ?? PENDING)) segment.turn++;
+  const at = inTurn ? todo.indexOf(segment.turn) : firstByRank(todo, rank ?? []);
+  return at < 0 ? undefined : todo.splice(at, 1)[0];
 }
 
 /** Takes a task into ownership: to run it, or if it has settled already, to go on with what it released. */

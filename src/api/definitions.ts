@@ -8,7 +8,7 @@ import { compile } from '../domain/plan/compile.ts';
 import type { Plan } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
 
-/** `canonical` is the canonical text of the definition as it came. */
+/** `canonical` is the canonical text of the definition as it came, with the order of its tasks where that means something. */
 type Compiled = { definition: Definition; plan: Plan; planHash: Buffer; planText: string; canonical: string };
 
 export type Definitions = {
@@ -33,7 +33,8 @@ export function createDefinitions(): Definitions {
       if (!('definition' in read)) throw new Problem('invalid_definition', { detail: `${read.issues.length} faults`, issues: read.issues });
       const plan = compile(read.definition);
       const planText = canonicalJson(plan);
-      const canonical = canonicalJson(definition);
+      const { order } = read.definition;
+      const canonical = canonicalJson(order === undefined ? definition : [definition, order]);
       const compiled = { definition: read.definition, plan, planText, canonical, planHash: createHash('sha256').update(planText).digest() };
       known.set(text, compiled);
       return compiled;

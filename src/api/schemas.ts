@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SCOPES } from '../domain/access/can.ts';
+import { STRATEGIES } from '../domain/plan/plan.ts';
 
 /** Shapes that several features share. */
 export const text = (max: number) =>
@@ -19,6 +20,8 @@ export const workflowName = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a lower-
 export const taskId = z.string().min(1).max(200);
 export const sha256Text = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits');
 export const scope = z.enum(SCOPES);
+export const strategyUsed = z.enum(STRATEGIES).exclude(['adaptive']).meta({ description: 'In which order tasks begin' });
+export const strategyReason = z.string().meta({ description: 'Why that one' });
 
 export const Issue = z
   .object({

@@ -135,7 +135,10 @@ function startEffects(run: Run, effects: readonly number[]): void {
 function landed(run: Run, tasks: readonly number[], end: BatchEnd): OwnedOrStale {
   for (const task of tasks) run.batched.delete(task);
   if ('stale' in end) return end;
-  for (const task of end.later) run.single.add(task);
+  for (const task of end.later) {
+    run.single.add(task);
+    run.state.resumed.add(task);
+  }
   return { rows: end.rows, intent: end.intent, due: null, closed: null };
 }
 

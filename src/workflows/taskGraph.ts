@@ -103,7 +103,7 @@ async function step(run: Run): Promise<void> {
   }
   setCurrentDetails(describeState(state));
   if (run.closed || hasChanged(signals) || state.open === 0) return;
-  if (run.inFlight === 0 && state.waiting > 0 && !run.said && run.intent === null && !signals.poked) {
+  if (run.inFlight === 0 && state.waiting.size > 0 && !run.said && run.intent === null && !signals.poked) {
     run.said = true;
     await local.markWaiting.executeWithOptions({ summary: describeWaits(state) }, [run.id, run.epoch]);
   }

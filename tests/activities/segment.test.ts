@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createClaims } from '../../src/db/claims.ts';
 import { admit, type BegunRow } from '../../src/db/dispatch.ts';
 import type { Json } from '../../src/domain/json.ts';
-import { outcomeOf, statusOf, TASK_STATUSES } from '../../src/domain/plan/outcome.ts';
+import { isFinalStatus, outcomeOf, statusOf, TASK_STATUSES } from '../../src/domain/plan/outcome.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
 import { aRandom, aRandomGraph, expected, joinOf } from '../support/aGraph.ts';
 
@@ -275,13 +275,24 @@ function aRandomDefinition(random: () => number) {
       return [name, { type: 'assert', with: { that }, ...options }];
     }),
   );
-  return { definition: define(tasks), model: expected(made) };
+  return { tasks, model: expected(made) };
 }
 
-test('500 random definitions end in the database as the reference model says', async () => {
+const STRATEGIES = [undefined, 'sequential', 'balanced'] as const;
+
+/** Tasks in the order in which they ended. */
+const endsOf = async (runId: string): Promise<number[]> =>
+  (await engine.events(runId)).flatMap(({ type, task, item }) =>
+    task !== null && item === null && isFinalStatus(type.replace('task.', '') as 'completed') ? [task] : [],
+  );
+
+test('500 random definitions end in the database as the reference model says, under every strategy', async () => {
   for (let seed = 1; seed <= 500; seed++) {
-    const { definition, model } = aRandomDefinition(aRandom(seed * 7919));
-    const runId = await engine.run(definition);
+    const { tasks, model } = aRandomDefinition(aRandom(seed * 7919));
+    const strategy = STRATEGIES[seed % STRATEGIES.length];
+    const runId = await engine.run(define(tasks, strategy && { strategy }));
+    const ends = await endsOf(runId);
+    if (strategy === 'sequential') expect({ seed, ends }).toEqual({ seed, ends: Object.keys(tasks).map((_, task) => task) });
     expect({ seed, ...(await engine.statuses(runId)) }).toEqual({
       seed,
       ...Object.fromEntries(model.outcomes.map((outcome, task) => [`t${task}`, statusOf(outcome)])),
@@ -299,6 +310,28 @@ test('a segment of busy tasks lets the event loop turn: its results are committe
   const runId = await engine.submit(aPlan(define(tasks)));
   await engine.inActivity(engine.activities.loadRun, runId);
   expect(engine.journal.stats.commits - before).toBeGreaterThan(4);
+});
+
+test('tasks that go one at a time run in one segment in the order they were written, and none begins beside a wait', async () => {
+  const gate = { type: 'wait', with: { for: 'PT1H' } };
+  const tasks = { z: transform(1), y: transform(2, { dependsOn: ['z'] }), a: transform(3), gate, last: transform(4) };
+  const runId = await engine.submit(aPlan(define(tasks, { strategy: 'sequential' })));
+  const loaded = await engine.inActivity(engine.activities.loadRun, runId);
+  if ('ended' in loaded) throw new Error('ended');
+  expect(await endsOf(runId)).toEqual([0, 1, 2]);
+  expect(await engine.statuses(runId)).toEqual({ z: 'completed', y: 'completed', a: 'completed', gate: 'waiting' });
+  const again = await engine.inActivity(engine.activities.runSegment, { runId, epoch: loaded.epoch, roots: [3, 4], sliceMs: 1_000 });
+  expect(again).toMatchObject({ rows: [['gate', 'waiting', expect.any(Number)]] });
+  // whoever loads it anew does not pass the wait either
+  await engine.inActivity(engine.activities.loadRun, runId);
+  expect(await engine.statuses(runId)).not.toHaveProperty('last');
+});
+
+test('of inline tasks that are ready together the higher priority begins first', async () => {
+  const tasks = { a: transform(1, { priority: 'low' }), b: transform(2), c: transform(3, { priority: 'critical' }) };
+  const runId = await engine.run(define(tasks, { strategy: 'priority_based' }));
+  const started = (await engine.events(runId)).filter(({ type }) => type === 'task.started').map(({ task }) => task);
+  expect(started).toEqual([2, 1, 0]);
 });
 
 test('a cancel that Temporal echoes is not taken for a second one, which would force', async () => {

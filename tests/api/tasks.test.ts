@@ -62,6 +62,18 @@ test('a task is a run of one task: created, read, ended, listed', async () => {
   });
 });
 
+test('a task takes a strategy, and says which is used', async () => {
+  expect((await create({ ...one, strategy: 'adaptive' })).body).toMatchObject({
+    strategyUsed: 'sequential',
+    strategyReason: 'adaptive: at most 3 tasks',
+  });
+  expect((await create(one)).body).toMatchObject({ strategyUsed: 'parallel', strategyReason: 'no strategy was asked for' });
+  expect(await create({ ...one, strategy: 'fast' })).toMatchObject({ status: 422, body: { issues: [{ pointer: '/strategy' }] } });
+  const headers = keyed();
+  await create({ ...one, strategy: 'adaptive' }, headers);
+  expect(await create({ ...one, strategy: 'parallel' }, headers)).toMatchObject({ body: { code: 'idempotency_mismatch' } });
+});
+
 test('who prefers to wait is answered with the output', async () => {
   const runId = randomUUIDv7();
   const waiting = create({ ...one, runId }, { prefer: 'wait=20' });

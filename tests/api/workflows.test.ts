@@ -49,6 +49,38 @@ test('a stored answer is replayed under its key', async () => {
   expect((await store(aDefinition(3, 'keyed'), broken)).status).toBe(201);
 });
 
+test('the order of tasks is content where the strategy looks at it: in versions, plans and requests', async () => {
+  const [a, b] = [
+    { type: 'transform', with: { value: 1 } },
+    { type: 'transform', with: { value: 2 } },
+  ];
+  const of = (tasks: object, strategy?: string) => ({ dsl: 'tiu/1', name: 'ordered', tasks, ...(strategy && { strategy }) });
+  const numbers = async (strategy?: string) => {
+    const stored = [await store(of({ a, b }, strategy)), await store(of({ b, a }, strategy))];
+    return stored.map(({ body }) => (body as { number: number }).number);
+  };
+  expect([await numbers(), await numbers('parallel'), await numbers('sequential')]).toEqual([
+    [1, 1],
+    [2, 2],
+    [3, 4],
+  ]);
+  const check = async (body: object) => (await api.call('POST', '/api/v1/workflows/check', { body })).body;
+  expect(await check(of({ b, a }, 'sequential'))).toMatchObject({
+    plan: { strategyUsed: 'sequential', strategyReason: 'it was asked for', tasks: [{ id: 'b' }, { id: 'a' }] },
+  });
+  expect(await check(of({ b, a }))).toMatchObject({ plan: { strategyUsed: 'parallel', tasks: [{ id: 'a' }, { id: 'b' }] } });
+  const start = (definition: object, headers: Record<string, string>) =>
+    api.call('POST', '/api/v1/runs', { body: { definition }, headers });
+  for (const [strategy, status] of [
+    ['parallel', 202],
+    ['sequential', 422],
+  ] as const) {
+    const headers = { 'idempotency-key': randomUUID() };
+    expect((await start(of({ a, b }, strategy), headers)).status).toBe(202);
+    expect((await start(of({ b, a }, strategy), headers)).status).toBe(status);
+  }
+});
+
 test('a check tells all issues and stores nothing', async () => {
   const bad = await api.call('POST', '/api/v1/workflows/check', {
     body: { dsl: 'tiu/1', name: 'X', tasks: { a: { type: 'nothing' } }, extra: 1 },

@@ -7,12 +7,14 @@ import type { JsonObject } from '../../src/domain/json.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
 
 let stack: TestStack;
-/** Answers held back, and how many there were at most at once. */
+/** Answers held back, how many there were at most at once, and what was called, in order. */
 const held: ServerResponse[] = [];
+const called: string[] = [];
 let most = 0;
 let arrived: (() => void) | undefined;
-const server = createServer((_, response) => {
+const server = createServer((request, response) => {
   held.push(response);
+  called.push(request.url ?? '');
   most = Math.max(most, held.length);
   arrived?.();
 });
@@ -76,3 +78,48 @@ test('effects and items of two runs on two workers go through a limit of 1 one a
   }
   expect(most).toBe(1);
 }, 120_000);
+
+/** Answers every call of a run as it comes. @returns the run, closed */
+async function serve(tasks: object, more: object): Promise<{ run: JsonObject; order: string[] }> {
+  const of = { dsl: 'tiu/1', name: 'in-order', tasks, ...more };
+  const from = called.length;
+  most = 0;
+  const { id } = (await call('/api/v1/runs', { definition: of, input: { url } })) as { id: string };
+  const calls = Object.values(tasks).filter(({ type }: { type: string }) => type === 'http').length;
+  for (let i = 0; i < calls; i++) answer(await next());
+  const headers = { authorization: `Bearer ${stack.key}`, prefer: 'wait=30' };
+  const run = (await (await fetch(`${stack.url}/api/v1/runs/${id}`, { headers })).json()) as JsonObject;
+  return { run, order: called.slice(from) };
+}
+const get = (path: string, more: object = {}) => ({ type: 'http', with: { url: `\${input.url}${path}` }, ...more });
+const computed = (...dependsOn: string[]) => ({ type: 'transform', with: { value: 1 }, dependsOn });
+
+test('one after the other by their priority, on whichever worker, and what a shorter way releases waits for its turn', async () => {
+  const tasks = {
+    low: get('low', { priority: 'low' }),
+    plain: get('plain'),
+    between: computed('critical'),
+    behind: get('behind', { priority: 'high', dependsOn: ['between'] }),
+    critical: get('critical', { priority: 'critical' }),
+  };
+  const { run, order } = await serve(tasks, { strategy: 'priority_based', maxConcurrency: 1 });
+  expect(run).toMatchObject({ status: 'completed', strategyUsed: 'priority_based', strategyReason: 'it was asked for' });
+  expect([order, most]).toEqual([['/critical', '/behind', '/plain', '/low'], 1]);
+}, 60_000);
+
+test('one after the other as they were written, with what is computed between them', async () => {
+  const tasks = {
+    z: get('z'),
+    y: computed('z'),
+    x: get('x', { dependsOn: ['y'] }),
+    a: get('a'),
+    b: computed('a', 'x'),
+    c: get('c', { dependsOn: ['z'] }),
+  };
+  const { run, order } = await serve(tasks, { strategy: 'sequential' });
+  expect(run).toMatchObject({ status: 'completed', strategyUsed: 'sequential' });
+  expect([order, most]).toEqual([['/z', '/x', '/a', '/c'], 1]);
+  const { items } = (await call(`/api/v1/runs/${run.id as string}/events`)) as { items: { type: string; task?: string }[] };
+  const ended = items.filter(({ type }) => type === 'task.completed').map(({ task }) => task);
+  expect(ended).toEqual(['z', 'y', 'x', 'a', 'b', 'c']);
+}, 60_000);

@@ -3,7 +3,8 @@ import type { Json } from '../../src/domain/json.ts';
 import { compile } from '../../src/domain/plan/compile.ts';
 import { COMPLETED, FAILED, SKIPPED, statusOf, TASK_STATUSES, TIMED_OUT } from '../../src/domain/plan/outcome.ts';
 import { mainTasks } from '../../src/domain/plan/phases.ts';
-import { EFFECT, type Graph, type Plan } from '../../src/domain/plan/plan.ts';
+import { EFFECT, STRATEGIES, type Graph, type Plan } from '../../src/domain/plan/plan.ts';
+import { PRIORITIES } from '../../src/domain/run/priority.ts';
 import { aRandom, aRandomGraph, expected, joinOf } from '../support/aGraph.ts';
 
 /** A definition with what has to become of its runs if nobody interferes. */
@@ -35,12 +36,23 @@ function goodTask(random: () => number, isEffect: boolean): object {
 
 const badTask = (isEffect: boolean): object => (isEffect ? call('bad', { limit: 0 }) : { type: 'assert', with: { that: 'false' } });
 
+/** Half of the definitions say in which order their tasks begin; drawn apart, so that the rest of a sample does not change with it. */
+function aStrategy(seed: number, names: readonly string[]): { more: object; priorities: Record<string, string> } {
+  const random = aRandom(seed ^ 0x5eed);
+  const strategy = random() < 0.5 ? STRATEGIES[Math.floor(random() * STRATEGIES.length)] : undefined;
+  const places = strategy !== 'sequential' && random() < 0.6 ? { maxConcurrency: 1 + Math.floor(random() * 2) } : {};
+  const looks = strategy === 'priority_based' || strategy === 'balanced' || strategy === 'adaptive';
+  const priorities = names.map((name) => [name, PRIORITIES[Math.floor(random() * PRIORITIES.length)] ?? 'normal']);
+  return { more: strategy === undefined ? {} : { strategy, ...places }, priorities: looks ? Object.fromEntries(priorities) : {} };
+}
+
 /** A random definition: inline tasks, effects, waits and maps, with conditions, joins, failures and tolerance. */
 function aSample(seed: number): Sample {
   const random = aRandom(seed);
   const { graph, behaviour } = aRandomGraph(random, 7);
   const failFast = random() < 0.15;
   const deadline = random() < 0.06;
+  const { more, priorities } = aStrategy(seed, graph.names);
   const tasks = graph.names.map((name, i) => {
     const ends = behaviour[i]?.ends ?? COMPLETED;
     const isEffect = graph.classes[i] === EFFECT;
@@ -51,6 +63,7 @@ function aSample(seed: number): Sample {
       ...joinOf(graph.need[i]),
       ...(graph.tolerant[i] === 1 && { onError: 'continue' }),
       ...(ends === SKIPPED && { if: 'false' }),
+      ...(priorities[name] !== undefined && { priority: priorities[name] }),
       ...(random() < 0.3 && { compensate: random() < 0.5 ? call('good', { limit: 1 }) : { type: 'transform', with: { value: 1 } } }),
     };
     return [name, task] as const;
@@ -66,6 +79,7 @@ function aSample(seed: number): Sample {
     ...(last && { finally: last }),
     ...(failFast && { onError: 'failFast' }),
     ...(deadline && { deadline: 'PT4S' }),
+    ...more,
   };
   const read = readDefinitionValue(definition as unknown as Json);
   if (!('definition' in read)) throw new Error(`sample ${seed} is refused: ${JSON.stringify(read.issues)}`);

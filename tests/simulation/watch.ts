@@ -1,7 +1,9 @@
 import { isFinalStatus } from '../../src/domain/plan/outcome.ts';
 import type { Statement } from '../../src/db/database.ts';
 import { MAIN } from '../../src/domain/plan/phases.ts';
+import type { Graph } from '../../src/domain/plan/plan.ts';
 import { countsAsFailed, newest, type EventRow, type RunRows, type Tables, type TaskRow } from './database/tables.ts';
+import { createGraphs, followTurn, type Turns } from './turns.ts';
 
 /** Something that must never be. */
 export class Violation extends Error {
@@ -19,6 +21,7 @@ type Seen = {
   events: number;
   final: Map<string, string>;
   ended: Set<string>;
+  turns: Turns;
 };
 type Shadow = { epoch: number; claims: Map<string, { token: string; attempt: number }> };
 
@@ -28,6 +31,7 @@ export type Watch = { after: (statement: Statement, answer: object[]) => void };
 export function createWatch(tables: Tables): Watch {
   const seen = new Map<string, Seen>();
   const shadows = new Map<string, Shadow>();
+  const graphOf = createGraphs(tables);
   const shadowOf = (run: string): Shadow => {
     const shadow = shadows.get(run) ?? { epoch: 0, claims: new Map<string, { token: string; attempt: number }>() };
     shadows.set(run, shadow);
@@ -44,13 +48,13 @@ export function createWatch(tables: Tables): Watch {
       for (const rows of tables.runs.values()) {
         const before = seen.get(rows.state.run) ?? newSeen();
         seen.set(rows.state.run, before);
-        if (before.lastSeq !== rows.state.lastSeq || before.epoch !== rows.state.epoch) checkRun(rows, before);
+        if (before.lastSeq !== rows.state.lastSeq || before.epoch !== rows.state.epoch) checkRun(rows, before, graphOf);
       }
     },
   };
 }
 
-const newSeen = (): Seen => ({ lastSeq: 0, epoch: 0, finished: false, events: 0, final: new Map(), ended: new Set() });
+const newSeen = (): Seen => ({ lastSeq: 0, epoch: 0, finished: false, events: 0, final: new Map(), ended: new Set(), turns: new Map() });
 
 function checkAdmission(shadowOf: (run: string) => Shadow, begun: { runId: string; epoch: number }[]): void {
   for (const { runId, epoch } of begun) {
@@ -106,13 +110,17 @@ function checkCommit(shadowOf: (run: string) => Shadow, { values }: Statement, a
   }
 }
 
-function checkRun(rows: RunRows, before: Seen): void {
+function checkRun(rows: RunRows, before: Seen, graphOf: (plan: string) => Graph): void {
   const { state, events } = rows;
   const reopened = before.finished && events[before.events]?.type === 'command.retry' && events[before.events + 1]?.type === 'run.reopened';
   must(!before.finished || reopened, () => `run ${state.run} was closed and changed`);
   must(state.epoch >= before.epoch, () => `the epoch of run ${state.run} fell`);
   must(events.length === state.lastSeq, () => `run ${state.run} has ${events.length} events and last_seq ${state.lastSeq}`);
-  for (let i = before.events; i < events.length; i++) checkEvent(rows, events[i] as EventRow, { before, position: i + 1 });
+  for (let i = before.events; i < events.length; i++) {
+    checkEvent(rows, events[i] as EventRow, { before, position: i + 1 });
+    const fault = followTurn(before.turns, graphOf(rows.plan), events[i] as EventRow);
+    must(fault === undefined, () => `event ${i + 1} of run ${state.run}: ${fault ?? ''}`);
+  }
   for (const [key, task] of rows.tasks) checkFinal(before, key, task);
   let open = state.total;
   let failed = 0;

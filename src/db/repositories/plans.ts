@@ -3,12 +3,17 @@ import type { Plan } from '../../domain/plan/plan.ts';
 import type { Database } from '../database.ts';
 
 type StoredPlan = { plan: Plan; text: string };
-export type Plans = { get: (hash: string) => Promise<StoredPlan> };
+export type Plans = {
+  get: (hash: string) => Promise<StoredPlan>;
+  /** Spares the read of a plan that somebody has compiled. */
+  know: (hash: string, stored: StoredPlan) => void;
+};
 
 /** Plans by the hex of their hash. Content never changes, so what was read once is kept while there is room. */
 export function createPlans(db: Pick<Database, 'rows'>): Plans {
   const known = new LRUCache<string, StoredPlan>({ maxSize: 16 * 2 ** 20, sizeCalculation: ({ text }) => text.length });
   return {
+    know: (hash, stored) => void known.set(hash, stored),
     get: async (hash) => {
       const remembered = known.get(hash);
       if (remembered) return remembered;

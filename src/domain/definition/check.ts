@@ -1,5 +1,6 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
 import { KINDS } from '../kinds/kinds.ts';
+import type { Strategy } from '../plan/plan.ts';
 import { PROBLEMS, type Issue } from '../problem.ts';
 import { canonicalJson } from './canonical.ts';
 import { checkRunExpressions, checkTaskExpressions } from './checkExpressions.ts';
@@ -28,6 +29,7 @@ export function checkDefinition(value: Json, schemas: Schemas, depth = 0): { def
   const tasks = checkTasks(read, 'tasks', report);
   checkSchemas(read, schemas, report);
   checkTriggers(read, report);
+  checkStrategy(read, report);
   const used = checkTaskExpressions(tasks, { ids, placeOf: at('/tasks') }, report);
   const { priority = 'normal', concurrency, limits } = read;
   checkRunExpressions(
@@ -160,6 +162,24 @@ function checkPolicies(read: ReadDocument, report: Report): void {
   for (const [id, { retry }] of Object.entries(read.finally ?? {})) checkName(retry, child('/finally', id));
 }
 
+const WITHOUT_PRIORITY: readonly Strategy[] = ['sequential', 'parallel'];
+
+/** What the strategy leaves no room for. */
+function checkStrategy({ strategy = 'parallel', maxConcurrency, ...read }: ReadDocument, report: Report): void {
+  if (strategy === 'sequential' && maxConcurrency !== undefined)
+    report({ pointer: '/maxConcurrency', code: 'not_applicable', message: 'sequential runs one task at a time' });
+  if (!WITHOUT_PRIORITY.includes(strategy)) return;
+  for (const list of ['tasks', 'finally'] as const)
+    for (const [id, { priority }] of Object.entries(read[list] ?? {}))
+      if (priority !== undefined)
+        report({
+          pointer: child(child(`/${list}`, id), 'priority'),
+          code: 'not_applicable',
+          message: `${strategy} does not look at the priority of tasks`,
+          hint: 'strategy: priority_based, balanced or adaptive does',
+        });
+}
+
 /** Their schedules are named after them. */
 function checkTriggers({ triggers = [] }: ReadDocument, report: Report): void {
   const names = triggers.map(({ name }, i) => name ?? String(i + 1));
@@ -198,6 +218,7 @@ function definitionOf(read: ReadDocument, tasks: Tasks, last: Tasks | undefined)
     ...(deadline === undefined ? {} : { deadlineMs: deadline }),
     priority,
     ...(mode === undefined ? {} : { mode }),
+    ...strategyOf(read, [...Object.keys(tasks), ...Object.keys(last ?? {})]),
     labels,
     onError,
     ...(concurrency === undefined ? {} : { concurrency: normaliseConcurrency(concurrency) }),
@@ -207,6 +228,18 @@ function definitionOf(read: ReadDocument, tasks: Tasks, last: Tasks | undefined)
     ...(last === undefined ? {} : { finally: last, finallyTimeoutMs: read.finallyTimeout ?? FINALLY_TIMEOUT_MS }),
     ...(read.triggers === undefined ? {} : { triggers: read.triggers }),
     ...(metadata === undefined ? {} : { metadata }),
+  };
+}
+
+/** `parallel` looks at no order, so that two that differ in nothing else are the same definition. */
+function strategyOf(
+  { strategy, maxConcurrency }: ReadDocument,
+  order: string[],
+): Pick<Definition, 'strategy' | 'maxConcurrency' | 'order'> {
+  return {
+    ...(strategy === undefined ? {} : { strategy }),
+    ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
+    ...(strategy === undefined || strategy === 'parallel' ? {} : { order }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Json, JsonObject, JsonSchema } from '../json.ts';
 import type { Outcome } from '../plan/outcome.ts';
-import type { Concurrency, LoopPlan, MapPlan, Mode, OnDeadline, RetryPolicy, TaskLimit, Template } from '../plan/plan.ts';
+import type { Concurrency, LoopPlan, MapPlan, Mode, OnDeadline, RetryPolicy, Strategy, TaskLimit, Template } from '../plan/plan.ts';
+import type { Priority } from '../run/priority.ts';
 import type { Trigger } from '../schedule/readSpec.ts';
 
 /** An edge somebody wrote: `when` = outcomes of the dependency that satisfy it, ascending. */
@@ -25,6 +26,7 @@ export type DefinitionTask = {
   limits?: TaskLimit[];
   loop?: LoopPlan;
   onError: 'fail' | 'continue';
+  priority?: Priority;
   /** What undoes it when the run fails; of a mapped task, for each item. It has no dependencies and no map of its own. */
   compensate?: DefinitionTask;
   labels?: JsonObject;
@@ -44,6 +46,10 @@ export type Definition = {
   deadlineMs?: number;
   priority: Template;
   mode?: Mode;
+  strategy?: Strategy;
+  maxConcurrency?: number;
+  /** Ids of all tasks as they were written, where the strategy looks at that: without it two orders are one definition. */
+  order?: string[];
   labels: JsonObject;
   onError: 'finish' | 'failFast';
   concurrency?: Concurrency;

@@ -18,6 +18,8 @@ export const LIMITS = {
   /** Expressions in a definition, and in one task. */
   expressions: 20_000,
   taskExpressions: 1_000,
+  /** Tasks of a run that are at work elsewhere at once, as a definition may bound them. */
+  runConcurrency: 500,
   /** Items of a mapped task that run at once. */
   mapConcurrency: 500,
   /** Elements that one item of a map may be made of. */

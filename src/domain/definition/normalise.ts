@@ -42,6 +42,7 @@ export function normaliseTask(read: ReadTask, kind: Kind, { defaults = {}, use }
     ...(read.limits === undefined ? {} : { limits: normaliseLimits(read.limits) }),
     ...(read.loop === undefined ? {} : { loop: normaliseLoop(read.loop) }),
     onError: read.onError ?? 'fail',
+    ...(read.priority === undefined ? {} : { priority: read.priority }),
     ...(labels === undefined ? {} : { labels }),
     ...(metadata === undefined ? {} : { metadata }),
     ...compensationOf(read, { defaults, ...(use && { use }) }),

@@ -1,7 +1,7 @@
 /** What the language has and this version does not run yet. The one place: remove a word here when it works. */
 export const NOT_SUPPORTED = {
-  root: ['budget', 'strategy'],
-  task: ['gate', 'priority', 'strategy', 'budget'],
+  root: ['budget'],
+  task: ['gate', 'strategy', 'budget'],
   map: ['tasks'],
   kinds: ['ai', 'agent', 'swarm', 'activity', 'check.run'],
   /** Kinds of which every one begins so. */

@@ -1,6 +1,7 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
 import { isFinalStatus, outcomeOf, TASK_STATUSES, type Outcome } from '../plan/outcome.ts';
-import { CONFLICTS, MODES, ON_DEADLINE } from '../plan/plan.ts';
+import { CONFLICTS, MODES, ON_DEADLINE, STRATEGIES } from '../plan/plan.ts';
+import { PRIORITIES } from '../run/priority.ts';
 import type { Dependency, Join } from './definition.ts';
 import { DURATION_SCHEMA, durationMs } from './duration.ts';
 import { trigger } from '../schedule/readSpec.ts';
@@ -30,8 +31,6 @@ import {
 
 const isText = (value: Json): boolean => typeof value === 'string';
 const isList = (value: Json): boolean => Array.isArray(value);
-
-const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const;
 
 const title = text({ max: LIMITS.titleLength });
 
@@ -275,6 +274,7 @@ export const task = fields(
       'Undoes the task when the run does not succeed, after all tasks have settled; per item of a mapped task.',
     ),
     onError: optional(word(['fail', 'continue']), '`continue`: a failure of this task does not fail the run.'),
+    priority: optional(word(PRIORITIES), 'Among tasks that are ready, with a `strategy` that looks at it; `normal` without it.'),
     labels: optional(labels, 'Names and values to find it by.'),
     metadata: optional(freeObject, 'Free.'),
   },
@@ -328,6 +328,14 @@ export const document = fields(
     onError: optional(
       word(['finish', 'failFast']),
       '`failFast` cancels the rest at the first failure; `finish` lets independent branches end.',
+    ),
+    strategy: optional(
+      word(STRATEGIES),
+      'In which order tasks begin: `sequential` one at a time, `parallel` (without it) as soon as they can, `priority_based` the higher `priority` first, `balanced` then the one with the longest way behind it, `adaptive` chooses.',
+    ),
+    maxConcurrency: optional(
+      number({ min: 1, max: LIMITS.runConcurrency, integer: true }),
+      'Tasks of a run at work at once that touch the outside, are mapped over what does or start a run; any number without it.',
     ),
     concurrency: optional(concurrency, 'How many runs may be open at once, by key.'),
     limits: optional(limits, 'What the attempts of every effect of the run share with others.'),

@@ -3,19 +3,23 @@ import { compileRunOutput, tasksNamed } from '../definition/expressions.ts';
 import { EXPRESSIONS } from '../expression/expression.ts';
 import { isObject, type JsonSchema } from '../json.ts';
 import { compileCleanup, joined } from './compileCleanup.ts';
-import { graphOf, namedBy, orderOf, planTask, referencesOf } from './compileTasks.ts';
+import { graphOf, namedBy, orderByLevel, planTask, referencesOf, type OrderOf } from './compileTasks.ts';
 import { edgesOf } from './edges.ts';
+import { sequenceOf } from './order.ts';
 import type { Plan } from './plan.ts';
+import { arranged, chooseStrategy } from './strategy.ts';
 
 /**
  * The plan of a checked definition. Pure: the same definition gives the same plan. Tasks are numbered by how many come
  * before them on their longest way, then by id, so every dependency has a lower number than what depends on it, and
- * the order in which somebody wrote them does not matter.
+ * the order in which somebody wrote them does not matter. Those that go one at a time are numbered in that order.
  */
 export function compile(definition: Definition): Plan {
   const ids = new Set(Object.keys(definition.tasks));
   const named = new Map(Object.entries(definition.tasks).map(([id, task]) => [id, namedBy(id, task, ids)]));
   const edges = edgesOf(new Map(Object.entries(definition.tasks).map(([id, task]) => [id, { ...task, named: named.get(id) ?? [] }])));
+  const strategy = definition.strategy === undefined ? undefined : chooseStrategy(definition.strategy, edges);
+  const orderOf: OrderOf = strategy?.used === 'sequential' ? (some) => sequenceOf(some, definition.order ?? []) : orderByLevel;
   const order = orderOf(edges);
   const index = new Map(order.map((id, i) => [id, i]));
   const placeOf = (id: string): number => index.get(id) ?? 0;
@@ -26,20 +30,22 @@ export function compile(definition: Definition): Plan {
   const { name, version, title, inputSchema, deadlineMs, priority, mode, labels, concurrency, limits, output, finallyTimeoutMs } =
     definition;
   const main = graphOf(tasks, { edges, index, failFast: definition.onError === 'failFast', limited: limits !== undefined });
-  const cleanup = compileCleanup(definition, { tasks, index });
+  const cleanup = compileCleanup(definition, { tasks, index, orderOf });
+  const graph = cleanup === undefined ? main : joined(main, cleanup);
   return {
     format: 1,
     expressions: EXPRESSIONS,
     name,
     ...(version === undefined ? {} : { version }),
     ...(title === undefined ? {} : { title }),
-    graph: cleanup === undefined ? main : joined(main, cleanup),
+    graph: arranged(graph, definition, strategy?.used ?? 'parallel'),
     tasks: [...tasks.map(({ id, task }) => planTask(id, task, read(named.get(id) ?? []))), ...(cleanup?.tasks ?? [])],
     ...(inputSchema === undefined ? {} : { inputSchema }),
     artifactInputs: artifactInputs(inputSchema),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     priority,
     ...(mode === undefined ? {} : { mode }),
+    ...(strategy === undefined ? {} : { strategy }),
     labels,
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(limits === undefined ? {} : { limits }),

@@ -1,5 +1,5 @@
 import type { Definition, DefinitionTask } from '../definition/definition.ts';
-import { graphOf, namedBy, orderOf, planTask, type Named } from './compileTasks.ts';
+import { graphOf, namedBy, planTask, type Named, type OrderOf } from './compileTasks.ts';
 import { edgesOf } from './edges.ts';
 import type { Graph, PlanTask } from './plan.ts';
 
@@ -8,14 +8,14 @@ export type Cleanup = { last: Graph | undefined; undoing: Graph; undoes: number[
 /** Tasks of `finally`, then compensations in the order of what they undo; their edges count from the first task of all. */
 export function compileCleanup(
   definition: Definition,
-  { tasks, index }: { tasks: Named; index: ReadonlyMap<string, number> },
+  { tasks, index, orderOf }: { tasks: Named; index: ReadonlyMap<string, number>; orderOf: OrderOf },
 ): Cleanup | undefined {
   const undone = tasks.flatMap(({ id, task }, place) =>
     task.compensate === undefined ? [] : [{ id, task, place, compensate: task.compensate }],
   );
   if (undone.length === 0 && definition.finally === undefined) return undefined;
-  const last =
-    definition.finally === undefined ? undefined : compileLast(definition.finally, { index, limited: definition.limits !== undefined });
+  const limited = definition.limits !== undefined;
+  const last = definition.finally === undefined ? undefined : compileLast(definition.finally, { index, orderOf, limited });
   const ids = new Set(index.keys());
   const undoing = undone.map(({ id, task: { map }, compensate, place }) => {
     const task = { ...compensate, ...(map === undefined ? {} : { map: withoutCondition(map) }) };
@@ -23,7 +23,7 @@ export function compileCleanup(
     const reads = named.map((name) => index.get(name) ?? 0).sort((a, b) => a - b);
     return { id: `${id}.compensate`, task, planned: { ...planTask(`${id}.compensate`, task, reads), undoes: place } };
   });
-  const none = { edges: new Map(), index, failFast: false, limited: definition.limits !== undefined };
+  const none = { edges: new Map(), index, failFast: false, limited };
   return {
     last: last?.graph,
     undoing: graphOf(undoing, none),
@@ -41,7 +41,7 @@ function withoutCondition(map: NonNullable<DefinitionTask['map']>): NonNullable<
 
 function compileLast(
   last: NonNullable<Definition['finally']>,
-  { index, limited }: { index: ReadonlyMap<string, number>; limited: boolean },
+  { index, orderOf, limited }: { index: ReadonlyMap<string, number>; orderOf: OrderOf; limited: boolean },
 ): { graph: Graph; tasks: PlanTask[] } {
   const ids = new Set([...index.keys(), ...Object.keys(last)]);
   const named = new Map(Object.entries(last).map(([id, task]) => [id, namedBy(id, task, ids)]));

@@ -17,7 +17,11 @@ function kindOf(task: DefinitionTask): Kind {
 export const namedBy = (id: string, task: DefinitionTask, ids: ReadonlySet<string>): string[] =>
   tasksNamed(expressionsOf(id, task, kindOf(task)).flatMap(({ compile: compileOne }) => referencesOf(compileOne(ids))));
 
-export function orderOf(edges: ReadonlyMap<string, readonly NamedEdge[]>): string[] {
+/** How tasks are numbered. */
+export type OrderOf = (edges: ReadonlyMap<string, readonly NamedEdge[]>) => string[];
+
+/** By how many come before them on their longest way, then by id. */
+export function orderByLevel(edges: ReadonlyMap<string, readonly NamedEdge[]>): string[] {
   const levels = levelsOf(edges);
   const levelOf = (id: string): number => levels.get(id) ?? 0;
   return [...edges.keys()].sort((a, b) => levelOf(a) - levelOf(b) || (a < b ? -1 : 1));

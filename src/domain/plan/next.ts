@@ -1,7 +1,9 @@
 import { isFinal, WAITING } from './outcome.ts';
 import { COMPENSATE, FINALLY, MAIN, phaseOf, undoneBy } from './phases.ts';
+import { freePlaces, takesPlace } from './places.ts';
 import { EFFECT } from './plan.ts';
 import { hasFailedForGood, RUN, verdict, type GraphState, type Intent, type Stop } from './state.ts';
+import { inOrder, turnOf } from './turn.ts';
 
 /** What to start now. A sweep comes alone: the tasks to cancel, and the intent that is not in the database yet. */
 export type Steps = {
@@ -14,7 +16,8 @@ export type Steps = {
 
 /**
  * The only scheduler: pure, on integers. Marks what it returns as busy. A task that must be settled as skipped or
- * blocked is a root like any other; whoever runs the segment asks for the verdict.
+ * blocked is a root like any other; whoever runs the segment asks for the verdict. In what order it goes is in the graph: one
+ * task at a time, by rank, or as tasks become ready.
  * @param room how many more activities may be in flight
  */
 export function next(state: GraphState, stop: Stop | null, room: number): Steps {
@@ -26,22 +29,24 @@ export function next(state: GraphState, stop: Stop | null, room: number): Steps 
     if (tasks.length > 0 || why !== stop) steps.sweep = { tasks, intent: why };
     return steps;
   }
-  let left = room;
+  let left = Math.min(room, freePlaces(state));
   for (const task of startable(state)) {
     if (state.busy.has(task) || state.held.has(task)) continue;
-    if (verdict(state, task) === RUN && state.graph.classes[task] === EFFECT) {
-      if (left <= 0) continue;
-      left--;
-      steps.effects.push(task);
-    } else steps.roots.push(task);
+    const isCounted = verdict(state, task) === RUN && needsRoom(state, task);
+    if (isCounted && left <= 0) continue;
+    if (isCounted) left--;
+    (isCounted && state.graph.classes[task] === EFFECT ? steps.effects : steps.roots).push(task);
     state.busy.add(task);
   }
   return steps;
 }
 
+const needsRoom = ({ graph }: GraphState, task: number): boolean =>
+  graph.places === undefined ? graph.classes[task] === EFFECT : takesPlace(graph, task);
+
 /** What is undone is undone one after the other, what was completed last first. */
 function startable(state: GraphState): Iterable<number> {
-  if (state.phase !== COMPENSATE) return state.ready;
+  if (state.phase !== COMPENSATE) return state.graph.inTurn ? turnOf(state) : inOrder(state);
   const [first] = [...state.begun]
     .filter((task) => !isFinal(state.outcome[task] ?? 0))
     .sort((a, b) => undoneSeq(state, b) - undoneSeq(state, a));

@@ -35,11 +35,29 @@ export type Graph = {
   undoesItems?: number[];
   /** 1 = its attempts may have to wait in a line; missing: none. */
   limited?: (0 | 1)[];
+  /** Tasks go one at a time, in the order of their numbers. */
+  inTurn?: 1;
+  /** Of tasks that are ready, those of a lower rank go first. Missing: as they become ready. */
+  rank?: number[];
+  /** How many tasks that are at work elsewhere may be under way at once. Missing: any number. */
+  places?: number;
 };
 
 /** standard: every run is a Temporal workflow · express: only one that needs more than its first segment */
 export type Mode = 'standard' | 'express';
 export const MODES: readonly Mode[] = ['standard', 'express'];
+
+/** In which order tasks begin that could. `adaptive` chooses one of the others. */
+export const STRATEGIES = ['sequential', 'parallel', 'priority_based', 'balanced', 'adaptive'] as const;
+export type Strategy = (typeof STRATEGIES)[number];
+/** So many tasks are few to `adaptive`. */
+export const MAX_FEW = 3;
+/** `why`: nothing was asked for, it was asked for by name, or what `adaptive` has found. */
+export type StrategyChoice = {
+  asked: Strategy;
+  used: Exclude<Strategy, 'adaptive'>;
+  why: 'default' | 'asked' | 'few_tasks' | 'no_dependencies' | 'dependencies';
+};
 
 export type RetryPolicy = {
   /** Tries after the first. */
@@ -127,6 +145,8 @@ export type Plan = {
   priority: Template;
   /** Left out: as the operator has set. */
   mode?: Mode;
+  /** Left out: none was asked for. */
+  strategy?: StrategyChoice;
   labels: JsonObject;
   concurrency?: Concurrency;
   /** Of every effect of the run. */

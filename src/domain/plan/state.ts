@@ -36,7 +36,9 @@ export type GraphState = {
   held: ReadonlySet<number>;
   /** Tasks of this phase and those before it without a final outcome. */
   open: number;
-  waiting: number;
+  waiting: Set<number>;
+  /** Pending tasks that have begun before: a worker was lost, or their turn in a line has come. */
+  resumed: Set<number>;
   /** Pending tasks whose verdict is known. */
   ready: Set<number>;
   /** Tasks that somebody is at work on. */
@@ -64,7 +66,8 @@ export function createState(graph: Graph, phase: Phase = MAIN): GraphState {
     index: new Map(graph.names.map((name, i) => [name, i])),
     ...{ phase: MAIN, begun: new Set(), held: new Set() },
     open: mainTasks(graph),
-    waiting: 0,
+    waiting: new Set(),
+    resumed: new Set(),
     ready: new Set(),
     busy: new Set(),
   };
@@ -143,7 +146,10 @@ export function record(state: GraphState, change: Change): boolean {
   state.generation[task] = change.generation ?? 0;
   state.outcome[task] = outcome;
   state.branch[task] = branch;
-  state.waiting += Number(outcome === WAITING) - Number(before === WAITING);
+  if (outcome === WAITING) state.waiting.add(task);
+  else state.waiting.delete(task);
+  if (outcome === PENDING && before === WAITING) state.resumed.add(task);
+  else state.resumed.delete(task);
   if (isActive(state, task)) state.open += Number(isFinal(before)) - Number(isFinal(outcome));
   for (const dependant of state.dependants[task] ?? []) {
     if (isFinal(before)) count(state, dependant, { outcome: before, branch: branchBefore, by: -1 });
@@ -165,7 +171,8 @@ export function recordRows(state: GraphState, rows: readonly OutcomeRow[]): void
   for (const [name, status, seq, generation, branch] of rows) {
     const task = state.index.get(name);
     if (task === undefined) continue;
-    record(state, { task, outcome: standingOf(status), seq, generation: generation ?? 0, branch: branch ?? 0 });
+    const isNews = record(state, { task, outcome: standingOf(status), seq, generation: generation ?? 0, branch: branch ?? 0 });
+    if (isNews && (status === 'running' || status === 'retrying')) state.resumed.add(task);
   }
 }
 

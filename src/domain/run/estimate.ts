@@ -62,14 +62,15 @@ function endOf(graph: Graph, run: RunNow, took: Past): number {
   const ends: number[] = [];
   run.tasks.forEach((task, i) => {
     const left = (took[i] ?? 0) - elapsed(run, i);
-    if (isFinalStatus(task.status)) ends.push(0);
+    if (isFinalStatus(task.status)) ends.push(graph.inTurn ? (ends.at(-1) ?? 0) : 0);
     else ends.push(task.started === undefined ? (released(graph, ends, i)?.end ?? 0) + left : left);
   });
   return ends.reduce((last, end) => Math.max(last, end), 0);
 }
 
-/** The dependency whose end lets a task begin, and when that is. */
+/** The task whose end lets another one begin, and when that is: a dependency, or where tasks go one at a time the one before. */
 function released(graph: Graph, ends: readonly number[], i: number): { by: number; end: number } | undefined {
+  if (graph.inTurn) return i > 0 ? { by: i - 1, end: ends[i - 1] ?? 0 } : undefined;
   const by = (graph.deps[i] ?? []).map(([dependency]) => ({ by: dependency, end: ends[dependency] ?? 0 })).sort((a, b) => a.end - b.end);
   const need = graph.need[i] ?? 0;
   return by[(need > 0 ? need : by.length) - 1];

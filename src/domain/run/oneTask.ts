@@ -1,8 +1,9 @@
 import { isObject, type Json, type JsonObject } from '../json.ts';
+import type { Strategy } from '../plan/plan.ts';
 import type { Issue } from '../problem.ts';
 
-/** What a definition of one task is made from: the fields of the task as a definition has them. */
-export type OneTask = { type: string; with?: JsonObject; timeout?: Json; deadline?: Json; retry?: Json };
+/** What a definition of one task is made from: the fields of the task as a definition has them, and its strategy. */
+export type OneTask = { type: string; with?: JsonObject; timeout?: Json; deadline?: Json; retry?: Json; strategy?: Strategy };
 /** How a client calls its task; the input of its run. */
 type TaskNames = { name: string; description: string | null; type: string };
 
@@ -15,9 +16,10 @@ const ID = 'task';
 export const taskWorkflow = (type: string): string => `task-${type.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}`.slice(0, 63);
 
 /** The definition of a run of one task, whose output is that of the task. */
-export const definitionOf = (task: OneTask): JsonObject => ({
+export const definitionOf = ({ strategy, ...task }: OneTask): JsonObject => ({
   dsl: 'tiu/1',
   name: taskWorkflow(task.type),
+  ...(strategy && { strategy }),
   tasks: { [ID]: task },
   output: { value: `\${tasks.${ID}.output}` },
 });

@@ -39,6 +39,11 @@ test.each([
   expect(await outputOf('quorum.yaml', { score })).toBe(verdict);
 });
 
+test('strategy.yaml: the urgent begin first', async () => {
+  expect(await outputOf('strategy.yaml', {})).toEqual({ letter: 'thank you', price: 120 });
+  expect(await outputOf('strategy.yaml', { total: 2_000 })).toEqual({ letter: 'we will call you', price: 2_400 });
+});
+
 test('map.yaml: adds up what can be added and names the rest', async () => {
   expect(await outputOf('map.yaml', { prices: ['12.50', '7', 'free', '3'] })).toEqual({
     sum: { total: 22.5, refused: ['free'] },

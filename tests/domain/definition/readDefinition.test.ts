@@ -82,7 +82,7 @@ test('x- keys are allowed on every level', () => {
 test.each<[string, JsonObject, JsonObject]>([
   ['/budget', {}, { budget: {} }],
   ['/triggers/0/webhook', {}, { triggers: [{ webhook: 'push', cron: '@daily' }] }],
-  ['/strategy', {}, { strategy: 'adaptive' }],
+  ['/tasks/t/strategy', { strategy: 'sequential' }, {}],
   ['/tasks/t/gate', { gate: {} }, {}],
   ['/tasks/t/map/tasks', { map: { items: [1], tasks: {} } }, {}],
   ['/tasks/t/type', { type: 'ai' }, {}],

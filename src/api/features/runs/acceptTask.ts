@@ -14,8 +14,8 @@ type AcceptCall = Parameters<typeof acceptRun>[0];
  * @throws Problem as startRun, faults of the definition as those of the request
  */
 export async function acceptTask(call: AcceptCall, task: z.output<typeof CreateTask>, at: string): Promise<Reply> {
-  const { name, description, type, timeout, deadline, retry, labels, runId, ...rest } = task;
-  const given = { type, with: task.with ?? {}, timeout, deadline, retry };
+  const { name, description, type, timeout, deadline, retry, strategy, labels, runId, ...rest } = task;
+  const given = { type, with: task.with ?? {}, timeout, deadline, retry, strategy };
   const one = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as OneTask;
   const input: JsonObject = { name, ...(description !== undefined && { description }), type };
   const more = { ...rest, labels: { ...labels, [TASK_LABEL.name]: TASK_LABEL.value } };

@@ -59,7 +59,7 @@ export const presentTaskRun = (run: PresentedRun, input: Json) => ({
 
 export const etagOf = (run: Pick<RunRow, 'last_seq'>): string => `"${run.last_seq}"`;
 
-export type PresentedRun = ReturnType<typeof presentRun> & { percent?: number; output?: Json };
+export type PresentedRun = ReturnType<typeof presentRun> & { percent?: number; strategyUsed?: string; strategyReason?: string; output?: Json };
 
 const presentState = (row: TaskRow | undefined) => ({
   status: row?.status ?? ('pending' satisfies TaskStatus),

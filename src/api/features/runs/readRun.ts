@@ -1,4 +1,5 @@
 import type { Json } from '../../../domain/json.ts';
+import { tellStrategy } from '../../../domain/plan/strategy.ts';
 import type { Marks } from '../../../domain/redaction/marks.ts';
 import { redact, REDACTED } from '../../../domain/redaction/redact.ts';
 import { asJson, filled, revive, StoredValue } from '../../../domain/run/storedValue.ts';
@@ -25,9 +26,10 @@ export const loadRun = ({
 export const loadRunView = ({ deps, actor, params }: Parameters<typeof loadRun>[0]): Promise<RunView | undefined> =>
   UUID.test(params.id) ? findRunView(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined);
 
-/** A run with its tasks counted by status (before it has begun there are none to count) and its percentage. */
+/** A run with its tasks counted by status (before it has begun there are none to count), its percentage and the order of its tasks. */
 export async function presentView(deps: Deps, run: RunView) {
-  return { ...presentRun(deps.config, run, run.counts ?? []), percent: await readPercent(deps, run) };
+  const strategy = tellStrategy(await planOf(deps, run));
+  return { ...presentRun(deps.config, run, run.counts ?? []), ...strategy, percent: await readPercent(deps, run) };
 }
 
 export const planOf = async (deps: Pick<Deps, 'plans'>, run: RunRow) => (await deps.plans.get(run.plan)).plan;

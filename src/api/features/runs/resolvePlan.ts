@@ -17,6 +17,7 @@ export type Source =
 export async function resolvePlan(deps: Pick<Deps, 'db' | 'definitions' | 'plans'>, source: Source): Promise<Resolved> {
   if ('definition' in source) {
     const { definition, plan, planHash, planText, canonical } = deps.definitions.compile(source.definition);
+    deps.plans.know(planHash.toString('hex'), { plan, text: planText });
     return { plan, hash: planHash, body: planText, name: definition.name, canonical };
   }
   if ('run' in source) {

@@ -2,7 +2,21 @@ import { z } from 'zod';
 import { RUN_STATUSES, TASK_STATUSES } from '../../../domain/plan/outcome.ts';
 import { MODES } from '../../../domain/plan/plan.ts';
 import { PRIORITIES } from '../../../domain/run/priority.ts';
-import { anyJson, Failure, listOf, maybeTime, page, repeated, runIdText, taskId, text, time, workflowName } from '../../schemas.ts';
+import {
+  anyJson,
+  Failure,
+  listOf,
+  maybeTime,
+  page,
+  repeated,
+  runIdText,
+  strategyReason,
+  strategyUsed,
+  taskId,
+  text,
+  time,
+  workflowName,
+} from '../../schemas.ts';
 
 export const runStatus = z.enum(RUN_STATUSES);
 const taskStatus = z.enum(TASK_STATUSES);
@@ -43,6 +57,8 @@ export const Run = z
     deadlineAt: maybeTime,
     lastSeq: z.int().meta({ description: 'Number of its last event; also its ETag' }),
     counts: countsByStatus.extend({ total: z.int(), open: z.int() }).meta({ description: 'Tasks in all, not finished, and by status' }),
+    strategyUsed: strategyUsed.optional().meta({ description: 'In which order its tasks begin; left out in lists' }),
+    strategyReason: strategyReason.optional().meta({ description: 'Why that one; left out in lists' }),
     percent: percent.optional().meta({ description: 'How much of it is done, as in Progress; left out in lists' }),
     reason: z.string().nullable(),
     parent: runIdText.nullable().meta({ description: 'The run that has started it' }),
@@ -98,8 +114,9 @@ export const Progress = z
     status: runStatus,
     percent: percent.meta({
       description:
-        'By the weight of tasks that are completed or skipped, and of items of maps; never falls, 100 exactly when the run has completed',
+        'By the weight of tasks that are completed or skipped, and of items of maps; never falls but by a retry, 100 exactly when the run has completed',
     }),
+    retries: z.int().meta({ description: 'How often it was opened again: each time a new progress begins, with what the retry leaves' }),
     tasks: z.object({ total: z.int(), done: z.int(), open: z.int() }).meta({ description: 'In all, completed or skipped, not finished' }),
     atWork: z.array(taskId).meta({ description: 'Tasks that are running, waiting or to be tried again, at most 20' }),
     startedAt: maybeTime,

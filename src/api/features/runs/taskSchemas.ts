@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { STRATEGIES } from '../../../domain/plan/plan.ts';
 import { listOf, page, Problem, repeated, text } from '../../schemas.ts';
 import { duration, Run, runStatus, startFields, StartRun } from './schemas.ts';
 
@@ -14,6 +15,7 @@ export const CreateTask = z
       .union([z.record(z.string(), z.unknown()), z.string()])
       .optional()
       .meta({ description: 'As in a definition: `{ limit: 3 }`' }),
+    strategy: z.enum(STRATEGIES).optional().meta({ description: 'As of a definition; one task begins the same way under each' }),
     dependencies: z.array(z.unknown()).max(0, 'tasks that depend on others are a workflow: start a run of a definition').optional(),
     ...startFields,
   })

@@ -1,4 +1,5 @@
 import type { Plan } from '../../../domain/plan/plan.ts';
+import { tellStrategy } from '../../../domain/plan/strategy.ts';
 import type { DefinitionRow } from '../../../db/repositories/definitions.ts';
 import { iso } from '../../time.ts';
 
@@ -18,12 +19,13 @@ export function presentWorkflow(row: DefinitionRow) {
 
 const CLASSES = ['inline', 'effect', 'control'] as const;
 
-export const presentPlan = ({ graph, tasks }: Plan) => ({
-  tasks: tasks.map((task, index) => ({
+export const presentPlan = (plan: Plan) => ({
+  ...tellStrategy(plan),
+  tasks: plan.tasks.map((task, index) => ({
     id: task.id,
     kind: task.kind,
-    class: CLASSES[graph.classes[index] ?? 0] ?? 'inline',
-    dependsOn: (graph.deps[index] ?? []).map(([dependency]) => graph.names[dependency] ?? ''),
+    class: CLASSES[plan.graph.classes[index] ?? 0] ?? 'inline',
+    dependsOn: (plan.graph.deps[index] ?? []).map(([dependency]) => plan.graph.names[dependency] ?? ''),
     mapped: task.map !== undefined,
   })),
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Issue, listOf, page, sha256Text, time, workflowName } from '../../schemas.ts';
+import { Issue, listOf, page, sha256Text, strategyReason, strategyUsed, time, workflowName } from '../../schemas.ts';
 
 export const Workflow = z
   .object({
@@ -23,6 +23,8 @@ export const Check = z
     hash: sha256Text.nullable(),
     plan: z
       .object({
+        strategyUsed,
+        strategyReason,
         tasks: z.array(
           z.object({
             id: z.string(),
