@@ -1,21 +1,21 @@
 import { apiKeyRoutes } from './features/apiKeys/routes.ts';
 import { approvalRoutes } from './features/approvals/routes.ts';
 import { artifactRoutes } from './features/artifacts/routes.ts';
+import { bulkRoutes } from './features/bulk/routes.ts';
 import { payloadRoutes } from './features/codec/routes.ts';
 import { docsRoutes } from './features/docs/routes.ts';
 import { eventRoutes } from './features/events/routes.ts';
+import { forkRoutes } from './features/forks/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
-import { reportRoutes } from './features/reports/routes.ts';
-import { bulkRoutes } from './features/runs/bulkRoutes.ts';
-import { commandRoutes } from './features/runs/commandRoutes.ts';
-import { forkRoutes } from './features/runs/forkRoutes.ts';
-import { progressRoutes } from './features/runs/progressRoutes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
+import { reportRoutes } from './features/reports/routes.ts';
+import { commandRoutes } from './features/runs/commandRoutes.ts';
+import { progressRoutes } from './features/runs/progressRoutes.ts';
 import { runRoutes } from './features/runs/routes.ts';
 import { scheduleFireRoutes } from './features/schedules/fireRoutes.ts';
 import { scheduleRoutes } from './features/schedules/routes.ts';
-import { taskRoutes } from './features/runs/taskRoutes.ts';
 import { secretRoutes } from './features/secrets/routes.ts';
+import { taskRoutes } from './features/tasks/routes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
 import type { Route } from './route.ts';
 

@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.ts';
 import { listEvents, type EventRow } from '../../db/repositories/runs.ts';
 import type { RunEvent } from '../../domain/run/events.ts';
-import { presentEvent } from '../features/runs/present.ts';
+import { presentEvent } from '../runs/present.ts';
 
 /** Somebody who reads the events of a run in order. */
 export type Reader = {

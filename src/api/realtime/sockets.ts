@@ -7,7 +7,7 @@ import { Problem } from '../../domain/problem.ts';
 import type { RunEvent } from '../../domain/run/events.ts';
 import { UUID } from '../cursor.ts';
 import type { Deps } from '../deps.ts';
-import { loadRun } from '../features/runs/readRun.ts';
+import { loadRun } from '../runs/readRun.ts';
 import { presentProblem, toProblem, type ProblemBody } from '../http/problems.ts';
 import { framesOf, sendFrames } from './frames.ts';
 import { buffered, drained } from './pressure.ts';

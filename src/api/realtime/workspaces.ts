@@ -2,7 +2,7 @@ import { findRuns, listRuns, workspaceHeads, type RunRow } from '../../db/reposi
 import type { Database } from '../../db/database.ts';
 import type { Config } from '../../runtime/config.ts';
 import type { Log } from '../log.ts';
-import { presentRun } from '../features/runs/present.ts';
+import { presentRun } from '../runs/present.ts';
 import { coalesce } from './coalesce.ts';
 import type { Feed } from './feed.ts';
 

@@ -9,10 +9,11 @@ import { retryOrder } from '../../../db/retryOrder.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
-import { checkByHand, storeByHand } from './outputByHand.ts';
-import { etagOf } from './present.ts';
-import { loadRun, loadRunView, planOf, presentView, taskOf } from './readRun.ts';
-import { CancelRun, CompleteTask, itemParams, PauseRun, RetryRun, Run, runParams, SkipTask, taskParams } from './schemas.ts';
+import { checkByHand, storeByHand } from '../../runs/outputByHand.ts';
+import { etagOf } from '../../runs/present.ts';
+import { loadRun, loadRunView, planOf, presentView, taskOf } from '../../runs/readRun.ts';
+import { CancelRun, Run, runParams } from '../../runs/schemas.ts';
+import { CompleteTask, itemParams, PauseRun, RetryRun, SkipTask, taskParams } from './schemas.ts';
 
 type Asked = { deps: Deps; actor: { workspace: string; principal: string }; resource: RunRow };
 

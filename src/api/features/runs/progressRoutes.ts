@@ -12,21 +12,11 @@ import type { Deps } from '../../deps.ts';
 import { eventStream } from '../../realtime/eventStream.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { anyJson, noQuery } from '../../schemas.ts';
-import { etagOf, presentEvent, presentItem, presentTask } from './present.ts';
-import { loadRun, planOf, readMapOutput, readShown, streamable, taskOf } from './readRun.ts';
-import { readProgress } from './runProgress.ts';
-import {
-  EventList,
-  eventsQuery,
-  ItemList,
-  itemsQuery,
-  Progress,
-  RunOutput,
-  runParams,
-  TaskDetail,
-  TaskList,
-  taskParams,
-} from './schemas.ts';
+import { etagOf, presentEvent, presentItem, presentTask } from '../../runs/present.ts';
+import { loadRun, planOf, readMapOutput, readShown, streamable, taskOf } from '../../runs/readRun.ts';
+import { readProgress } from '../../runs/runProgress.ts';
+import { runParams } from '../../runs/schemas.ts';
+import { EventList, eventsQuery, ItemList, itemsQuery, Progress, RunOutput, TaskDetail, TaskList, taskParams } from './schemas.ts';
 
 const tag = 'runs';
 

@@ -1,41 +1,20 @@
 import type { z } from 'zod';
 import type { Actor } from '../../../domain/access/can.ts';
-import type { ProblemCode } from '../../../domain/problem.ts';
-import { countRuns, listRuns, type RunFilter } from '../../../db/repositories/runs.ts';
+import { countRuns, listRuns } from '../../../db/repositories/runs.ts';
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
-import { acceptRun } from './acceptRun.ts';
-import { awaited, loadAwaited } from './awaitRun.ts';
-import { etagOf, presentRun } from './present.ts';
-import { presentView } from './readRun.ts';
-import { ExecuteWorkflow, listRunsQuery, Run, RunList, runParams, RunResult, StartRun, workflowParams } from './schemas.ts';
+import { acceptBatch } from '../../runs/acceptBatch.ts';
+import { acceptRun } from '../../runs/acceptRun.ts';
+import { awaited, loadAwaited } from '../../runs/awaitRun.ts';
+import { filterOf } from '../../runs/filterRuns.ts';
+import { etagOf, presentRun } from '../../runs/present.ts';
+import { presentView } from '../../runs/readRun.ts';
+import { Run, runParams, StartRun } from '../../runs/schemas.ts';
+import { accepted, startProblems } from '../../runs/startAnswers.ts';
+import { BatchRun, ExecuteWorkflow, listRunsQuery, RunBatch, RunList, StartRuns, workflowParams } from './schemas.ts';
 
 const tag = 'runs';
-
-export const accepted = {
-  200: {
-    description: 'It ended within the time that `Prefer: wait=N` (at most 60 s) asked for',
-    schema: RunResult,
-    headers: { location: 'The run', 'preference-applied': 'wait=N', 'idempotent-replayed': 'true when the key was used before' },
-  },
-  202: {
-    description: 'Accepted: the run is durable',
-    schema: Run,
-    headers: { location: 'The run', 'idempotent-replayed': 'true when the key was used before' },
-  },
-};
-export const startProblems: ProblemCode[] = [
-  'concurrency_limit',
-  'not_found',
-  'idempotency_key_required',
-  'idempotency_mismatch',
-  'invalid_definition',
-  'invalid_run_input',
-  'number_out_of_range',
-  'rate_limited',
-  'unavailable',
-];
 
 const start = defineRoute({
   method: 'post',
@@ -52,7 +31,7 @@ const start = defineRoute({
 });
 
 /** What a request to start a run asks for. */
-export function startInput({ workspace }: Actor, { definition, workflow, runId, ...rest }: z.output<typeof StartRun>) {
+function startInput({ workspace }: Actor, { definition, workflow, runId, ...rest }: z.output<typeof StartRun>) {
   const source = workflow ? { workspace, name: workflow.name, version: workflow.version } : { definition: definition ?? '' };
   return { ...rest, runId, source, fingerprint: { workflow, ...rest } };
 }
@@ -79,15 +58,21 @@ const execute = defineRoute({
   },
 });
 
-type FilterInput = Pick<z.output<typeof listRunsQuery>, 'status' | 'workflow' | 'label' | 'since'>;
-
-/** The runs that a request chooses, of the caller's workspace. */
-export const filterOf = ({ workspace }: Actor, { status, workflow, label, since }: FilterInput): RunFilter => ({
-  workspace,
-  status,
-  workflow,
-  labels: label.map((text) => ({ name: text.slice(0, text.indexOf(':')), value: text.slice(text.indexOf(':') + 1) })),
-  since: since === undefined ? undefined : new Date(since),
+const startMany = defineRoute({
+  method: 'post',
+  path: '/api/v1/runs/batch',
+  action: 'run.start',
+  tag,
+  summary: 'Start several runs',
+  description:
+    'At most `TIU_MAX_RUN_BATCH` (1,000). Each is accepted or refused as if it had come alone; `results` says of each what became of it.',
+  request: { query: noQuery, body: { schema: StartRuns } },
+  responses: { 207: { description: 'What became of each, in their order', schema: RunBatch } },
+  idempotency: 'own',
+  handler: (call) =>
+    acceptBatch(call, { field: 'runs', entries: call.body.runs, schema: BatchRun, max: call.deps.config.TIU_MAX_RUN_BATCH }, (one, run) =>
+      acceptRun(one, startInput(call.actor, run)),
+    ),
 });
 
 const list = defineRoute({
@@ -129,4 +114,4 @@ const read = defineRoute({
   },
 });
 
-export const runRoutes: readonly Route[] = [start, execute, list, read];
+export const runRoutes: readonly Route[] = [start, execute, startMany, list, read];

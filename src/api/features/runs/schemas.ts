@@ -1,73 +1,9 @@
 import { z } from 'zod';
-import { RUN_STATUSES, TASK_STATUSES } from '../../../domain/plan/outcome.ts';
-import { MODES } from '../../../domain/plan/plan.ts';
-import { PRIORITIES } from '../../../domain/run/priority.ts';
-import {
-  anyJson,
-  Failure,
-  listOf,
-  maybeTime,
-  page,
-  repeated,
-  runIdText,
-  strategyReason,
-  strategyUsed,
-  taskId,
-  text,
-  time,
-  workflowName,
-} from '../../schemas.ts';
+import { anyJson, Failure, listOf, maybeTime, page, repeated, runIdText, taskId, text, time } from '../../schemas.ts';
+import { filterFields } from '../../runs/filterRuns.ts';
+import { batchOf, entries, ownKey } from '../../runs/batchSchemas.ts';
+import { countsByStatus, percent, reason, Run, runStatus, someTasks, startFields, StartRun, taskStatus } from '../../runs/schemas.ts';
 
-export const runStatus = z.enum(RUN_STATUSES);
-const taskStatus = z.enum(TASK_STATUSES);
-const label = text(200);
-const labels = z.record(z.string().regex(/^[\w.-]{1,63}$/), label).refine((value) => Object.keys(value).length <= 50, 'at most 50 labels');
-
-const countsByStatus = z.object(Object.fromEntries(TASK_STATUSES.map((name) => [name, z.int().optional()])));
-
-const percent = z.int().min(0).max(100);
-
-export const Run = z
-  .object({
-    id: runIdText,
-    workflow: z.object({
-      name: z.string(),
-      number: z.int().nullable().meta({ description: 'Of the stored definition; null for one that came with the run' }),
-    }),
-    status: runStatus,
-    /** A wish that is under way. */
-    intent: z
-      .enum(['cancel', 'force', 'timeout', 'fail'])
-      .nullable()
-      .meta({ description: 'What the run was asked and has not reached yet' }),
-    phase: z
-      .enum(['running', 'compensating', 'finishing'])
-      .nullable()
-      .meta({ description: 'Its tasks settle, what was completed is undone, or those of `finally` run; null once it is closed' }),
-    paused: z.boolean().meta({ description: 'Nothing new begins until it is resumed' }),
-    priority: z.enum(PRIORITIES),
-    mode: z.enum(MODES),
-    labels: z.record(z.string(), anyJson),
-    forkedFrom: runIdText.nullable().meta({ description: 'The run that it began as a fork of' }),
-    createdAt: time,
-    createdBy: z.string(),
-    startedAt: maybeTime,
-    finishedAt: maybeTime,
-    notBefore: maybeTime.meta({ description: 'When a delayed run may begin' }),
-    deadlineAt: maybeTime,
-    lastSeq: z.int().meta({ description: 'Number of its last event; also its ETag' }),
-    counts: countsByStatus.extend({ total: z.int(), open: z.int() }).meta({ description: 'Tasks in all, not finished, and by status' }),
-    strategyUsed: strategyUsed.optional().meta({ description: 'In which order its tasks begin; left out in lists' }),
-    strategyReason: strategyReason.optional().meta({ description: 'Why that one; left out in lists' }),
-    percent: percent.optional().meta({ description: 'How much of it is done, as in Progress; left out in lists' }),
-    reason: z.string().nullable(),
-    parent: runIdText.nullable().meta({ description: 'The run that has started it' }),
-    failure: Failure.nullable(),
-    links: z.object({ self: z.string(), tasks: z.string(), events: z.string(), output: z.string(), temporal: z.string() }),
-  })
-  .meta({ id: 'Run' });
-
-export const RunResult = Run.extend({ output: anyJson.meta({ description: 'Null unless the run completed' }) }).meta({ id: 'RunResult' });
 export const RunOutput = z.object({ runId: runIdText, status: runStatus, output: anyJson }).meta({ id: 'RunOutput' });
 export const RunList = listOf(Run).extend({ total: z.int().optional() }).meta({ id: 'RunList' });
 
@@ -158,57 +94,10 @@ const RunEvent = z
   .meta({ id: 'RunEvent' });
 export const EventList = z.object({ items: z.array(RunEvent), lastSeq: z.int() }).meta({ id: 'EventList' });
 
-export const duration = z.union([z.string().max(100), z.record(z.string(), z.number())]);
-
-/** What every way to start a run takes, besides its input. */
-export const startFields = {
-  runId: z
-    .uuid()
-    .optional()
-    .meta({ description: 'A v7 within a day of now becomes the id of the run; any other is an idempotency key only' }),
-  priority: z.enum(PRIORITIES).optional(),
-  mode: z.enum(MODES).optional().meta({ description: 'Instead of what the definition says' }),
-  labels: labels.optional(),
-  delay: duration.optional().meta({ description: 'Accepted now, begun so much later: `PT10M` or `{ minutes: 10 }`; a year at most' }),
-  startAt: z.iso.datetime({ offset: true }).optional().meta({ description: 'Accepted now, not begun before; a year ahead at most' }),
-};
-
-const definitionFields = {
-  definition: z
-    .union([z.record(z.string(), z.unknown()), z.string().min(1)])
-    .optional()
-    .meta({ description: 'The definition itself: an object, or YAML (or JSON) text' }),
-  workflow: z
-    .strictObject({ name: workflowName, version: z.union([z.int().min(1), text(100)]).optional() })
-    .optional()
-    .meta({ description: 'A stored one' }),
-};
-
-export const StartRun = z
-  .strictObject({
-    ...definitionFields,
-    input: anyJson.optional(),
-    ...startFields,
-  })
-  .refine((body) => (body.definition === undefined) !== (body.workflow === undefined), 'either definition or workflow')
-  .meta({ id: 'StartRun' });
-
 export const ExecuteWorkflow = z
   .strictObject({ version: z.union([z.int().min(1), text(100)]).optional(), input: anyJson.optional(), ...startFields })
   .optional()
   .meta({ id: 'ExecuteWorkflow' });
-
-export const reason = text(1_000).optional();
-
-export const CancelRun = z
-  .strictObject({
-    reason,
-    force: z.boolean().optional().meta({ description: 'Ends tasks at work too, and leaves out compensations and `finally`' }),
-  })
-  .optional()
-  .meta({ id: 'CancelRun' });
-
-const someTasks = z.array(taskId).min(1).max(1_000).optional();
 
 export const PauseRun = z
   .strictObject({
@@ -228,57 +117,13 @@ export const RetryRun = z
   .optional()
   .meta({ id: 'RetryRun' });
 
-const { runId, priority, mode, labels: startLabels } = startFields;
-
-export const ForkRun = z
-  .strictObject({
-    from: someTasks.meta({ description: 'Tasks that run again, with all that depends on them' }),
-    input: anyJson.optional().meta({ description: 'Instead of that of the source; what names a field that changed runs again' }),
-    outputs: z
-      .record(taskId, anyJson)
-      .refine((value) => Object.keys(value).length <= 1_000, 'at most 1,000 outputs')
-      .optional()
-      .meta({ description: 'Tasks that count as completed with this output; what depends on them runs again' }),
-    ...definitionFields,
-    ...{ runId, priority, mode, labels: startLabels, reason },
-  })
-  .refine((body) => body.definition === undefined || body.workflow === undefined, 'either definition or workflow')
-  .optional()
-  .meta({ id: 'ForkRun' });
-
-const taskIds = z.array(taskId);
-export const ForkPreview = z
-  .object({
-    again: taskIds.meta({ description: 'Tasks that run again' }),
-    kept: taskIds.meta({ description: 'Tasks that stay as they are, with their outputs' }),
-    given: taskIds.meta({ description: 'Tasks whose output was given' }),
-    repeatedEffects: taskIds.meta({
-      description: 'Of those that run again: effects that had completed in the source, in whole or in part',
-    }),
-    why: z.record(taskId, z.string()).meta({ description: 'Of each task that runs again: the reason' }),
-  })
-  .meta({ id: 'ForkPreview' });
-
 export const SkipTask = z.strictObject({ reason }).optional().meta({ id: 'SkipTask' });
 export const CompleteTask = z.strictObject({ reason, output: anyJson }).meta({ id: 'CompleteTask' });
 export const itemParams = z.object({ id: z.string(), task: z.string(), item: z.coerce.number().int().min(0).max(99_999) });
 
 export const workflowParams = z.object({ name: z.string() });
-export const runParams = z.object({ id: z.string() });
-export const taskParams = z.object({ id: z.string(), task: z.string() });
 
-/** What runs are chosen by. */
-export const filterFields = {
-  status: repeated(runStatus),
-  workflow: workflowName.optional(),
-  label: repeated(
-    z
-      .string()
-      .regex(/^[\w.-]{1,63}:.{1,200}$/s, 'name:value')
-      .refine((value) => value.isWellFormed() && !value.includes('\0'), 'must not hold U+0000 or half of a surrogate pair'),
-  ),
-  since: z.iso.datetime({ offset: true }).optional(),
-};
+export const taskParams = z.object({ id: z.string(), task: z.string() });
 
 export const listRunsQuery = z.strictObject({
   ...page,
@@ -292,3 +137,7 @@ export const eventsQuery = z.strictObject({
   after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   limit: z.coerce.number().int().min(1).max(1_000).default(500),
 });
+
+export const BatchRun = StartRun.safeExtend({ idempotencyKey: ownKey }).meta({ id: 'BatchRun' });
+export const StartRuns = z.strictObject({ runs: entries(BatchRun) }).meta({ id: 'StartRuns' });
+export const RunBatch = batchOf(Run).meta({ id: 'RunBatch' });

@@ -1,10 +1,10 @@
-import type { Json } from '../../../domain/json.ts';
-import type { Plan } from '../../../domain/plan/plan.ts';
-import { Problem } from '../../../domain/problem.ts';
-import { planMarks } from '../../../domain/redaction/planMarks.ts';
-import { findRunView, type ClosedRun } from '../../../db/repositories/runs.ts';
-import { idempotencyKey } from '../../http/idempotency.ts';
-import type { Call, Reply } from '../../route.ts';
+import type { Json } from '../../domain/json.ts';
+import type { Plan } from '../../domain/plan/plan.ts';
+import { Problem } from '../../domain/problem.ts';
+import { planMarks } from '../../domain/redaction/planMarks.ts';
+import { findRunView, type ClosedRun } from '../../db/repositories/runs.ts';
+import { idempotencyKey } from '../http/idempotency.ts';
+import type { Call, Reply } from '../route.ts';
 import { etagOf } from './present.ts';
 import { preferredWaitMs } from './prefer.ts';
 import { presentView, readShown } from './readRun.ts';

@@ -1,11 +1,11 @@
-import { estimate, MIN_RUNS, type Past, type RunNow, type TaskNow } from '../../../domain/run/estimate.ts';
-import { isClosed } from '../../../domain/plan/outcome.ts';
-import type { Plan } from '../../../domain/plan/plan.ts';
-import { percentOf, weightOf } from '../../../domain/run/percent.ts';
-import { pastRuns, readShares, type Shares } from '../../../db/repositories/progress.ts';
-import { listTasks, type RunRow, type TaskRow } from '../../../db/repositories/runs.ts';
-import type { Deps } from '../../deps.ts';
-import { iso, maybeIso } from '../../time.ts';
+import { estimate, MIN_RUNS, type Past, type RunNow, type TaskNow } from '../../domain/run/estimate.ts';
+import { isClosed } from '../../domain/plan/outcome.ts';
+import type { Plan } from '../../domain/plan/plan.ts';
+import { percentOf, weightOf } from '../../domain/run/percent.ts';
+import { pastRuns, readShares, type Shares } from '../../db/repositories/progress.ts';
+import { listTasks, type RunRow, type TaskRow } from '../../db/repositories/runs.ts';
+import type { Deps } from '../deps.ts';
+import { iso, maybeIso } from '../time.ts';
 
 type ProgressDeps = Pick<Deps, 'db' | 'plans' | 'config' | 'clock'>;
 

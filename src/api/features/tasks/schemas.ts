@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { STRATEGIES } from '../../../domain/plan/plan.ts';
-import { listOf, page, Problem, repeated, text } from '../../schemas.ts';
-import { duration, Run, runStatus, startFields, StartRun } from './schemas.ts';
+import { batchOf, entries, ownKey } from '../../runs/batchSchemas.ts';
+import { duration, Run, runStatus, startFields } from '../../runs/schemas.ts';
+import { listOf, page, repeated, text } from '../../schemas.ts';
 
 export const CreateTask = z
   .strictObject({
@@ -21,42 +22,8 @@ export const CreateTask = z
   })
   .meta({ id: 'CreateTask' });
 
-const ownKey = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,255}$/, '1 to 255 visible ASCII characters')
-  .optional()
-  .meta({ description: 'Of this entry; without it, that of the request with a slash and its index' });
-
-export const BatchRun = StartRun.safeExtend({ idempotencyKey: ownKey }).meta({ id: 'BatchRun' });
 export const BatchTask = CreateTask.safeExtend({ idempotencyKey: ownKey }).meta({ id: 'BatchTask' });
-
-/** Entries are checked one by one, so that a faulty one does not refuse the others; the document shows what they are to be. */
-const entries = (entry: z.ZodType) =>
-  z
-    .array(
-      z.union([entry, z.unknown()]).meta({
-        override: ({ jsonSchema }) => {
-          jsonSchema.anyOf = (jsonSchema.anyOf ?? []).slice(0, 1);
-        },
-      }),
-    )
-    .min(1);
-export const StartRuns = z.strictObject({ runs: entries(BatchRun) }).meta({ id: 'StartRuns' });
 export const CreateTasks = z.strictObject({ tasks: entries(BatchTask) }).meta({ id: 'CreateTasks' });
-
-const batchOf = (data: z.ZodType) =>
-  z.object({
-    results: z.array(
-      z.object({
-        index: z.int(),
-        status: z.int().meta({ description: 'As if the entry had come alone' }),
-        replayed: z.boolean().optional().meta({ description: 'It had been accepted before' }),
-        data: data.optional(),
-        problem: Problem.optional(),
-      }),
-    ),
-    summary: z.object({ total: z.int(), succeeded: z.int(), failed: z.int() }),
-  });
 
 export const TaskRun = Run.extend({
   name: z.string(),
@@ -66,7 +33,6 @@ export const TaskRun = Run.extend({
   links: Run.shape.links.extend({ task: z.string() }),
 }).meta({ id: 'TaskRun', description: 'A run of one task' });
 export const TaskRunList = listOf(TaskRun).meta({ id: 'TaskRunList' });
-export const RunBatch = batchOf(Run).meta({ id: 'RunBatch' });
 export const TaskBatch = batchOf(TaskRun).meta({ id: 'TaskBatch' });
 
 export const listTasksQuery = z.strictObject({

@@ -5,8 +5,8 @@ import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import { defineRoute, type Call, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { iso, maybeIso } from '../../time.ts';
-import { BulkCount, BulkJob, BulkJobList, bulkParams, bulkQuery, StartBulk } from './bulkSchemas.ts';
-import { filterOf } from './routes.ts';
+import { BulkCount, BulkJob, BulkJobList, bulkParams, bulkQuery, StartBulk } from './schemas.ts';
+import { filterOf } from '../../runs/filterRuns.ts';
 
 const tag = 'bulk';
 const repeatable = ['idempotency_mismatch', 'idempotency_in_progress', 'unavailable'] as const;

@@ -1,9 +1,9 @@
 import type { z } from 'zod';
-import { Problem } from '../../../domain/problem.ts';
-import { idempotencyKey } from '../../http/idempotency.ts';
-import { presentProblem, toProblem, type ProblemBody } from '../../http/problems.ts';
-import { validate } from '../../http/validate.ts';
-import type { Call, Reply } from '../../route.ts';
+import { Problem } from '../../domain/problem.ts';
+import { idempotencyKey } from '../http/idempotency.ts';
+import { presentProblem, toProblem, type ProblemBody } from '../http/problems.ts';
+import { validate } from '../http/validate.ts';
+import type { Call, Reply } from '../route.ts';
 
 type BatchCall = Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'headers' | 'gone' | 'requestId'>;
 type Result = { index: number; status: number; replayed?: boolean; data?: unknown; problem?: ProblemBody };

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { BULK_TYPES } from '../../../db/commands.ts';
 import { BULK_STATUSES } from '../../../db/repositories/bulk.ts';
 import { listOf, maybeTime, page, time } from '../../schemas.ts';
-import { filterFields, reason, runStatus } from './schemas.ts';
+import { filterFields } from '../../runs/filterRuns.ts';
+import { reason, runStatus } from '../../runs/schemas.ts';
 
 const force = z.boolean().optional().meta({ description: 'With `cancel`: as the single command has it' });
 

@@ -1,16 +1,16 @@
-import type { Plan } from '../../../domain/plan/plan.ts';
-import type { Marks } from '../../../domain/redaction/marks.ts';
-import { redact } from '../../../domain/redaction/redact.ts';
-import type { Json } from '../../../domain/json.ts';
-import type { TaskStatus } from '../../../domain/plan/outcome.ts';
-import { MAIN } from '../../../domain/plan/phases.ts';
-import type { RunEvent, RunEventType } from '../../../domain/run/events.ts';
-import { weightOf } from '../../../domain/run/percent.ts';
-import { namesOf } from '../../../domain/run/oneTask.ts';
-import { priorityName } from '../../../domain/run/priority.ts';
-import type { EventRow, RunRow, TaskRow } from '../../../db/repositories/runs.ts';
-import type { Config } from '../../../runtime/config.ts';
-import { iso, maybeIso } from '../../time.ts';
+import type { Plan } from '../../domain/plan/plan.ts';
+import type { Marks } from '../../domain/redaction/marks.ts';
+import { redact } from '../../domain/redaction/redact.ts';
+import type { Json } from '../../domain/json.ts';
+import type { TaskStatus } from '../../domain/plan/outcome.ts';
+import { MAIN } from '../../domain/plan/phases.ts';
+import type { RunEvent, RunEventType } from '../../domain/run/events.ts';
+import { weightOf } from '../../domain/run/percent.ts';
+import { namesOf } from '../../domain/run/oneTask.ts';
+import { priorityName } from '../../domain/run/priority.ts';
+import type { EventRow, RunRow, TaskRow } from '../../db/repositories/runs.ts';
+import type { Config } from '../../runtime/config.ts';
+import { iso, maybeIso } from '../time.ts';
 
 const PHASES = ['running', 'compensating', 'finishing'] as const;
 
@@ -59,7 +59,12 @@ export const presentTaskRun = (run: PresentedRun, input: Json) => ({
 
 export const etagOf = (run: Pick<RunRow, 'last_seq'>): string => `"${run.last_seq}"`;
 
-export type PresentedRun = ReturnType<typeof presentRun> & { percent?: number; strategyUsed?: string; strategyReason?: string; output?: Json };
+export type PresentedRun = ReturnType<typeof presentRun> & {
+  percent?: number;
+  strategyUsed?: string;
+  strategyReason?: string;
+  output?: Json;
+};
 
 const presentState = (row: TaskRow | undefined) => ({
   status: row?.status ?? ('pending' satisfies TaskStatus),

@@ -7,27 +7,15 @@ import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
-import { acceptBatch } from './acceptBatch.ts';
-import { acceptRun } from './acceptRun.ts';
+import { acceptBatch } from '../../runs/acceptBatch.ts';
+import { awaited, loadAwaited } from '../../runs/awaitRun.ts';
+import { cancelRun } from '../../runs/cancelRun.ts';
+import { etagOf, presentRun, presentTaskRun } from '../../runs/present.ts';
+import { loadRun, planOf, presentView, readShown } from '../../runs/readRun.ts';
+import { CancelRun, runParams } from '../../runs/schemas.ts';
+import { startProblems } from '../../runs/startAnswers.ts';
 import { acceptTask } from './acceptTask.ts';
-import { awaited, loadAwaited } from './awaitRun.ts';
-import { cancelRun } from './cancelRun.ts';
-import { etagOf, presentRun, presentTaskRun } from './present.ts';
-import { loadRun, planOf, presentView, readShown } from './readRun.ts';
-import { startInput, startProblems } from './routes.ts';
-import { CancelRun, runParams } from './schemas.ts';
-import {
-  BatchRun,
-  BatchTask,
-  CreateTask,
-  CreateTasks,
-  listTasksQuery,
-  RunBatch,
-  StartRuns,
-  TaskBatch,
-  TaskRun,
-  TaskRunList,
-} from './taskSchemas.ts';
+import { BatchTask, CreateTask, CreateTasks, listTasksQuery, TaskBatch, TaskRun, TaskRunList } from './schemas.ts';
 
 const tag = 'tasks';
 const location = { location: 'The task', 'idempotent-replayed': 'true when the key was used before' };
@@ -70,23 +58,6 @@ const createMany = defineRoute({
       call,
       { field: 'tasks', entries: call.body.tasks, schema: BatchTask, max: call.deps.config.TIU_MAX_TASK_BATCH },
       acceptTask,
-    ),
-});
-
-const startMany = defineRoute({
-  method: 'post',
-  path: '/api/v1/runs/batch',
-  action: 'run.start',
-  tag: 'runs',
-  summary: 'Start several runs',
-  description:
-    'At most `TIU_MAX_RUN_BATCH` (1,000). Each is accepted or refused as if it had come alone; `results` says of each what became of it.',
-  request: { query: noQuery, body: { schema: StartRuns } },
-  responses: { 207: { description: 'What became of each, in their order', schema: RunBatch } },
-  idempotency: 'own',
-  handler: (call) =>
-    acceptBatch(call, { field: 'runs', entries: call.body.runs, schema: BatchRun, max: call.deps.config.TIU_MAX_RUN_BATCH }, (one, run) =>
-      acceptRun(one, startInput(call.actor, run)),
     ),
 });
 
@@ -167,4 +138,4 @@ const cancel = defineRoute({
   },
 });
 
-export const taskRoutes: readonly Route[] = [create, createMany, startMany, list, read, cancel];
+export const taskRoutes: readonly Route[] = [create, createMany, list, read, cancel];

@@ -1,17 +1,17 @@
 import { hash as digest } from 'node:crypto';
-import type { Actor } from '../../../domain/access/can.ts';
-import { checkSystemKinds } from '../../../domain/access/systemKinds.ts';
-import { canonicalJson } from '../../../domain/definition/canonical.ts';
-import { durationMs } from '../../../domain/definition/duration.ts';
-import type { Json } from '../../../domain/json.ts';
-import type { Plan } from '../../../domain/plan/plan.ts';
-import { Problem } from '../../../domain/problem.ts';
-import { prepareRun, type RunRequest } from '../../../domain/run/prepareRun.schema.ts';
-import { heldArtifacts } from '../../../db/repositories/artifacts.ts';
-import type { RunView } from '../../../db/repositories/runs.ts';
-import { notifySchedules } from '../../../db/repositories/schedules.ts';
-import type { Submit } from '../../../db/submit.ts';
-import type { Deps } from '../../deps.ts';
+import type { Actor } from '../../domain/access/can.ts';
+import { checkSystemKinds } from '../../domain/access/systemKinds.ts';
+import { canonicalJson } from '../../domain/definition/canonical.ts';
+import { durationMs } from '../../domain/definition/duration.ts';
+import type { Json } from '../../domain/json.ts';
+import type { Plan } from '../../domain/plan/plan.ts';
+import { Problem } from '../../domain/problem.ts';
+import { prepareRun, type RunRequest } from '../../domain/run/prepareRun.schema.ts';
+import { heldArtifacts } from '../../db/repositories/artifacts.ts';
+import type { RunView } from '../../db/repositories/runs.ts';
+import { notifySchedules } from '../../db/repositories/schedules.ts';
+import type { Submit } from '../../db/submit.ts';
+import type { Deps } from '../deps.ts';
 import { resolvePlan, type Resolved, type Source } from './resolvePlan.ts';
 
 export type StartRunInput = RunRequest & {

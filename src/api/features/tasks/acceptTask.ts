@@ -3,9 +3,9 @@ import type { JsonObject } from '../../../domain/json.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { definitionOf, issuesOf, TASK_LABEL, type OneTask } from '../../../domain/run/oneTask.ts';
 import type { Reply } from '../../route.ts';
-import { acceptRun } from './acceptRun.ts';
-import { presentTaskRun, type PresentedRun } from './present.ts';
-import type { CreateTask } from './taskSchemas.ts';
+import { acceptRun } from '../../runs/acceptRun.ts';
+import { presentTaskRun, type PresentedRun } from '../../runs/present.ts';
+import type { CreateTask } from './schemas.ts';
 
 type AcceptCall = Parameters<typeof acceptRun>[0];
 

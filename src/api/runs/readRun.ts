@@ -1,12 +1,12 @@
-import type { Json } from '../../../domain/json.ts';
-import { tellStrategy } from '../../../domain/plan/strategy.ts';
-import type { Marks } from '../../../domain/redaction/marks.ts';
-import { redact, REDACTED } from '../../../domain/redaction/redact.ts';
-import { asJson, filled, revive, StoredValue } from '../../../domain/run/storedValue.ts';
-import { findRun, findRunView, listItems, type RunRow, type RunView, type StoredOutput } from '../../../db/repositories/runs.ts';
-import { Problem } from '../../../domain/problem.ts';
-import type { Deps } from '../../deps.ts';
-import { UUID } from '../../cursor.ts';
+import type { Json } from '../../domain/json.ts';
+import { tellStrategy } from '../../domain/plan/strategy.ts';
+import type { Marks } from '../../domain/redaction/marks.ts';
+import { redact, REDACTED } from '../../domain/redaction/redact.ts';
+import { asJson, filled, revive, StoredValue } from '../../domain/run/storedValue.ts';
+import { findRun, findRunView, listItems, type RunRow, type RunView, type StoredOutput } from '../../db/repositories/runs.ts';
+import { Problem } from '../../domain/problem.ts';
+import type { Deps } from '../deps.ts';
+import { UUID } from '../cursor.ts';
 import { presentRun } from './present.ts';
 import { readPercent } from './runProgress.ts';
 

@@ -1,5 +1,5 @@
-import type { RunRow, RunView } from '../../../db/repositories/runs.ts';
-import type { Call } from '../../route.ts';
+import type { RunRow, RunView } from '../../db/repositories/runs.ts';
+import type { Call } from '../route.ts';
 import { loadRunView } from './readRun.ts';
 
 /** Asks a run to end, or forces it if it was asked before. @returns the run after that. @throws Problem run_already_closed */

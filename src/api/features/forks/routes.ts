@@ -8,13 +8,14 @@ import type { Seeds } from '../../../db/forks.ts';
 import { idempotencyKey } from '../../http/idempotency.ts';
 import { defineRoute, type Call, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
-import { answerStarted } from './acceptRun.ts';
+import { answerStarted } from '../../runs/acceptRun.ts';
 import { decideFork, isDecided, sourceIsOpen, type Decided, type ForkBody, type ForkCall } from './decideFork.ts';
-import { storeByHand } from './outputByHand.ts';
-import { loadRun } from './readRun.ts';
-import { accepted, startProblems } from './routes.ts';
-import { ForkPreview, ForkRun, runParams } from './schemas.ts';
-import { keysOf } from './startRun.ts';
+import { storeByHand } from '../../runs/outputByHand.ts';
+import { loadRun } from '../../runs/readRun.ts';
+import { accepted, startProblems } from '../../runs/startAnswers.ts';
+import { runParams } from '../../runs/schemas.ts';
+import { ForkPreview, ForkRun } from './schemas.ts';
+import { keysOf } from '../../runs/startRun.ts';
 
 type Request = ForkCall & Pick<Call<never, never, never, never>, 'headers' | 'gone'>;
 
@@ -31,7 +32,8 @@ async function forkRun(call: Request, body: ForkBody): Promise<Reply> {
   const release = deps.pressure.holdSubmit(actor.principal);
   const data = JSON.stringify({ forkedFrom: resource.id, reason: body.reason });
   const forked = deps.forkRun({ ...submit, ...keys, data }, seeds).catch((error: unknown) => {
-    throw error instanceof Problem && error.code === 'state_conflict' && !isDecided(asked) ? sourceIsOpen() : error;
+    if (error instanceof Problem && error.code === 'state_conflict' && !isDecided(asked)) throw sourceIsOpen();
+    throw error;
   });
   const { outcome, runId } = await forked.finally(release);
   if (outcome === 'conflict') throw new Problem('idempotency_mismatch');

@@ -1,8 +1,8 @@
-import { matchesSchema } from '../../../domain/definition/jsonSchema.schema.ts';
-import type { Json } from '../../../domain/json.ts';
-import type { PlanTask } from '../../../domain/plan/plan.ts';
-import { Problem } from '../../../domain/problem.ts';
-import type { Deps } from '../../deps.ts';
+import { matchesSchema } from '../../domain/definition/jsonSchema.schema.ts';
+import type { Json } from '../../domain/json.ts';
+import type { PlanTask } from '../../domain/plan/plan.ts';
+import { Problem } from '../../domain/problem.ts';
+import type { Deps } from '../deps.ts';
 
 /**
  * An output that somebody gives a task, or with `item` one item of it.

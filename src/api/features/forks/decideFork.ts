@@ -13,10 +13,10 @@ import { readFacts, readStanding, readTaskRows } from '../../../db/execution.ts'
 import type { RunRow } from '../../../db/repositories/runs.ts';
 import type { Submit } from '../../../db/submit.ts';
 import type { Deps } from '../../deps.ts';
-import { checkByHand } from './outputByHand.ts';
-import { resolvePlan } from './resolvePlan.ts';
+import { checkByHand } from '../../runs/outputByHand.ts';
+import { resolvePlan } from '../../runs/resolvePlan.ts';
 import type { ForkRun } from './schemas.ts';
-import { prepareSubmit } from './startRun.ts';
+import { prepareSubmit } from '../../runs/startRun.ts';
 
 export type ForkBody = NonNullable<z.output<typeof ForkRun>>;
 export type ForkCall = { deps: Deps; actor: Actor; resource: RunRow };

@@ -1,8 +1,8 @@
-import type { Plan } from '../../../domain/plan/plan.ts';
-import { Problem } from '../../../domain/problem.ts';
-import { findDefinition } from '../../../db/repositories/definitions.ts';
-import type { RunRow } from '../../../db/repositories/runs.ts';
-import type { Deps } from '../../deps.ts';
+import type { Plan } from '../../domain/plan/plan.ts';
+import { Problem } from '../../domain/problem.ts';
+import { findDefinition } from '../../db/repositories/definitions.ts';
+import type { RunRow } from '../../db/repositories/runs.ts';
+import type { Deps } from '../deps.ts';
 
 /** What a run is to follow: the plan, and where it came from. */
 export type Resolved = { plan: Plan; hash: Buffer; body: string; name: string; number?: number; canonical?: string };

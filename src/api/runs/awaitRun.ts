@@ -1,7 +1,7 @@
-import { isClosed } from '../../../domain/plan/outcome.ts';
-import type { ClosedRun, RunView } from '../../../db/repositories/runs.ts';
-import { UUID } from '../../cursor.ts';
-import type { Call } from '../../route.ts';
+import { isClosed } from '../../domain/plan/outcome.ts';
+import type { ClosedRun, RunView } from '../../db/repositories/runs.ts';
+import { UUID } from '../cursor.ts';
+import type { Call } from '../route.ts';
 import { preferredWaitMs } from './prefer.ts';
 import { loadRunView } from './readRun.ts';
 
