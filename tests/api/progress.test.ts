@@ -87,9 +87,10 @@ test('a retry begins a new progress with what it leaves, and the answer says so'
   const run = await start(mapped);
   await begin(api.deps.db, run);
   await tell(journal, run, { task: 0, output: '1' });
-  await tell(journal, run, { task: 1, status: 'running', data: '{"items":2}' });
+  const wide = { task: 1, token: randomUUID() };
+  await tell(journal, run, { ...wide, status: 'running', data: '{"items":2}' });
   for (const item of [0, 1]) await tell(journal, run, { task: 1, item, status: item === 0 ? 'completed' : 'failed' });
-  await tell(journal, run, { task: 1, status: 'failed', failure: '{"code":"items_failed","message":"1 of 2"}' });
+  await tell(journal, run, { ...wide, status: 'failed', failure: '{"code":"items_failed","message":"1 of 2"}' });
   await tell(journal, run, { task: 2, output: '[]' });
   await tell(journal, run, { task: 3, status: 'skipped' });
   await close(journal, run, { status: 'failed' });

@@ -94,17 +94,18 @@ async function serve(tasks: object, more: object): Promise<{ run: JsonObject; or
 const get = (path: string, more: object = {}) => ({ type: 'http', with: { url: `\${input.url}${path}` }, ...more });
 const computed = (...dependsOn: string[]) => ({ type: 'transform', with: { value: 1 }, dependsOn });
 
-test('one after the other by their priority, on whichever worker, and what a shorter way releases waits for its turn', async () => {
+test('one after the other by their priority, on whichever worker, and what the last one released waits for its turn', async () => {
   const tasks = {
     low: get('low', { priority: 'low' }),
     plain: get('plain'),
     between: computed('critical'),
-    behind: get('behind', { priority: 'high', dependsOn: ['between'] }),
+    behind: get('behind', { priority: 'low', dependsOn: ['between'] }),
+    urgent: get('urgent', { priority: 'high', dependsOn: ['plain'] }),
     critical: get('critical', { priority: 'critical' }),
   };
   const { run, order } = await serve(tasks, { strategy: 'priority_based', maxConcurrency: 1 });
   expect(run).toMatchObject({ status: 'completed', strategyUsed: 'priority_based', strategyReason: 'it was asked for' });
-  expect([order, most]).toEqual([['/critical', '/behind', '/plain', '/low'], 1]);
+  expect([order, most]).toEqual([['/critical', '/plain', '/urgent', '/low', '/behind'], 1]);
 }, 60_000);
 
 test('one after the other as they were written, with what is computed between them', async () => {
@@ -114,12 +115,13 @@ test('one after the other as they were written, with what is computed between th
     x: get('x', { dependsOn: ['y'] }),
     a: get('a'),
     b: computed('a', 'x'),
-    c: get('c', { dependsOn: ['z'] }),
+    other: get('other'),
+    c: get('c', { dependsOn: ['b'] }),
   };
   const { run, order } = await serve(tasks, { strategy: 'sequential' });
   expect(run).toMatchObject({ status: 'completed', strategyUsed: 'sequential' });
-  expect([order, most]).toEqual([['/z', '/x', '/a', '/c'], 1]);
+  expect([order, most]).toEqual([['/z', '/x', '/a', '/other', '/c'], 1]);
   const { items } = (await call(`/api/v1/runs/${run.id as string}/events`)) as { items: { type: string; task?: string }[] };
   const ended = items.filter(({ type }) => type === 'task.completed').map(({ task }) => task);
-  expect(ended).toEqual(['z', 'y', 'x', 'a', 'b', 'c']);
+  expect(ended).toEqual(['z', 'y', 'x', 'a', 'b', 'other', 'c']);
 }, 60_000);

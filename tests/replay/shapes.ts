@@ -30,7 +30,12 @@ const effectOf =
 const value = (more: object = {}) => transform(`\${input.secret + '${CANARY}'}`, more);
 
 /** One run of each shape that the workflow code tells apart. */
-export const shapes = (cluster: Cluster): Record<string, Shape> => ({ ...finished(cluster), ...stopped(cluster), ...wideAndLong(cluster) });
+export const shapes = (cluster: Cluster): Record<string, Shape> => ({
+  ...finished(cluster),
+  ...stopped(cluster),
+  ...wideAndLong(cluster),
+  ...ordered(cluster),
+});
 
 function finished(cluster: Cluster): Record<string, Shape> {
   const effect = effectOf(cluster);
@@ -111,6 +116,17 @@ function wideAndLong(cluster: Cluster): Record<string, Shape> {
     },
     continueAsNew: { definition: labelled(inARow(16, (more) => effect(more, '/slow?ms=5'))), first: true },
     continued: { definition: labelled(inARow(16, (more) => effect(more, '/slow?ms=5'))) },
+  };
+}
+
+function ordered(cluster: Cluster): Record<string, Shape> {
+  const effect = effectOf(cluster);
+  const last = { c: effect(), d: value(), e: effect(after('d')), pause: wait('PT0.2S'), f: value() };
+  const many = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`e${i}`, effect(i % 2 === 0 ? { priority: 'high' } : {})]));
+  return {
+    sequence: { definition: labelled({ a: effect(), b: value(after('a')), ...last }, { strategy: 'sequential' }) },
+    places: { definition: labelled({ ...many, end: value(after(...Object.keys(many))) }, { strategy: 'balanced', maxConcurrency: 2 }) },
+    batches: { definition: labelled({ ...many, end: effect(after('e0')) }, { strategy: 'balanced', maxConcurrency: 9 }) },
   };
 }
 

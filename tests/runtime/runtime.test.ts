@@ -76,6 +76,14 @@ test('a bound that would keep every program from starting is refused', () => {
   expect(memory(16 * 2 ** 20 - 1)).toThrow('TIU_COMMAND_MEMORY');
 });
 
+test('ends of runs share a look for a minute at most, and somebody is always told', () => {
+  const read = (settings: Record<string, string>) => readConfig({ DATABASE_URL: 'postgres://x', ...settings });
+  expect(read({})).toMatchObject({ TIU_MAX_POKED: 60, TIU_CLOSED_DELAY: 25 });
+  expect(read({ TIU_MAX_POKED: '1', TIU_CLOSED_DELAY: '0' })).toMatchObject({ TIU_MAX_POKED: 1, TIU_CLOSED_DELAY: 0 });
+  expect(read({ TIU_CLOSED_DELAY: '60000' }).TIU_CLOSED_DELAY).toBe(60_000);
+  expect(() => read({ TIU_MAX_POKED: '0', TIU_CLOSED_DELAY: '60001' })).toThrow(/TIU_MAX_POKED.*TIU_CLOSED_DELAY/);
+});
+
 test('a secret may have as many bytes as can be looked for, and no more', () => {
   const read = (bytes: number) => readConfig({ DATABASE_URL: 'postgres://x', TIU_MAX_SECRET: String(bytes) }).TIU_MAX_SECRET;
   expect(read(16_384)).toBe(16_384);

@@ -42,8 +42,8 @@ function aStrategy(seed: number, names: readonly string[]): { more: object; prio
   const strategy = random() < 0.5 ? STRATEGIES[Math.floor(random() * STRATEGIES.length)] : undefined;
   const places = strategy !== 'sequential' && random() < 0.6 ? { maxConcurrency: 1 + Math.floor(random() * 2) } : {};
   const looks = strategy === 'priority_based' || strategy === 'balanced' || strategy === 'adaptive';
-  const priorities = names.map((name) => [name, PRIORITIES[Math.floor(random() * PRIORITIES.length)] ?? 'normal']);
-  return { more: strategy === undefined ? {} : { strategy, ...places }, priorities: looks ? Object.fromEntries(priorities) : {} };
+  const priorities = names.map((name): [string, string] => [name, PRIORITIES[Math.floor(random() * PRIORITIES.length)] ?? 'normal']);
+  return { more: strategy === undefined ? {} : { strategy, ...places }, priorities: Object.fromEntries(looks ? priorities : []) };
 }
 
 /** A random definition: inline tasks, effects, waits and maps, with conditions, joins, failures and tolerance. */

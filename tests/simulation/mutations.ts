@@ -161,4 +161,19 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
     from: "if (!execution) return 'lost';",
     to: "if (!execution) return 'fine';",
   },
+  'a segment does not wait for its turn': {
+    file: 'src/activities/segment.ts',
+    from: 'const at = inTurn ? todo.indexOf(segment.turn) : firstByRank',
+    to: 'const at = inTurn ? todo.length - 1 : firstByRank',
+  },
+  'what waits does not hold up the next': {
+    file: 'src/domain/plan/turn.ts',
+    from: 'const open = [...state.ready, ...state.waiting]',
+    to: 'const open = [...state.ready]',
+  },
+  'places are not counted': {
+    file: 'src/domain/plan/places.ts',
+    from: 'return places - taken;',
+    to: 'return places + taken;',
+  },
 };

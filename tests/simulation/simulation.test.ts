@@ -46,6 +46,8 @@ test.concurrent.each([
   ['verdict before all dependencies have settled', /the model says/],
   ['the wait after a cancel spins', /turns without waiting/],
   ['what was completed first is undone first', /in a wrong order/],
+  ['what waits does not hold up the next', /began before 0 had ended/],
+  ['places are not counted', /there are 1 places/],
 ])(
   'a world with a broken rule is found out: %s',
   async (mutation, finding) => {

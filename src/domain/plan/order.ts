@@ -9,8 +9,8 @@ import type { Graph } from './plan.ts';
 export function sequenceOf(edges: ReadonlyMap<string, readonly { task: string }[]>, written: readonly string[]): string[] {
   const place = new Map(written.map((id, i) => [id, i]));
   const waiting = new Map([...edges].map(([id, list]) => [id, list.length]));
-  const after = new Map<string, string[]>();
-  for (const [id, list] of edges) for (const { task } of list) after.set(task, [...(after.get(task) ?? []), id]);
+  const after = new Map([...edges.keys()].map((id): [string, string[]] => [id, []]));
+  for (const [id, list] of edges) for (const { task } of list) after.get(task)?.push(id);
   const ready = [...edges.keys()].filter((id) => waiting.get(id) === 0).sort((a, b) => (place.get(b) ?? 0) - (place.get(a) ?? 0));
   const sequence: string[] = [];
   for (let id = ready.pop(); id !== undefined; id = ready.pop()) {
@@ -52,7 +52,9 @@ export function ranksOf(graph: Graph, { priorities, written, byChain }: Ranking)
     .map((_, task) => task)
     .sort((a, b) => priorityOf(a) - priorityOf(b) || (chains[b] ?? 0) - (chains[a] ?? 0) || placeOf(a) - placeOf(b));
   const ranks = new Array<number>(order.length).fill(0);
-  order.forEach((task, rank) => (ranks[task] = rank));
+  order.forEach((task, rank) => {
+    ranks[task] = rank;
+  });
   return ranks;
 }
 

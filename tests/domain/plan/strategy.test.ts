@@ -175,6 +175,14 @@ test('what was begun before keeps its place: after a lost worker, and when its t
   expect(next(inLine, null, 9).effects).toEqual([b]);
 });
 
+test('an effect whose end is known frees its place, though its activity goes on with others', () => {
+  const { graph } = planOf({ a: call, b: call, c: call }, { maxConcurrency: 2 });
+  const state = createState(graph);
+  expect(next(state, null, 500).effects).toEqual([0, 1]);
+  record(state, { task: 0, outcome: COMPLETED, seq: 1 });
+  expect(next(state, null, 500).effects).toEqual([2]);
+});
+
 test('maps over effects and children take a place each, waits and what is computed none', () => {
   const each = { ...call, map: { items: [1, 2] } };
   const child = { type: 'workflow', with: { name: 'other' } };

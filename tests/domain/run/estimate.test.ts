@@ -38,6 +38,16 @@ test('what always took the same is foretold to the millisecond, along the longes
   ]);
 });
 
+test('where tasks go one at a time their times add up, whatever they depend on', () => {
+  const sequence: Graph = { ...aGraph([[], [], [0], []]), inTurn: 1 };
+  const past = times(5, [100, 50, 300, 20]);
+  const left = (tasks: TaskNow[]) => estimate(sequence, open(tasks), past).remaining;
+  expect(left([pending, pending, pending, pending])).toMatchObject({ ms: 470 });
+  expect(left([completed(100), running(10), pending, pending])).toMatchObject({ ms: 360 });
+  expect(left([running(40), completed(50), pending, pending])).toMatchObject({ ms: 380 }); // after a retry
+  expect(estimate(sequence, open([completed(90), running(10), pending, pending]), past).path.map(({ task }) => task)).toEqual([0, 1, 2, 3]);
+});
+
 test('its error is where eight of ten earlier runs lie', () => {
   const past = Array.from({ length: 11 }, (_, i): Past => [100 + i * 10]);
   expect(estimate(aGraph([[]]), open([pending]), past).remaining).toEqual({ ms: 150, low: 110, high: 190, runs: 11 });
