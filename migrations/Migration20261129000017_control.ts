@@ -25,10 +25,10 @@ begin
   insert into untold (run, workspace) values (s.run, s.workspace)
     on conflict (run) do update set poke_after = null;
 end $$;
--- p_tasks null: the whole run. Same answers as command_v1; -1: it is so already
+-- p_tasks null: the whole run. Same answers as command_v1; -1: it is so already, or all tasks to be paused have ended (those that have are left out)
 create or replace function pause_v1(p_run uuid, p_ws uuid, p_pause boolean, p_tasks int[], p_payload json, p_data json, p_actor text, p_audit uuid)
 returns bigint language plpgsql volatile set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set lock_timeout = '2s' as $$
-declare s run_state; v_held int[]; begin
+declare s run_state; v_open int[]; v_held int[]; begin
   select * into s from run_state where run = p_run and workspace = p_ws for no key update;
   if s.run is null then return 0; end if;
   if s.finished is not null then return null; end if;
@@ -36,7 +36,11 @@ declare s run_state; v_held int[]; begin
     if s.paused = p_pause and (p_pause or s.held is null) then return -1; end if;
     v_held := case when p_pause then s.held end;
   else
-    select nullif(array(select distinct h from unnest(coalesce(s.held, '{}') || case when p_pause then p_tasks else '{}' end) h where p_pause or h <> all(p_tasks) order by h), '{}') into v_held;
+    if p_pause then
+      v_open := array(select p.task from unnest(p_tasks) p(task) where (select t.finished from task t
+        where t.run = p_run and t.task = p.task and t.item = -1 order by t.generation desc limit 1) is null);
+    end if;
+    select nullif(array(select distinct h from unnest(coalesce(s.held, '{}') || coalesce(v_open, '{}')) h where p_pause or h <> all(p_tasks) order by h), '{}') into v_held;
     if v_held is not distinct from s.held then return -1; end if;
   end if;
   perform note_command_v1(s, case when p_pause then 'pause' else 'resume' end, null, p_payload, p_data, p_actor, p_audit, clock_timestamp());
