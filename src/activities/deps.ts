@@ -46,6 +46,8 @@ export type ActivityDeps = {
   solo: (kind: string, input: JsonObject, execution: Omit<Execution, 'signal'>) => Promise<Json>;
   /** Effects at work at once in this process. */
   maxEffects: number;
+  /** ms since the epoch */
+  now: () => number;
   /** In [0, 1). */
   random: () => number;
   log: { warn: (fields: object, message: string) => void };

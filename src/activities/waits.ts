@@ -1,4 +1,4 @@
-import { matchEvents } from '../db/events.ts';
+import { giveEvent } from '../db/events.ts';
 import { durationMs } from '../domain/definition/duration.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
 import { isObject, type Json, type JsonObject } from '../domain/json.ts';
@@ -36,7 +36,7 @@ function openTimer(segment: Segment, task: CompiledTask, bindings: Bindings): Op
   const untilMs = input.for === undefined ? undefined : durationMs(input.for);
   if (untilMs === undefined && (until === undefined || Number.isNaN(until)))
     throw new Problem('invalid_task_input', { detail: 'with.for is no duration, or with.until no time' });
-  dueIn(segment, untilMs ?? Math.max(0, (until ?? 0) - Date.now()));
+  dueIn(segment, untilMs ?? Math.max(0, (until ?? 0) - segment.deps.now()));
   if (untilMs !== undefined) return { wait: { kind: 'timer', untilMs }, data: { forMs: untilMs } };
   const time = new Date(until ?? 0).toISOString();
   return { wait: { kind: 'timer', until: time }, data: { until: time } };
@@ -71,7 +71,7 @@ function openEvent(segment: Segment, task: CompiledTask, bindings: Bindings): Op
     wait: { kind: 'event', ...deadlineOf(segment, task) },
     data: { name: of.name, key: of.key, ...(schema !== undefined && { schema }), ...atDeadline(task) },
     opened: async () => {
-      if ((await matchEvents(db, of)).length > 0) kick(); // it had come before
+      if ((await giveEvent(db, of)).length > 0) kick(); // it had come before
     },
   };
 }

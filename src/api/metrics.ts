@@ -23,6 +23,12 @@ export function createApiMetrics() {
       labelNames: ['code'],
       registers,
     }),
+    deliveries: new Counter({
+      name: 'tiu_hook_deliveries_total',
+      help: 'Deliveries to hooks: new, known, or why one was refused',
+      labelNames: ['result'],
+      registers,
+    }),
     observeLoad: (load: () => Record<string, number>) =>
       new Gauge({
         name: 'tiu_api_load',

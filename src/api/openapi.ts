@@ -61,6 +61,7 @@ function headerParams(route: Route): { header?: z.ZodObject } {
 
 function bodyOf({ request }: Route): Pick<ZodOpenApiOperationObject, 'requestBody'> {
   if (request?.upload) return { requestBody: { required: true, content: { '*/*': { schema: { type: 'string', format: 'binary' } } } } };
+  if (request?.signed) return { requestBody: { required: true, content: { 'application/json': { schema: {} } } } };
   if (!request?.body) return {};
   const { schema, fromYaml } = request.body;
   const content = { 'application/json': { schema }, ...(fromYaml && { 'application/yaml': { schema: { type: 'string' as const } } }) };
@@ -104,7 +105,7 @@ function problemsOf(route: Route): Record<string, ZodOpenApiResponseObject> {
     ...(route.action === 'public' ? [] : (['unauthenticated', 'forbidden'] as const)),
     ...(route.path.startsWith('/api/') ? (['overloaded'] as const) : []),
     ...(request?.params || route.load ? (['not_found'] as const) : []),
-    ...(request?.body ? (['malformed_body'] as const) : []),
+    ...(request?.body || request?.signed ? (['malformed_body'] as const) : []),
     ...(request?.body || request?.query ? (['invalid_request'] as const) : []),
     ...(route.problems ?? []),
   ];

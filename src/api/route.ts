@@ -19,6 +19,8 @@ export type Call<P, Q, B, R> = {
   body: B;
   resource: R;
   headers: IncomingMessage['headers'];
+  /** The body as it came, of routes that check a signature over it. */
+  bytes: Buffer;
   /** The raw request, for uploads. */
   raw: IncomingMessage;
   requestId: string;
@@ -47,7 +49,8 @@ type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R
   summary: string;
   description?: string;
   tag: string;
-  request?: { params?: P; query?: Q; body?: BodySpec<B>; upload?: true };
+  /** `signed`: JSON that the handler reads itself, once it has checked the signature over its bytes. */
+  request?: { params?: P; query?: Q; body?: BodySpec<B>; upload?: true; signed?: true };
   responses: { [status: number]: ResponseSpec };
   /** Codes this route may answer with besides those every route has. */
   problems?: readonly ProblemCode[];

@@ -7,6 +7,7 @@ import { docsRoutes } from './features/docs/routes.ts';
 import { eventRoutes } from './features/events/routes.ts';
 import { forkRoutes } from './features/forks/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
+import { hookRoutes } from './features/hooks/routes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
 import { reportRoutes } from './features/reports/routes.ts';
 import { commandRoutes } from './features/runs/commandRoutes.ts';
@@ -26,6 +27,7 @@ export const routes: readonly Route[] = [
   ...commandRoutes,
   ...approvalRoutes,
   ...eventRoutes,
+  ...hookRoutes,
   ...forkRoutes,
   ...bulkRoutes,
   ...progressRoutes,

@@ -9,6 +9,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
 import { forkCommand } from './commands/fork.ts';
+import { hooksCommand } from './commands/hooks.ts';
 import { progressCommand } from './commands/progress.ts';
 import { queueCommand } from './commands/queue.ts';
 import { runCommand } from './commands/run.ts';
@@ -27,6 +28,7 @@ const COMMANDS = [
   runsCommand,
   schedulesCommand,
   secretCommand,
+  hooksCommand,
   watchCommand,
   cancelCommand,
   forkCommand,

@@ -1,6 +1,7 @@
 import type { RunEvent } from '../domain/run/events.ts';
 import { createArtifacts, type Artifacts } from './artifacts.ts';
 import { createBulk, type Bulk } from './bulk.ts';
+import { createHooks, type Hooks } from './hooks.ts';
 import { createHttp, type Http, type HttpOptions } from './http.ts';
 import { createQueue, type QueueClient } from './queue.ts';
 import { createReports, type Reports } from './reports.ts';
@@ -22,6 +23,7 @@ export type Client = {
   schedules: Schedules;
   reports: Reports;
   secrets: Secrets;
+  hooks: Hooks;
   bulk: Bulk;
   /** The events of a run after `options.after`, gapless across broken connections, up to the one that closes it. */
   watch: (runId: string, options?: WatchOptions) => AsyncGenerator<RunEvent>;
@@ -47,6 +49,7 @@ export function createClient(options: HttpOptions): Client {
     schedules: createSchedules(http),
     reports: createReports(http),
     secrets: createSecrets(http),
+    hooks: createHooks(http),
     bulk: createBulk(http),
     watch: (runId, watchOptions) => watchRun(http, { id: runId, isOver: runs.isOver(runId) }, watchOptions),
     health: () => readHealth(http),

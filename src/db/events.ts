@@ -5,85 +5,99 @@ import type { Database } from './database.ts';
 type Rows = Pick<Database, 'rows'>;
 export type EventName = { workspace: string; name: string; key: string };
 
-/** Of those who wait for an event, as they were written; text, so that the database can compare them. */
-async function schemasOf(db: Rows, of: EventName): Promise<string[]> {
+/** What the payload of an event was compared with: schemas as they were written; text, so that the database can compare them. */
+export type Compared = { fit: readonly string[]; misfit: readonly string[] };
+
+/** Which schemas of those who wait for an event its payload matches. */
+export async function compareEvent(db: Rows, of: EventName, payload: Json): Promise<Compared> {
   const rows = await db.rows<{ schema: string }>({
     name: 'event_schemas',
     text: `select distinct w.data->>'schema' as schema from wait w where w.workspace = $1 and w.event_name = $2 and w.event_key = $3 and w.kind = 'event'
       and not w.closed and w.decision is null and w.data->'schema' is not null limit 1000`,
     values: [of.workspace, of.name, of.key],
   });
-  return rows.map((row) => row.schema);
+  return compare(
+    payload,
+    rows.map((row) => row.schema),
+  );
 }
 
-/** Schemas of those who wait that a payload does not match. */
-export async function misfits(db: Rows, of: EventName, payload: Json): Promise<JsonSchema[]> {
-  const schemas = (await schemasOf(db, of)).map((text) => JSON.parse(text) as JsonSchema);
-  return schemas.filter((schema) => !fitsSchema(schema, payload));
+function compare(payload: Json, schemas: readonly string[]): Compared {
+  const fits = new Map(schemas.map((text) => [text, fitsSchema(JSON.parse(text) as JsonSchema, payload)]));
+  return { fit: schemas.filter((text) => fits.get(text)), misfit: schemas.filter((text) => !fits.get(text)) };
 }
 
-type StoredEvent = EventName & { id: string; payload: Json };
+type Known = Compared & { id: string };
+/** Either it was given to `runs`, or `payload` is still to be compared with `schemas`. */
+type Given = { runs: string[]; id: null } | { runs: string[]; id: string; payload: Json; schemas: string[] };
+
+/** Somebody begins to wait with yet another schema in between: so often the payload is compared anew, then whoever sweeps goes on. */
+const MAX_ROUNDS = 5;
 
 /**
- * Gives an event that nobody has taken to all who wait for it. Asked after an event and after a wait has become durable, so
- * that one of the two sees the other. Whose schema it does not match fails.
+ * Gives the oldest event of a name and key that nobody has taken to all who wait for it; whose schema it does not match fails.
+ * Asked after an event and after a wait has become durable, so that one of the two sees the other.
+ * @param known an event that was compared already, as a rule the oldest: then this is one statement
  * @returns the runs that it was given to; they will be poked
  */
-async function giveEvent(db: Rows, event: StoredEvent): Promise<string[]> {
-  const schemas = await schemasOf(db, event);
-  const [fit, misfit] = [true, false].map((wanted) =>
-    schemas.filter((text) => fitsSchema(JSON.parse(text) as JsonSchema, event.payload) === wanted),
-  );
-  const rows = await db.rows<{ run: string }>({
-    name: 'match_event',
-    text: 'select run from match_event_v1($1, $2, $3, $4) as run',
-    values: [event.workspace, event.id, fit, misfit],
-  });
-  return rows.map((row) => row.run);
-}
-
-const EVENT = 'workspace, id, name, key, payload';
-
-/** Gives the oldest event of a name and key that nobody has taken to those who wait. @returns the runs that it was given to */
-export async function matchEvents(db: Rows, of: EventName): Promise<string[]> {
-  const [event] = await db.rows<StoredEvent>({
-    name: 'oldest_event',
-    text: `select ${EVENT} from event where workspace = $1 and name = $2 and key = $3 and taken is null and expires > clock_timestamp() order by at, id limit 1`,
-    values: [of.workspace, of.name, of.key],
-  });
-  return event ? giveEvent(db, event) : [];
+export async function giveEvent(db: Rows, of: EventName, known?: Known): Promise<string[]> {
+  let compared = known;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const [given] = await db.rows<Given>({
+      name: 'give_event',
+      text: 'select runs, id, payload, schemas from give_event_v1($1, $2, $3, $4, $5, $6)',
+      values: [of.workspace, of.name, of.key, compared?.id ?? null, compared?.fit ?? [], compared?.misfit ?? []],
+    });
+    if (!given) return [];
+    if (given.id === null) return given.runs;
+    const before = compared?.id === given.id ? compared : { fit: [], misfit: [] };
+    const { fit, misfit } = compare(given.payload, given.schemas);
+    compared = { id: given.id, fit: [...before.fit, ...fit], misfit: [...before.misfit, ...misfit] };
+  }
+  return [];
 }
 
 /** Events that nobody has taken though somebody waits for them: whoever had to match them has died. @returns the runs that they were given to */
 export async function sweepEvents(db: Rows): Promise<string[]> {
-  const events = await db.rows<StoredEvent>({
+  const left = await db.rows<EventName>({
     name: 'left_events',
-    text: `select ${EVENT} from event e where e.taken is null and e.at < clock_timestamp() - interval '2 s' and e.expires > clock_timestamp()
+    text: `select distinct e.workspace, e.name, e.key from event e where e.taken is null and e.at < clock_timestamp() - interval '2 s' and e.expires > clock_timestamp()
       and exists (select from wait w where w.workspace = e.workspace and w.event_name = e.name and w.event_key = e.key and w.kind = 'event' and not w.closed and w.decision is null)
-      order by e.at limit 100`,
+      limit 100`,
     values: [],
   });
   const runs: string[] = [];
-  for (const event of events) runs.push(...(await giveEvent(db, event)));
+  for (const of of left) runs.push(...(await giveEvent(db, of)));
   return runs;
 }
 
-/** Takes away those that nobody has taken in their time, and those that were taken a day ago. */
+/**
+ * Takes away those that nobody has taken in their time, and those that were taken a day ago; what a hook has brought is kept for its
+ * whole time, so that the same delivery counts once. Values of secrets that hooks accept no more go too.
+ */
 export async function expireEvents(db: Rows): Promise<void> {
-  const text = `delete from event where (workspace, id) in (
-    select workspace, id from event where expires < clock_timestamp() or taken < clock_timestamp() - interval '1 day' limit 1000)`;
+  const text = `with p as (delete from secret_past where until < clock_timestamp())
+    delete from event where (workspace, id) in (
+      select workspace, id from event where expires < clock_timestamp() or taken < clock_timestamp() - interval '1 day' and sent_by not like 'hook:%' limit 1000)`;
   await db.rows({ name: 'expire_events', text, values: [] });
 }
 
 export type NewEvent = EventName & { id: string; payload: string; by: string; audit: string; keepDays: number };
+export type StoredEvent = { outcome: 'new' | 'same' | 'other'; at: string };
 
 /** Stores an event. `same`: one of its id was there already, and says the same. */
-export async function storeEvent(db: Rows, event: NewEvent): Promise<{ outcome: 'new' | 'same' | 'other'; at: string }> {
-  const [row] = await db.rows<{ outcome: 'new' | 'same' | 'other'; at: string }>({
+export async function storeEvent(db: Rows, event: NewEvent): Promise<StoredEvent> {
+  const [row] = await db.rows<StoredEvent>({
     name: 'store_event',
     text: 'select outcome, at from store_event_v1($1, $2, $3, $4, $5, $6, $7, $8)',
     values: [event.workspace, event.id, event.name, event.key, event.payload, event.by, event.audit, event.keepDays],
   });
   if (!row) throw new Error('store_event_v1 gave no row');
   return row;
+}
+
+/** Whether the event is there already. */
+export async function hasEvent(db: Rows, event: { workspace: string; id: string }): Promise<boolean> {
+  const text = 'select from event where workspace = $1 and id = $2';
+  return (await db.rows({ name: 'has_event', text, values: [event.workspace, event.id] })).length > 0;
 }

@@ -119,6 +119,15 @@ const schema = z.object({
     .default(30)
     .describe('Days that closed runs are kept, unless their workspace states others; 0 = for ever'),
   TIU_EVENT_DAYS: z.coerce.number().int().min(1).max(3_650).default(7).describe('Days that an event is kept for somebody to wait for it'),
+  TIU_MAX_HOOKS: size(100).describe('Hooks of a workspace'),
+  TIU_MAX_DELIVERY: size(1 * 2 ** 20).describe('Body of one delivery to a hook'),
+  TIU_HOOK_OVERLAP: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(30 * 86_400_000)
+    .default(86_400_000)
+    .describe('How long hooks accept what is signed with the former value of their secret, once another was set; 0 = not at all'),
   TIU_AUDIT_DAYS: z.coerce.number().int().min(0).max(36_500).default(365).describe('Days that audit rows are kept; 0 = for ever'),
   TIU_OBJECTS_GRACE: size(7 * 86_400_000).describe('How long an uploaded artifact or object that nothing refers to is kept'),
   TIU_ESTIMATE_RUNS: z.coerce

@@ -79,6 +79,7 @@ const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
     started: hooks.startedRun,
     noteCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: false }),
     solo: runAlone,
+    now: systemClock.now,
     random: Math.random,
   });
 

@@ -4,14 +4,23 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from '../../src/db/database.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
+import { signWebhook } from '../../src/providers/webhook/signWebhook.ts';
+import { until } from '../worker/support/aRun.ts';
 import { aClient } from './aClient.ts';
+import { aReceiver, type Receiver } from './aReceiver.ts';
 
 let stack: TestStack;
+let receiver: Receiver;
 let connection: Connection;
 let client: ReturnType<typeof aClient>;
 let db: Database;
 beforeAll(async () => {
-  stack = await aStack({ workers: 1 });
+  receiver = await aReceiver();
+  const keys = [1, 2].map((byte) => `k:${Buffer.alloc(32, byte).toString('base64')}`);
+  stack = await aStack({
+    workers: 1,
+    env: { TIU_SECRET_KEYS: keys[0] ?? '', TIU_WEBHOOK_KEYS: keys[1] ?? '', TIU_HTTP_ALLOW: '127.0.0.0/8' },
+  });
   db = await stack.base.open('tiu_engine', 1);
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
@@ -19,6 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await connection.close();
   await stack.stop();
+  receiver.close();
 }, 60_000);
 
 const begin = async (tasks: JsonObject, definition?: JsonObject) =>
@@ -182,4 +192,53 @@ test.each([
   const id = await begin({ a: approval({}, { deadline: 'PT0.3S', onDeadline }) });
   expect(await client.end(id)).toMatchObject({ status, ...(code && { failure: { code } }) });
   expect(await decide(id, 'approve')).toMatchObject({ status: 409 });
+});
+
+test('what others post, signed, ends a wait of a run and starts another', async () => {
+  const secret = Buffer.alloc(32, 3);
+  await client.ask('PUT', '/secrets/signing', { value: secret.toString('base64') });
+  const { body: hook } = await client.ask('PUT', '/hooks/pay', {
+    ...{ event: { name: 'paid', key: '${payload.order}' }, secret: 'signing', scheme: 'standard-webhooks' },
+  });
+  const tasks = { a: { type: 'transform', with: { value: '${input.amount}' } } };
+  await client.ask('POST', '/workflows', { ...{ dsl: 'tiu/1', name: 'charge', tasks, output }, triggers: [{ webhook: 'pay' }] });
+  const id = await begin({ a: event('A17') }, { output });
+  await waiting(id);
+  const body = JSON.stringify({ order: 'A17', amount: 5 });
+  const headers = signWebhook([{ id: 'k', secret }], { id: 'msg_1', at: Date.now(), body });
+  const post = async () =>
+    (await fetch(stack.url + (hook.links as { deliver: string }).deliver, {
+      ...{ method: 'POST', body, headers: { ...headers, 'content-type': 'application/json' } },
+    })).json() as Promise<{ runs: { runId: string }[] }>; // prettier-ignore
+  const answers = await Promise.all([post(), post(), post()]);
+  expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(id)).toEqual({ order: 'A17', amount: 5 });
+  const started = answers[0].runs[0]?.runId ?? '';
+  expect(await client.end(started)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(started)).toBe(5);
+});
+
+test('an approval reminds until it is decided, each time once, though the worker is killed in between', async () => {
+  const remind = { every: 'PT1S', max: 3, channel: 'webhook', to: `${receiver.url}/remind` };
+  const id = await begin({ a: approval({ remind }) });
+  const reminded = async () => {
+    const { items } = (await client.ask('GET', `/runs/${id}/events?after=0`)).body as {
+      items: { type: string; data: { number: number } }[];
+    };
+    return items.filter(({ type }) => type === 'task.reminded').map(({ data }) => data);
+  };
+  await receiver.called('/remind');
+  const [worker] = stack.workers;
+  await worker?.kill();
+  await worker?.restart();
+  const numbers = () => receiver.calls.filter(({ path }) => path === '/remind').map(({ key }) => key.split('/').at(-1));
+  await until(async () => (await reminded()).at(-1)?.number === 3 && numbers().includes('3'));
+  expect(await decide(id, 'approve')).toMatchObject({ status: 202 });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  const told = (await reminded()).map(({ number }) => String(number));
+  expect(new Set(told).size).toBe(told.length);
+  expect(new Set(numbers()).size).toBe(numbers().length);
+  expect(told).toEqual(expect.arrayContaining(numbers()));
+  expect((await client.story(id)).gapless).toBe(true);
 });

@@ -103,6 +103,7 @@ function openEngine(parts: EngineParts): ReturnType<typeof createEngine> {
     poke: createPoke({ db, executions: () => executions }),
     requestCancel: executions.cancel,
     fireSchedule: () => Promise.resolve(),
+    now: () => Date.now(),
     noteCancel: (runId, reason) => parts.cancelFor(runId, reason, false),
     kick: parts.onRoom,
     solo: (kind, input, execution) =>

@@ -110,7 +110,15 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
   const { objects, store } = inMemoryObjects();
   const deps: ActivityDeps = {
     ...{ worker: randomUUID(), db, journal, executors, objects: store, kick: () => undefined, started: () => undefined },
-    ...{ poke: nothing, maxEffects: 100, fireSchedule: nothing, requestCancel: nothing, noteCancel: nothing, random: () => 0 },
+    ...{
+      poke: nothing,
+      maxEffects: 100,
+      fireSchedule: nothing,
+      requestCancel: nothing,
+      noteCancel: nothing,
+      now: Date.now,
+      random: () => 0,
+    },
     aborts: { add: () => () => undefined },
     maxOutput: 2 ** 20,
     readSecrets: () => Promise.resolve({}),
@@ -121,7 +129,21 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
   const { activities, carry, carryAgain } = createEngine(deps);
   const submit = submitter(submits, workspace);
   return {
-    ...{ db, journal, commands, workspace, activities, carry, carryAgain, deps, inActivity, submit, url: base.url, objects },
+    ...{
+      db,
+      journal,
+      commands,
+      workspace,
+      activities,
+      carry,
+      carryAgain,
+      deps,
+      inActivity,
+      submit,
+      url: base.url,
+      objects,
+      open: base.open,
+    },
     ...readers(db),
     /** Submits a definition of inline tasks and runs it to its end. @returns the run's id */
     run: async (definition: Json, input: Json = {}): Promise<string> => {

@@ -52,14 +52,14 @@ export function checkBodyHeaders(request: IncomingMessage, accepts: { types: rea
 /** `hold` is asked before bytes are kept, and throws if there is no room for them. */
 type BodyBound = { maxBytes: number; hold: (bytes: number) => void };
 
-/** @throws Problem payload_too_large | malformed_body, and what `hold` throws */
-export async function readText(request: IncomingMessage, bound: BodyBound): Promise<string> {
-  const bytes = await readBytes(request, bound);
+/** @throws Problem malformed_body */
+export function textOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new Problem('malformed_body', { detail: 'The body is not valid UTF-8' });
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.toString('utf8', 3) : bytes.toString('utf8');
 }
 
-function readBytes(request: IncomingMessage, { maxBytes, hold }: BodyBound): Promise<Buffer> {
+/** @throws Problem payload_too_large | malformed_body, and what `hold` throws */
+export function readBytes(request: IncomingMessage, { maxBytes, hold }: BodyBound): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;

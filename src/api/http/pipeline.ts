@@ -4,10 +4,11 @@ import { Problem } from '../../domain/problem.ts';
 import { bearer } from '../auth/authenticate.ts';
 import type { Deps } from '../deps.ts';
 import type { Call, Reply, Route } from '../route.ts';
-import { checkBodyHeaders, hasBody, mediaType, parseJson, readText, type MediaType } from './body.ts';
+import { checkBodyHeaders, hasBody, mediaType, parseJson, readBytes, textOf, type MediaType } from './body.ts';
 import { idempotencyKey, idempotent } from './idempotency.ts';
 import { validate } from './validate.ts';
 
+const NOTHING = Buffer.alloc(0);
 const NOBODY: Actor = { principal: 'public', workspace: '', grants: new Set() };
 
 /** How a route is run. The order is the same for all of them, and only here. */
@@ -36,7 +37,13 @@ export const runRoute =
 
 function limits(deps: Deps, route: Route, ctx: Context): void {
   const body = route.request?.body;
-  const types: MediaType[] = route.request?.upload ? ['other'] : body ? (body.fromYaml ? ['json', 'yaml'] : ['json']) : [];
+  const types: MediaType[] = route.request?.upload
+    ? ['other']
+    : body?.fromYaml
+      ? ['json', 'yaml']
+      : body || route.request?.signed
+        ? ['json']
+        : [];
   checkBodyHeaders(ctx.req, { types, maxBytes: maxBytes(deps, route) });
   if (ctx.headers.accept === undefined || ctx.headers.accept === '*/*') return;
   const offered = Object.values(route.responses).flatMap((response) => response.types ?? (response.schema ? ['application/json'] : []));
@@ -47,20 +54,22 @@ function limits(deps: Deps, route: Route, ctx: Context): void {
 
 const maxBytes = (deps: Deps, route: Route): number => {
   if (route.request?.upload) return deps.config.TIU_MAX_UPLOAD;
+  if (route.request?.signed) return deps.config.TIU_MAX_DELIVERY;
   return route.request?.body ? deps.config.TIU_MAX_BODY : 0;
 };
 
 async function read(deps: Deps, route: Route, ctx: Context & { params: Record<string, string> }) {
   const body = route.request?.body;
-  const present = body !== undefined && hasBody(ctx.req);
-  const text = present ? await readText(ctx.req, { maxBytes: deps.config.TIU_MAX_BODY, hold: holdUntilClosed(deps, ctx) }) : '';
+  const present = (body !== undefined || route.request?.signed === true) && hasBody(ctx.req);
+  const bytes = present ? await readBytes(ctx.req, { maxBytes: maxBytes(deps, route), hold: holdUntilClosed(deps, ctx) }) : NOTHING;
+  const text = body === undefined ? '' : textOf(bytes);
   const yaml = mediaType(ctx.req).kind === 'yaml' && body?.fromYaml;
   const parsed = validate({
     params: { schema: route.request?.params, value: ctx.params, prefix: '/path' },
     query: { schema: route.request?.query, value: queryOf(ctx), prefix: '/query' },
     body: { schema: body?.schema, value: yaml ? yaml(text) : present && text !== '' ? parseJson(text) : undefined, prefix: '' },
   });
-  return { text, ...parsed };
+  return { text, bytes, ...parsed };
 }
 
 /** Bytes of a body count until its answer has been sent. */

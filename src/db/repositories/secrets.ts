@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { HOOK_LIMITS } from '../../domain/hook/hook.ts';
 import type { Database } from '../database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -22,10 +23,14 @@ const audited = (action: string, places: { id: number; by: number }): string =>
   `a as (insert into audit (id, workspace, actor, action, subject, data, at)
     select $${places.id}, s.workspace, $${places.by}, '${action}', 'secret:' || s.name, json_build_object('version', s.version, 'keyId', s.key_id), clock_timestamp() from s)`;
 
-/** Keeps a value under the next version of its name. @returns undefined = the workspace has `max` others */
+/**
+ * Keeps a value under the next version of its name.
+ * @param secret.overlapMs how long hooks that name the secret accept its former value
+ * @returns undefined = the workspace has `max` others
+ */
 export async function setSecret(
   db: Rows,
-  secret: { workspace: string; name: string; keyId: string; sealed: Buffer; by: string; max: number },
+  secret: { workspace: string; name: string; keyId: string; sealed: Buffer; by: string; max: number; overlapMs: number },
 ): Promise<SecretInfo | undefined> {
   const rows = await db.rows<SecretInfo>({
     name: 'secret_set',
@@ -35,9 +40,15 @@ export async function setSecret(
         on conflict (workspace, name) do update set version = k.version + 1, key_id = excluded.key_id, sealed = excluded.sealed,
           updated = excluded.updated, updated_by = excluded.updated_by
         returning *),
+      p as (insert into secret_past (workspace, name, version, key_id, sealed, until)
+        select o.workspace, o.name, o.version, o.key_id, o.sealed, clock_timestamp() + make_interval(secs => $8::float8 / 1000) from secret o
+        where o.workspace = $1 and o.name = $2 and $8::float8 > 0 and exists (select from hook h where h.workspace = $1 and h.secret = $2)
+        on conflict do nothing),
+      q as (delete from secret_past p using secret o where o.workspace = $1 and o.name = $2 and p.workspace = $1 and p.name = $2
+        and p.version <= o.version - ${HOOK_LIMITS.pastSecrets}),
       ${audited('secret.set', { id: 7, by: 5 })}
       select ${COLUMNS} from s`,
-    values: [secret.workspace, secret.name, secret.keyId, secret.sealed, secret.by, secret.max, randomUUIDv7()],
+    values: [...[secret.workspace, secret.name, secret.keyId, secret.sealed, secret.by, secret.max, randomUUIDv7()], secret.overlapMs],
   });
   return rows[0];
 }
@@ -55,6 +66,7 @@ export async function deleteSecret(db: Rows, secret: { workspace: string; name: 
   const rows = await db.rows({
     name: 'secret_delete',
     text: `with s as (delete from secret where workspace = $1 and name = $2 returning *),
+      p as (delete from secret_past where workspace = $1 and name = $2),
       ${audited('secret.delete', { id: 4, by: 3 })}
       select 1 from s`,
     values: [secret.workspace, secret.name, secret.by, randomUUIDv7()],

@@ -1,7 +1,9 @@
 import { isObject, type Json, type JsonSchema } from '../json.ts';
+import { compileOfPayload } from '../hook/eventKey.ts';
 import { KINDS } from '../kinds/kinds.ts';
 import type { Strategy } from '../plan/plan.ts';
 import { PROBLEMS, type Issue } from '../problem.ts';
+import { isHookTrigger } from '../schedule/readSpec.ts';
 import { canonicalJson } from './canonical.ts';
 import { checkRunExpressions, checkTaskExpressions } from './checkExpressions.ts';
 import { checkDependencies, checkGraph } from './checkGraph.ts';
@@ -186,6 +188,12 @@ function checkTriggers({ triggers = [] }: ReadDocument, report: Report): void {
   for (const [i, name] of names.entries())
     if (names.indexOf(name) < i)
       report({ pointer: `/triggers/${i}`, code: 'duplicate_name', message: `another trigger is called ${name}` });
+  for (const [i, trigger] of triggers.entries()) {
+    const compiled = isHookTrigger(trigger) && trigger.input !== undefined ? compileOfPayload(trigger.input) : undefined;
+    if (compiled && 'issues' in compiled)
+      for (const { pointer, code, message, hint } of compiled.issues)
+        report({ pointer: `/triggers/${i}/input${pointer}`, code, message, ...(hint === undefined ? {} : { hint }) });
+  }
 }
 
 function checkSchemas(read: ReadDocument, { faults }: Schemas, report: Report): void {

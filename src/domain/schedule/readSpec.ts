@@ -16,6 +16,7 @@ import {
   type Report,
   type Unread,
 } from '../definition/reader.ts';
+import { HOOK_NAME } from '../hook/hook.ts';
 import { isObject, type Json, type JsonObject } from '../json.ts';
 import { parseCalendar, parseCron } from './cron.ts';
 import { nextFireTime } from './fireTimes.ts';
@@ -24,8 +25,13 @@ import { isTimeZone } from './timeZone.ts';
 
 /** How a schedule fires: read, with everything filled in that was left unsaid. */
 export type Timing = { spec: ScheduleSpec; overlap: OverlapPolicy; catchupMs: number; remainingActions?: number };
-/** A schedule that a definition brings along. */
-export type Trigger = Timing & { name?: string; input?: JsonObject };
+/** What starts runs of a stored definition: a schedule, or deliveries to a hook. */
+export type Trigger = ScheduleTrigger | HookTrigger;
+export type ScheduleTrigger = Timing & { name?: string; input?: JsonObject };
+/** `input`: may hold expressions over the payload; left out, the payload is the input. */
+export type HookTrigger = { webhook: string; name?: string; input?: JsonObject };
+
+export const isHookTrigger = (trigger: Trigger): trigger is HookTrigger => 'webhook' in trigger;
 
 const oneOrMany = <T>(expected: string, one: Reader<T>): Reader<T[]> =>
   either(expected, [
@@ -146,11 +152,15 @@ const policies = {
 };
 
 /** What says no time at all is told so; a time that is faulty is told for itself. */
-const timed = <T>(reader: Reader<T>): Reader<T> => ({
+const timed = <T>(reader: Reader<T>, ...instead: string[]): Reader<T> => ({
   schema: reader.schema,
   read: (value, at, report) => {
-    if (isObject(value) && !('cron' in value || 'interval' in value || 'calendar' in value))
-      report({ pointer: at, code: 'missing_key', message: 'must have cron, interval or calendar' });
+    if (isObject(value) && !['cron', 'interval', 'calendar', ...instead].some((key) => key in value))
+      report({
+        pointer: at,
+        code: 'missing_key',
+        message: ['must have cron', 'interval', ...instead, 'or calendar'].join(', ').replace(', or', ' or'),
+      });
     return reader.read(value, at, report);
   },
 });
@@ -166,24 +176,34 @@ export const scheduleSpec: Reader<ScheduleSpec> = changed(timed(specFields), spe
 /** A member of a definition's `triggers`. */
 export const trigger: Reader<Trigger> = changed(
   timed(
-    fields(
-      {
-        name: optional(
-          text({ pattern: /^[a-z][a-z0-9-]{0,62}$/, shape: 'must be a lower-case name' }),
-          'Tells it from others of the definition.',
-        ),
-        ...when,
-        ...policies,
-        input: optional(freeObject, 'Input of its runs.'),
-      },
-      ['webhook'],
-    ),
+    fields({
+      name: optional(
+        text({ pattern: /^[a-z][a-z0-9-]{0,62}$/, shape: 'must be a lower-case name' }),
+        'Tells it from others of the definition.',
+      ),
+      webhook: optional(
+        text({ pattern: HOOK_NAME, shape: 'must be the name of a hook' }),
+        'Instead of times: each delivery to the hook of this name starts a run.',
+      ),
+      ...when,
+      ...policies,
+      input: optional(freeObject, 'Input of its runs; with `webhook` it may hold `${payload…}`, and is the payload without it.'),
+    }),
+    'webhook',
   ),
-  ({ name, input, ...written }, at, report) => {
+  ({ name, input, webhook, ...written }, at, report) => {
+    const own = { ...(name !== undefined && { name }), ...(input !== undefined && { input }) };
+    if (webhook !== undefined) return Object.keys(written).length > 0 ? timelessly(written, at, report) : { webhook, ...own };
     const timing = timingOf(written, at, report);
-    return timing === UNREAD ? UNREAD : { ...timing, ...(name !== undefined && { name }), ...(input !== undefined && { input }) };
+    return timing === UNREAD ? UNREAD : { ...timing, ...own };
   },
 );
+
+function timelessly(written: object, at: string, report: Report): Unread {
+  for (const key of Object.keys(written))
+    report({ pointer: child(at, key), code: 'not_applicable', message: 'goes with times, not with `webhook`' });
+  return UNREAD;
+}
 
 /** Policies as a request writes them, with their defaults. */
 export const schedulePolicies: Reader<Omit<Timing, 'spec'>> = changed(policyFields, policiesOf);

@@ -1,18 +1,10 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { matchesSchema } from '../../../domain/definition/jsonSchema.schema.ts';
-import type { Json, JsonSchema } from '../../../domain/json.ts';
-import { Problem } from '../../../domain/problem.ts';
-import { matchEvents, misfits, storeEvent } from '../../../db/events.ts';
+import type { Json } from '../../../domain/json.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
+import { sendEvent } from '../../sendEvent.ts';
 import { iso } from '../../time.ts';
 import { SendEvent, SentEvent } from './schemas.ts';
-
-/** What of a payload those who wait for it cannot take. */
-function mismatch(schema: JsonSchema, payload: Json): Problem {
-  const issues = matchesSchema(schema, payload).map((issue) => ({ ...issue, pointer: `/payload${issue.pointer}` }));
-  return new Problem('event_mismatch', { detail: `${issues.length} faults`, issues });
-}
 
 const send = defineRoute({
   method: 'post',
@@ -25,18 +17,11 @@ const send = defineRoute({
   problems: ['event_mismatch', 'idempotency_mismatch', 'unavailable'],
   idempotency: 'own',
   handler: async ({ deps, actor, body, headers }) => {
-    const { workspace, principal } = actor;
+    const { workspace, principal: by } = actor;
     const { name, key, payload = null } = body;
     const id = body.id ?? (typeof headers['idempotency-key'] === 'string' ? headers['idempotency-key'] : randomUUIDv7());
-    const of = { workspace, name, key };
-    const [wrong] = await misfits(deps.db, of, payload as Json);
-    if (wrong !== undefined) throw mismatch(wrong, payload as Json);
-    const row = { ...of, id, payload: JSON.stringify(payload), by: principal, audit: randomUUIDv7(), keepDays: deps.config.TIU_EVENT_DAYS };
-    const stored = await storeEvent(deps.db, row);
-    if (stored.outcome === 'other') throw new Problem('idempotency_mismatch', { detail: 'another event has this id' });
-    const runs = await matchEvents(deps.db, of);
-    if (runs.length > 0) deps.poke(runs);
-    return { status: 202, body: { id, name, key, at: iso(stored.at), runs: runs.length } };
+    const { at, runs } = await sendEvent(deps, { workspace, name, key, id, payload: payload as Json, by });
+    return { status: 202, body: { id, name, key, at: iso(at), runs } };
   },
 });
 

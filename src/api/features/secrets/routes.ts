@@ -45,7 +45,8 @@ const set = defineRoute({
     checkValue(body.value, config);
     const place = { workspace: actor.workspace, name: params.name };
     const sealed = deps.secretCipher.seal(place, body.value);
-    const secret = await setSecret(deps.db, { ...place, ...sealed, by: actor.principal, max: config.TIU_MAX_SECRETS });
+    const bounds = { max: config.TIU_MAX_SECRETS, overlapMs: config.TIU_HOOK_OVERLAP };
+    const secret = await setSecret(deps.db, { ...place, ...sealed, by: actor.principal, ...bounds });
     if (!secret) throw new Problem('too_many_secrets', { detail: `At most ${config.TIU_MAX_SECRETS}` });
     return { status: 200, body: presentSecret(secret) };
   },

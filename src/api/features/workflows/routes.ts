@@ -41,7 +41,7 @@ const store = defineRoute({
     200: { description: 'This content is stored already', schema: Workflow },
     201: { description: 'Stored', schema: Workflow, headers: { location: 'The workflow' } },
   },
-  problems: ['invalid_definition', 'too_many_schedules', 'idempotency_mismatch', 'idempotency_in_progress'],
+  problems: ['invalid_definition', 'too_many_schedules', 'too_many_triggers', 'idempotency_mismatch', 'idempotency_in_progress'],
   idempotency: 'stored',
   handler: async ({ deps, actor, body: given }) => {
     const source = sourceOf(given);

@@ -1,12 +1,15 @@
 import { can, type Actor } from '../../../domain/access/can.ts';
 import type { Definition } from '../../../domain/definition/definition.ts';
+import { HOOK_LIMITS } from '../../../domain/hook/hook.ts';
 import type { Plan } from '../../../domain/plan/plan.ts';
 import { Problem, type Issue } from '../../../domain/problem.ts';
 import { prepareRun } from '../../../domain/run/prepareRun.schema.ts';
+import { isHookTrigger, type ScheduleTrigger } from '../../../domain/schedule/readSpec.ts';
 import { nextFireTime } from '../../../domain/schedule/fireTimes.ts';
 import { writtenSpec } from '../../../domain/schedule/ranges.ts';
 import { SCHEDULE_LIMITS } from '../../../domain/schedule/schedule.ts';
 import { findDefinition } from '../../../db/repositories/definitions.ts';
+import { replaceHookTriggers } from '../../../db/repositories/hookTriggers.ts';
 import { replaceTriggers, type ScheduleFields } from '../../../db/repositories/schedules.ts';
 import type { Deps } from '../../deps.ts';
 
@@ -20,7 +23,9 @@ export function checkTriggers(
   if (triggers.length === 0) return;
   if (!can(actor, 'schedule.create', actor))
     throw new Problem('forbidden', { detail: 'Triggers start runs: the key may not schedule.create' });
-  const issues = triggers.flatMap(({ input }, i) => inputIssues(plan, input, { at: `/triggers/${i}/input`, mode: deps.config.TIU_MODE }));
+  const issues = triggers.flatMap((trigger, i) =>
+    isHookTrigger(trigger) ? [] : inputIssues(plan, trigger.input, { at: `/triggers/${i}/input`, mode: deps.config.TIU_MODE }),
+  );
   if (issues.length > 0) throw new Problem('invalid_definition', { detail: `${issues.length} faults`, issues });
 }
 
@@ -36,8 +41,8 @@ function inputIssues(plan: Plan, input: unknown, { at, mode }: { at: string; mod
 }
 
 /**
- * Makes the schedules of the newest version those that its triggers say; an older version that is stored again changes none.
- * Safe to repeat. @throws Problem too_many_schedules
+ * Makes the schedules of the newest version, and what deliveries start of it, those that its triggers say; an older version that is
+ * stored again changes none. Safe to repeat. @throws Problem too_many_schedules | too_many_triggers
  */
 export async function storeTriggers(
   deps: Pick<Deps, 'db' | 'clock'>,
@@ -47,12 +52,21 @@ export async function storeTriggers(
   const { name, triggers = [] } = stored.definition;
   const newest = await findDefinition(deps.db, { workspace: actor.workspace, name, version: undefined });
   if (newest?.number !== stored.number) return;
-  const fields = triggers.map((trigger, i): ScheduleFields => ({
-    ...{ name: `${name}.${trigger.name ?? i + 1}`, definition: name, definitionVersion: undefined },
-    ...{ spec: writtenSpec(trigger.spec), compiled: trigger.spec, input: trigger.input, priority: undefined, labels: undefined },
-    ...{ overlap: trigger.overlap, catchupMs: trigger.catchupMs, remaining: trigger.remainingActions, paused: false, note: undefined },
-    next: nextFireTime(trigger.spec, deps.clock()),
-  }));
-  const outcome = await replaceTriggers(deps.db, { workspace: actor.workspace, name, by: actor.principal }, fields);
+  const fields = triggers.flatMap((trigger, i) => (isHookTrigger(trigger) ? [] : [fieldsOf(trigger, `${name}.${trigger.name ?? i + 1}`)]));
+  const owner = { workspace: actor.workspace, name, by: actor.principal };
+  const deliveries = triggers.flatMap((trigger, i) =>
+    isHookTrigger(trigger) ? [{ trigger: i, hook: trigger.webhook, input: trigger.input ?? null }] : [],
+  );
+  const hooks = await replaceHookTriggers(deps.db, owner, { triggers: deliveries, max: HOOK_LIMITS.triggers });
+  const now = deps.clock();
+  const timed = fields.map((one): ScheduleFields => ({ ...one, definition: name, next: nextFireTime(one.compiled, now) }));
+  const outcome = await replaceTriggers(deps.db, owner, timed);
   if (outcome === 'full') throw new Problem('too_many_schedules');
+  if (hooks === 'full') throw new Problem('too_many_triggers', { detail: `At most ${HOOK_LIMITS.triggers} of one hook` });
 }
+
+const fieldsOf = (trigger: ScheduleTrigger, name: string): Omit<ScheduleFields, 'definition' | 'next'> => ({
+  ...{ name, definitionVersion: undefined, priority: undefined, labels: undefined, paused: false, note: undefined },
+  ...{ spec: writtenSpec(trigger.spec), compiled: trigger.spec, input: trigger.input },
+  ...{ overlap: trigger.overlap, catchupMs: trigger.catchupMs, remaining: trigger.remainingActions },
+});

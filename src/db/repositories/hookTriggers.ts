@@ -1,0 +1,52 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Json } from '../../domain/json.ts';
+import type { Database } from '../database.ts';
+
+type Rows = Pick<Database, 'rows'>;
+
+/** What a delivery starts: a run of a stored definition. */
+export type HookTriggerRow = {
+  definition: string;
+  /** Its place in the triggers of the definition, from 0. */
+  trigger: number;
+  /** With expressions over the payload; null: the payload is the input. */
+  input: Json;
+};
+
+/** Those of one hook, by definition. */
+export const listHookTriggers = (db: Rows, hook: { workspace: string; name: string; limit: number }): Promise<HookTriggerRow[]> =>
+  db.rows<HookTriggerRow>({
+    name: 'hook_triggers',
+    text: 'select definition, trigger, input from hook_trigger where workspace = $1 and hook = $2 order by definition, trigger limit $3',
+    values: [hook.workspace, hook.name, hook.limit],
+  });
+
+/** Makes these what deliveries start of a definition, and nothing else. @returns full = a hook would have more than `max` */
+export async function replaceHookTriggers(
+  db: Rows,
+  definition: { workspace: string; name: string; by: string },
+  { triggers, max }: { triggers: readonly { hook: string; trigger: number; input: Json }[]; max: number },
+): Promise<'ok' | 'full'> {
+  const rows = await db.rows<{ too_many: boolean }>({
+    name: 'hook_triggers_replace',
+    text: `with t as (select * from unnest($4::text[], $5::int[], $6::json[]) t(hook, trigger, input)),
+      n as (select coalesce(bool_or(c.n > $8), false) as too_many from (select count(*) as n from (
+        select hook from t union all select x.hook from hook_trigger x where x.workspace = $1 and x.definition <> $2 and x.hook in (select hook from t)) a group by a.hook) c),
+      d as (delete from hook_trigger x where x.workspace = $1 and x.definition = $2
+        and not exists (select from t where t.hook = x.hook and t.trigger = x.trigger) and not (select too_many from n) returning x.hook),
+      i as (insert into hook_trigger as x (workspace, hook, definition, trigger, input, created, created_by)
+        select $1, t.hook, $2, t.trigger, t.input, clock_timestamp(), $3 from t where not (select too_many from n)
+        on conflict (workspace, hook, definition, trigger) do update set input = excluded.input where x.input::text is distinct from excluded.input::text
+        returning x.hook),
+      a as (insert into audit (id, workspace, actor, action, subject, data, at)
+        select $7, $1, $3, 'hook.triggers', 'workflow:' || $2, json_build_object('hooks', (select json_agg(distinct t.hook) from t)), clock_timestamp()
+        where exists (select from d) or exists (select from i))
+      select too_many from n`,
+    values: [
+      ...[definition.workspace, definition.name, definition.by],
+      ...[triggers.map(({ hook }) => hook), triggers.map(({ trigger }) => trigger)],
+      ...[triggers.map(({ input }) => (input === null ? null : JSON.stringify(input))), randomUUIDv7(), max],
+    ],
+  });
+  return rows[0]?.too_many ? 'full' : 'ok';
+}
