@@ -4,6 +4,7 @@ import type { Bindings } from '../domain/expression/expression.ts';
 import { isObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { OnDeadline } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
+import { readReminders, rolesIn } from '../domain/run/reminders.ts';
 import { evaluateFields } from './evaluate.ts';
 import type { Mark } from './items.ts';
 import { readWhole, storeOutput, type StoredOutput } from './outputs.ts';
@@ -76,14 +77,32 @@ function openEvent(segment: Segment, task: CompiledTask, bindings: Bindings): Op
   };
 }
 
+/** @throws Problem invalid_task_input */
 function openApproval(segment: Segment, task: CompiledTask, bindings: Bindings): OpenedWait {
-  const { onReject = 'fail', ...input } = evaluateFields(task, bindings);
+  const { onReject = 'fail', remind, ...input } = evaluateFields(task, bindings);
+  const [role] = rolesIn(input);
+  if (role !== undefined) throw new Problem('invalid_task_input', { detail: `with${role}: roles are not supported yet` });
   const rejected = task.onDeadline === 'reject' && onReject === 'fail';
   const failure = { code: 'approval_rejected', message: 'Nobody approved in time' };
   return {
     wait: { kind: 'approval', ...deadlineOf(segment, task) },
-    data: { ...input, onReject, ...atDeadline(task), ...(rejected && { onDeadline: { status: 'failed', failure, as: 'reject' } }) },
+    data: {
+      ...input,
+      ...remindersOf(remind),
+      onReject,
+      ...atDeadline(task),
+      ...(rejected && { onDeadline: { status: 'failed', failure, as: 'reject' } }),
+    },
   };
+}
+
+/** Times count from when the wait is durable. @throws Problem invalid_task_input */
+function remindersOf(remind: Json | undefined): { remind?: JsonObject } {
+  if (!isObject(remind)) return {};
+  const read = readReminders(remind);
+  if ('reminders' in read) return { remind: { ...read.reminders } };
+  const [fault] = read.faults;
+  throw new Problem('invalid_task_input', { detail: `with.remind${fault?.pointer ?? ''}: ${fault?.message ?? ''}` });
 }
 
 /** The run is started from the row: its input stands there until its output does. */

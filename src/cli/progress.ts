@@ -53,7 +53,7 @@ export function advance(progress: Progress, event: RunEvent): void {
     progress.startedAt ??= at;
     progress.status = STATUSES[word] ?? word;
     if (isBadWord(word)) Object.assign(progress, codeOf(event));
-  } else if (subject === 'task' && event.task !== undefined) {
+  } else if (subject === 'task' && word !== 'reminded' && event.task !== undefined) {
     const task = taskOf(progress, event.task);
     if (word === 'pending' && opensAgain(event)) progress.percent = 0;
     if (event.item === undefined || event.item < 0) advanceTask(task, event, { word, at });

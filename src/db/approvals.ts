@@ -12,6 +12,9 @@ export type ApprovalRow = {
   data: Json;
   since: string;
   until: string | null;
+  /** How many of its reminders have come. */
+  reminded: number;
+  remind_at: string | null;
 };
 
 const PENDING = `from wait w join run_state s on s.run = w.run and s.finished is null join run r on r.id = w.run
@@ -27,7 +30,7 @@ export function listApprovals(
   const { after } = page;
   return db.rows<ApprovalRow>({
     name: 'approvals',
-    text: `select w.run, w.task, encode(r.plan, 'hex') as plan, r.definition, w.data, w.since, w.until ${PENDING}
+    text: `select w.run, w.task, encode(r.plan, 'hex') as plan, r.definition, w.data, w.since, w.until, w.reminded, w.remind_at ${PENDING}
       and ($2::timestamptz is null or (w.since, w.run, w.task) > ($2, $3::uuid, $4::int)) order by w.since, w.run, w.task limit $5`,
     values: [page.workspace, after?.since ?? null, after?.run ?? null, after?.task ?? null, page.limit],
   });

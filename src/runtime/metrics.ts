@@ -40,6 +40,12 @@ export function createWorkerMetrics(registry: MetricsRegistry) {
     }),
     takeovers: new Counter({ name: 'tiu_takeovers_total', help: 'Workers taken over by this one', labelNames: ['reason'], registers }),
     runsTakenOver: new Counter({ name: 'tiu_runs_taken_over_total', help: 'Runs of workers that are gone, begun anew here', registers }),
+    reminders: new Counter({
+      name: 'tiu_reminders_total',
+      help: 'Reminders of approvals: told (to the log of the run alone), sent, failed',
+      labelNames: ['result'],
+      registers,
+    }),
     notices: new Counter({ name: 'tiu_notices_total', help: 'Notices received', labelNames: ['channel'], registers }),
   };
 }

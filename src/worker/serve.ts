@@ -22,6 +22,7 @@ import { createDataConverter } from '../temporal/dataConverter.ts';
 import { startBulk } from './bulk.ts';
 import { serveMetrics } from './metricsServer.ts';
 import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
+import { startReminders } from './reminders.ts';
 import { runAlone } from './runAlone.ts';
 import type { ActivityHooks, EngineOfProcess } from './parts.ts';
 import { startWorker } from './startWorker.ts';
@@ -121,6 +122,9 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
     config.TIU_BULK_RATE,
   );
   lifecycle.onStop('bulk', () => bulk.stop());
+  const { notify } = parts.opened.executors;
+  const reminders = startReminders({ db, plans, notify, log, metrics, clock: systemClock });
+  lifecycle.onStop('reminders', () => reminders.stop());
   await startWorker(
     {
       ...{

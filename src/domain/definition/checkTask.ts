@@ -2,6 +2,7 @@ import { isObject, type Json } from '../json.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { KINDS } from '../kinds/kinds.ts';
 import { PROBLEMS } from '../problem.ts';
+import { readReminders, rolesIn } from '../run/reminders.ts';
 import { durationMs } from './duration.ts';
 import { LIMITS } from './limits.ts';
 import { didYouMean } from './names.ts';
@@ -29,6 +30,7 @@ export function checkTask(
   { at, report, runDeadlineMs }: { at: string; report: Report; runDeadlineMs?: number },
 ): void {
   checkFields(read.with ?? {}, kind, { at: child(at, 'with'), report });
+  if (kind.name === 'approval') checkApproval(read.with ?? {}, { at: child(at, 'with'), report });
   checkTimes(read, kind, { at, report, ...(runDeadlineMs === undefined ? {} : { runDeadlineMs }) });
   if (read.map !== undefined) checkMap(read.map, kind, { at: child(at, 'map'), report });
   if (read.limits !== undefined && kind.class !== 'effect')
@@ -51,6 +53,17 @@ export function checkTask(
     if (!isRetryable(kind)) report({ pointer, code: 'not_applicable', message: `${kind.name} has no failure that a retry could cure` });
     if (typeof read.retry !== 'string') checkRetry(read.retry, Object.keys(kind.failures), { at: pointer, report });
   }
+}
+
+/** What its schema does not say. What holds expressions is looked at when it is evaluated. */
+function checkApproval(given: { [field: string]: Json }, { at, report }: Place): void {
+  for (const pointer of rolesIn(given))
+    report({ ...notSupported(at + pointer, '`role:`'), hint: 'name keys (`key:<id>`) or what they may do (`scope:runs:write`)' });
+  const { remind } = given;
+  if (!isObject(remind) || holdsExpression([remind.every ?? null, remind.after ?? null, remind.max ?? null])) return;
+  const read = readReminders(remind);
+  if ('faults' in read)
+    for (const { pointer, message } of read.faults) report({ pointer: `${child(at, 'remind')}${pointer}`, code: 'invalid_value', message });
 }
 
 /** Kinds that wait for somebody, and what a deadline may make of them. */

@@ -26,6 +26,9 @@ export const LIMITS = {
   mapBatch: 10_000,
   /** Rounds of one task. */
   rounds: 10_000,
+  /** Reminders of one approval, and the shortest time to the first and between them, ms. */
+  reminders: 20,
+  reminderMs: 1_000,
   /** Definitions, and runs, inside each other; the outermost is not counted. */
   children: 8,
   /** Limits of one task, and of the tasks of one run. */

@@ -1,4 +1,30 @@
+import { DURATION_SCHEMA } from '../definition/duration.ts';
+import { LIMITS } from '../definition/limits.ts';
+import type { JsonSchema } from '../json.ts';
 import { defineKind } from './kind.ts';
+import { CHANNELS, RECEIVERS } from './notice.ts';
+
+/** `role:…` is part of the language and is refused where it is written: nobody has a role yet. */
+const APPROVERS: JsonSchema = {
+  type: 'array',
+  minItems: 1,
+  maxItems: 100,
+  items: { type: 'string', pattern: '^(key|scope|role):.{1,200}$' },
+};
+
+const REMINDER: JsonSchema = {
+  type: 'object',
+  properties: {
+    every: DURATION_SCHEMA,
+    after: { type: 'array', minItems: 1, maxItems: LIMITS.reminders, items: DURATION_SCHEMA },
+    max: { type: 'integer', minimum: 1, maximum: LIMITS.reminders },
+    channel: { type: 'string', enum: [...CHANNELS] },
+    to: RECEIVERS,
+    subject: { type: 'string', minLength: 1, maxLength: 998 },
+    text: { type: 'string', minLength: 1, maxLength: 10_000 },
+  },
+  additionalProperties: false,
+};
 
 export const approval = defineKind({
   name: 'approval',
@@ -14,7 +40,7 @@ export const approval = defineKind({
     data: { description: 'What the decision is about.', schema: true, form: 'template' },
     approvers: {
       description: 'Who may decide: `key:<id>` of an API key, or `scope:<scope>` that a key has; everybody who may write runs without it.',
-      schema: { type: 'array', minItems: 1, maxItems: 100, items: { type: 'string', pattern: '^(key|scope):.{1,200}$' } },
+      schema: APPROVERS,
       form: 'template',
     },
     onReject: {
@@ -32,13 +58,15 @@ export const approval = defineKind({
       description: 'From when on others may decide too.',
       schema: {
         type: 'object',
-        properties: {
-          afterMs: { type: 'integer', minimum: 1 },
-          approvers: { type: 'array', minItems: 1, maxItems: 100, items: { type: 'string', pattern: '^(key|scope):.{1,200}$' } },
-        },
+        properties: { afterMs: { type: 'integer', minimum: 1 }, approvers: APPROVERS },
         required: ['afterMs', 'approvers'],
         additionalProperties: false,
       },
+      form: 'template',
+    },
+    remind: {
+      description: `Reminds while nobody has decided: \`every\` so long, \`max\` times (${LIMITS.reminders} without it), or \`after\` each of some durations. With \`channel\` and \`to\` as \`notify\` has them; \`text\` is the message without it.`,
+      schema: REMINDER,
       form: 'template',
     },
   },

@@ -1,4 +1,5 @@
 import { defineKind } from './kind.ts';
+import { CHANNELS, RECEIVERS } from './notice.ts';
 
 export const notify = defineKind({
   name: 'notify',
@@ -8,18 +9,13 @@ export const notify = defineKind({
   with: {
     channel: {
       description: 'The way. Mail needs `TIU_SMTP_URL` and `TIU_MAIL_FROM` on the worker, webhooks `TIU_WEBHOOK_KEYS`.',
-      schema: { type: 'string', enum: ['mail', 'webhook', 'slack'] },
+      schema: { type: 'string', enum: [...CHANNELS] },
       form: 'template',
       required: true,
     },
     to: {
       description: 'Mail: an address or a list of them, without names. Else: the one address (URL) to post to.',
-      schema: {
-        anyOf: [
-          { type: 'string', minLength: 1, maxLength: 8192 },
-          { type: 'array', minItems: 1, maxItems: 50, items: { type: 'string', minLength: 1, maxLength: 320 } },
-        ],
-      },
+      schema: RECEIVERS,
       form: 'template',
       required: true,
       secret: true,
@@ -41,7 +37,7 @@ export const notify = defineKind({
   output: {
     type: 'object',
     properties: {
-      channel: { type: 'string', enum: ['mail', 'webhook', 'slack'] },
+      channel: { type: 'string', enum: [...CHANNELS] },
       id: { type: 'string' },
       accepted: { type: 'array', items: { type: 'string' } },
       rejected: { type: 'array', items: { type: 'string' } },

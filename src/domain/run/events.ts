@@ -19,6 +19,8 @@ export type RunEventType =
   | 'task.started'
   /** Its turn at a limit has come, or it is to run again in a new generation: `{ generation, keptItems }`. */
   | 'task.pending'
+  /** Nobody has decided an approval yet: `{ number, of, channel? }`. Changes nothing. */
+  | 'task.reminded'
   | `task.${Exclude<TaskStatus, 'pending' | 'running'>}`
   | `command.${'cancel' | 'pause' | 'resume' | 'retry' | 'skip' | 'complete' | 'approve' | 'reject'}`;
 

@@ -25,6 +25,7 @@ function apply(draft: Draft, event: RunEvent): void {
   const { view } = draft;
   view.lastSeq = event.seq;
   const [subject, what = ''] = event.type.split('.');
+  if (event.type === 'task.reminded') return;
   if (subject === 'task') applyTask(draft, event, what === 'started' ? 'running' : (what as TaskStatus));
   else if (subject === 'command') applyCommand(view, what, event.data);
   else if (what === 'accepted') view.createdAt = event.at;

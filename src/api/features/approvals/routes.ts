@@ -26,6 +26,8 @@ async function presentApproval(deps: Deps, actor: Actor, row: ApprovalRow) {
     mine: mayDecide(actor, data, deps.clock() - Date.parse(row.since)),
     openedAt: iso(row.since),
     deadlineAt: maybeIso(row.until),
+    reminders: row.reminded,
+    nextReminderAt: maybeIso(row.remind_at),
   };
 }
 

@@ -13,6 +13,8 @@ const Approval = z
     mine: z.boolean().meta({ description: 'Whoever asks may decide it' }),
     openedAt: time,
     deadlineAt: maybeTime,
+    reminders: z.int().meta({ description: 'Times that somebody was to be reminded' }),
+    nextReminderAt: maybeTime,
   })
   .meta({ id: 'Approval' });
 export const ApprovalList = listOf(Approval).meta({ id: 'ApprovalList' });

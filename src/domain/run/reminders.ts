@@ -1,0 +1,53 @@
+import { durationMs } from '../definition/duration.ts';
+import { LIMITS } from '../definition/limits.ts';
+import { child } from '../definition/pointer.ts';
+import { isObject, type Json, type JsonObject } from '../json.ts';
+import type { Channel } from '../kinds/notice.ts';
+
+/** When an open approval reminds, and how: a part of the data of its wait. */
+export type Reminders = {
+  /** After it was opened, ascending. */
+  atMs: number[];
+  channel?: Channel;
+  to?: string | string[];
+  subject?: string;
+  text?: string;
+};
+
+type Fault = { pointer: string; message: string };
+
+/** `remind` of an approval as it was written, once it has matched its schema; or what is wrong with it still. */
+export function readReminders(written: JsonObject): { reminders: Reminders } | { faults: Fault[] } {
+  const { every, after, max, ...how } = written;
+  const faults: Fault[] = [];
+  if ((every === undefined) === (after === undefined)) faults.push({ pointer: '', message: 'must have either `every` or `after`' });
+  if (max !== undefined && every === undefined) faults.push({ pointer: '/max', message: 'goes with `every`' });
+  if ((how.channel === undefined) !== (how.to === undefined))
+    faults.push({ pointer: '', message: 'must have both `channel` and `to`, or neither' });
+  if ((how.channel === 'webhook' || how.channel === 'slack') && Array.isArray(how.to))
+    faults.push({ pointer: '/to', message: 'must be one address (URL)' });
+  const times = (Array.isArray(after) ? after : []).map((time, i) => timeOf(time, child('/after', i), faults));
+  const period = every === undefined ? 0 : timeOf(every, '/every', faults);
+  if (faults.length > 0) return { faults };
+  const count = typeof max === 'number' ? max : LIMITS.reminders;
+  const atMs = every === undefined ? [...new Set(times)].sort((a, b) => a - b) : Array.from({ length: count }, (_, i) => (i + 1) * period);
+  return { reminders: { atMs, ...how } };
+}
+
+function timeOf(written: Json, pointer: string, faults: Fault[]): number {
+  const ms = durationMs(written);
+  if (ms === undefined || ms < LIMITS.reminderMs)
+    faults.push({ pointer, message: `must be a duration of at least ${LIMITS.reminderMs / 1_000} s` });
+  return ms ?? 0;
+}
+
+/** Where somebody wrote `role:…`: pointers into the fields of an approval. */
+export function rolesIn({ approvers, escalate }: { [field: string]: Json }): string[] {
+  const lists: [string, Json | undefined][] = [
+    ['/approvers', approvers],
+    ['/escalate/approvers', isObject(escalate) ? escalate.approvers : undefined],
+  ];
+  return lists.flatMap(([at, list]) =>
+    (Array.isArray(list) ? list : []).flatMap((one, i) => (typeof one === 'string' && one.startsWith('role:') ? [child(at, i)] : [])),
+  );
+}
