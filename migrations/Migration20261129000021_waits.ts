@@ -42,29 +42,6 @@ declare v_now timestamptz(3) := clock_timestamp(); e event; begin
   end if;
   select * into e from event x where x.workspace = p_ws and x.id = p_id;
   return query select case when e.name = p_name and e.key = p_key and e.payload::text is not distinct from p_payload::text then 'same' else 'other' end, e.at::timestamptz;
-end $$;
--- Gives an event that nobody has taken to all who wait for its name and key: p_fit, p_misfit are schemas of theirs that it was compared with.
--- Nobody's run is locked: a wait is decided, and whoever carries the run settles it at its next look.
-create function match_event_v1(p_ws uuid, p_id text, p_fit text[], p_misfit text[]) returns setof uuid language plpgsql volatile set enable_seqscan = off set lock_timeout = '2s' as $$
-declare e event; v_runs uuid[]; v_fit boolean; begin
-  select * into e from event x where x.workspace = p_ws and x.id = p_id;
-  if e.id is null then return; end if;
-  perform pg_advisory_xact_lock(hashtextextended(e.workspace || ' ' || e.name || ' ' || e.key, 7306370817));
-  perform 1 from event x where x.workspace = p_ws and x.id = p_id and x.taken is null and x.expires > clock_timestamp();
-  if not found then return; end if;
-  with w as (
-    update wait x set decision = case when x.data->>'schema' = any(p_misfit) then 'failed' else 'completed' end,
-      output = case when not coalesce(x.data->>'schema' = any(p_misfit), false) then e.payload end,
-      failure = case when x.data->>'schema' = any(p_misfit) then json_build_object('code', 'event_mismatch', 'message', 'The event ' || e.id || ' does not match the schema') end
-    where x.workspace = e.workspace and x.event_name = e.name and x.event_key = e.key and x.kind = 'event' and not x.closed and x.decision is null
-      and (x.data->'schema' is null or x.data->>'schema' = any(p_fit) or x.data->>'schema' = any(p_misfit))
-      and exists (select from run_state s where s.run = x.run and s.finished is null)
-    returning x.run, x.decision)
-  select array_agg(distinct w.run order by w.run), bool_or(w.decision = 'completed') into v_runs, v_fit from w;
-  if v_runs is null then return; end if;
-  if v_fit then update event x set taken = clock_timestamp() where x.workspace = p_ws and x.id = p_id; end if;
-  insert into untold (run, workspace) select r, e.workspace from unnest(v_runs) r order by r on conflict (run) do update set poke_after = null;
-  return query select unnest(v_runs);
 end $$;`;
 
 const approvals = `
