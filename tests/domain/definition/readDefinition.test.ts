@@ -81,7 +81,6 @@ test('x- keys are allowed on every level', () => {
 
 test.each<[string, JsonObject, JsonObject]>([
   ['/budget', {}, { budget: {} }],
-  ['/triggers/0/webhook', {}, { triggers: [{ webhook: 'push', cron: '@daily' }] }],
   ['/tasks/t/strategy', { strategy: 'sequential' }, {}],
   ['/tasks/t/gate', { gate: {} }, {}],
   ['/tasks/t/map/tasks', { map: { items: [1], tasks: {} } }, {}],
