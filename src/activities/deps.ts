@@ -44,6 +44,8 @@ export type ActivityDeps = {
   started: (runId: string) => void;
   /** One try in a process of its own, for a task that was lost with its worker twice. */
   solo: (kind: string, input: JsonObject, execution: Omit<Execution, 'signal'>) => Promise<Json>;
+  /** Bounds of activities of users: bytes of their arguments, the time until a worker takes one (ms), and their task queues. */
+  external: { maxArgs: number; startMs: number; mayUse: (taskQueue: string) => boolean };
   /** Effects at work at once in this process. */
   maxEffects: number;
   /** ms since the epoch */

@@ -109,8 +109,15 @@ async function openWait(segment: Segment, task: CompiledTask, bindings: Bindings
     return void settle(segment, { ...keyOf(segment, task.index), status: 'skipped' }, viewOf('skipped'));
   const open = WAITS[task.kind];
   if (!open) throw new Problem('engine_fault', { detail: `nothing waits as ${task.kind}` });
-  const { wait, data, stored, opened } = await open(segment, task, bindings);
-  const mark: Mark = { ...keyOf(segment, task.index), status: 'waiting', wait, data: JSON.stringify(data), ...stored };
+  const { wait, data, stored, deadlineMs, opened } = await open(segment, task, bindings);
+  const mark: Mark = {
+    ...keyOf(segment, task.index),
+    status: 'waiting',
+    wait,
+    data: JSON.stringify(data),
+    ...stored,
+    ...(deadlineMs !== undefined && { deadlineMs }),
+  };
   const durable = settle(segment, mark, viewOf('waiting'));
   if (opened) void durable.then(opened).catch(() => undefined); // whoever sweeps finds what this missed
 }

@@ -9,6 +9,7 @@ import type { ActivityDeps } from './deps.ts';
 import { createElements } from './elements.ts';
 import { endRun, namedRows, readEnding, type Ended, type Ending } from './endRun.ts';
 import { executeInline } from './executeInline.ts';
+import { createExternalActivities } from './external.ts';
 import { createGate } from './gate.ts';
 import { createPlans, type Plans, type RunContext } from './plans.ts';
 import { runBatch, type Batch, type BatchEnd } from './effectBatch.ts';
@@ -114,6 +115,7 @@ function createActivities(deps: ActivityDeps, { contextOf, take }: Pick<Plans, '
     fireSchedule: (schedule: string, at: number): Promise<void> => deps.fireSchedule(schedule, at),
 
     ...createSliceActivities(engine, contextOf, heartbeat),
+    ...createExternalActivities(deps, contextOf),
   };
   return traceless(activities, deps.log);
 }

@@ -6,6 +6,7 @@ import type { OnDeadline } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
 import { readReminders, rolesIn } from '../domain/run/reminders.ts';
 import { evaluateFields } from './evaluate.ts';
+import { externalCall } from './externalCall.ts';
 import type { Mark } from './items.ts';
 import { readWhole, storeOutput, type StoredOutput } from './outputs.ts';
 import type { CompiledTask } from './plans.ts';
@@ -17,6 +18,8 @@ export type OpenedWait = {
   data: JsonObject;
   /** What stands in the task's row while it waits. */
   stored?: StoredOutput;
+  /** What bounds it, when that is no time of the wait's own. */
+  deadlineMs?: number;
   opened?: () => Promise<void>;
 };
 
@@ -28,6 +31,7 @@ export const WAITS: Readonly<
   event: openEvent,
   approval: openApproval,
   workflow: openChild,
+  activity: openExternal,
 };
 
 /** A row with its time by the database's clock; the workflow's timer only reminds. @throws Problem invalid_task_input */
@@ -116,9 +120,25 @@ async function openChild(segment: Segment, task: CompiledTask, bindings: Binding
     wait: { kind: 'child', ...deadlineOf(segment, task) },
     data: { ...called, ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }) },
     stored: await storeOutput(segment.deps, workspace, await readWhole(segment.deps.objects, workspace, input)),
-    opened: () => {
-      segment.deps.kick();
-      return Promise.resolve();
-    },
+    opened: kicked(segment),
+  };
+}
+
+/** Somebody has to start what it waits for. */
+const kicked = (segment: Segment) => (): Promise<void> => {
+  segment.deps.kick();
+  return Promise.resolve();
+};
+
+/** What it is called with is evaluated here for its faults alone: the execution that calls it evaluates it again, and nothing of it is stored. */
+async function openExternal(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<OpenedWait> {
+  const { taskQueue, activity } = await externalCall(segment.deps, task, { bindings, workspace: segment.context.facts.workspace });
+  const { deadlineMs } = task;
+  if (deadlineMs !== undefined) dueIn(segment, deadlineMs);
+  return {
+    wait: { kind: 'external' },
+    data: { taskQueue, activity },
+    ...(deadlineMs !== undefined && { deadlineMs }),
+    opened: kicked(segment),
   };
 }

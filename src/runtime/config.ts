@@ -85,6 +85,18 @@ const schema = z.object({
   TIU_COMMAND_KEEP: size(1 * 2 ** 20).describe('Of each output of a command task what is kept; the rest is dropped'),
   TIU_COMMAND_MAX_OUTPUT: size(64 * 2 ** 20).describe('Both outputs of a command task together; more ends it'),
   TIU_COMMAND_GRACE: size(500).describe('Between SIGTERM and SIGKILL of a command task that has to end'),
+  TIU_ACTIVITY_QUEUES: z
+    .string()
+    .default('*')
+    .describe('Task queues whose activities activity tasks may call, by commas; * at the end = all that begin so; never TIU_TASK_QUEUE'),
+  TIU_ACTIVITY_START_TIMEOUT: size(300_000).describe('How long an activity of a user waits for a worker to take it, and before each retry'),
+  TIU_MAX_ACTIVITY_ARGS: z.coerce
+    .number()
+    .int()
+    .min(2)
+    .max(1 * 2 ** 20)
+    .default(256 * 2 ** 10)
+    .describe('Arguments of an activity of a user, as JSON'),
   TIU_MAX_OUTPUT: size(100 * 2 ** 20).describe('Output of one task or run, as JSON'),
   TIU_MAX_UNFINISHED_STARTS: size(16).describe('Runs a worker has started whose first workflow task has not ended'),
   TIU_MAX_LATE_STARTS: size(10_000).describe(

@@ -23,6 +23,7 @@ export function createWorkerMetrics(registry: MetricsRegistry) {
     pokes: new Counter({ name: 'tiu_run_pokes_total', help: 'Runs told to look into the database', labelNames: ['reason'], registers }),
     cancels: new Counter({ name: 'tiu_run_cancels_total', help: 'Cancel requests sent to Temporal', registers }),
     slices: new Counter({ name: 'tiu_slice_starts_total', help: 'Slices of maps started', registers }),
+    externals: new Counter({ name: 'tiu_activity_starts_total', help: 'Executions that call activities of users started', registers }),
     lateStarts: new Gauge({ name: 'tiu_late_starts', help: 'Ended runs whose executions are still to be started in Temporal', registers }),
     unfinishedStarts: new Gauge({ name: 'tiu_unfinished_starts', help: 'Runs started here whose first task has not ended', registers }),
     admission: new Histogram({ name: 'tiu_admission_seconds', help: 'One admission tick', buckets: SECONDS, registers }),
@@ -34,7 +35,7 @@ export function createWorkerMetrics(registry: MetricsRegistry) {
     }),
     corrections: new Counter({
       name: 'tiu_reconciler_corrections_total',
-      help: 'Runs and slices that had to be repaired; should stay 0',
+      help: 'Runs, slices and calls of activities that had to be repaired; should stay 0',
       labelNames: ['reason'],
       registers,
     }),

@@ -3,7 +3,7 @@ import type { DataConverter } from '@temporalio/common';
 import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/logger.ts';
 import { temporalFailure, TemporalUnreachable, within } from './failures.ts';
-import { MAP_SLICE, POKE, runWorkflowId, sliceWorkflowId, type SliceId } from './names.ts';
+import { EXTERNAL, externalWorkflowId, MAP_SLICE, POKE, runWorkflowId, sliceWorkflowId, type ExternalId, type SliceId } from './names.ts';
 import { registerSearchAttributes, searchAttributesOf } from './searchAttributes.ts';
 
 /** What Temporal is told about a run. None of it is user data beyond names and titles. */
@@ -43,6 +43,9 @@ export type Executions = {
   cancel: (runId: string) => Promise<void>;
   /** One that is there, because its run was paused, goes on. */
   startSlice: (slice: SliceId, title: string) => Promise<void>;
+  /** What calls an activity of a user's for a task of this name; one that is there goes on. */
+  startExternal: (external: ExternalId, task: string) => Promise<void>;
+  cancelExternal: (external: ExternalId) => Promise<void>;
   /** undefined = Temporal knows no such execution. */
   describe: (workflowId: string) => Promise<Execution | undefined>;
   terminate: (execution: { workflowId: string; temporalRunId: string }, reason: string) => Promise<void>;
@@ -120,6 +123,7 @@ export function createExecutions(deps: ExecutionsDeps): Executions {
         const told = { staticSummary: title.slice(0, 200), signal: POKE, signalArgs: [] };
         await client.workflow.signalWithStart(MAP_SLICE, { ...common, ...options, ...told });
       }),
+    ...createExternals(config, call),
     ...createInspection(config, call),
     prepare: () => attributes.register(),
   };
@@ -180,6 +184,25 @@ function createAttributes(deps: ExecutionsDeps, call: Call) {
         await ask({});
       }
     },
+  };
+}
+
+function createExternals(config: ExecutionsDeps['config'], call: Call): Pick<Executions, 'startExternal' | 'cancelExternal'> {
+  return {
+    startExternal: (external, task) =>
+      call(async (client) => {
+        await client.workflow.start(EXTERNAL, {
+          ...{ taskQueue: config.TIU_TASK_QUEUE, workflowId: externalWorkflowId(external), args: [external] },
+          ...{ workflowIdReusePolicy: 'ALLOW_DUPLICATE', workflowIdConflictPolicy: 'USE_EXISTING' },
+          workflowTaskTimeout: config.TIU_WORKFLOW_TASK_TIMEOUT,
+          staticSummary: `activity of task ${task}, run ${external.runId}`.slice(0, 200),
+          staticDetails: `[Run ${external.runId}](${runUrl(config, external.runId)})`,
+        });
+      }),
+    cancelExternal: (external) =>
+      call(async (client) => {
+        await client.workflow.getHandle(externalWorkflowId(external)).cancel();
+      }),
   };
 }
 

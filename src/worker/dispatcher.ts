@@ -16,6 +16,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
 import { admitRuns, type AdmissionDeps } from './admission.ts';
+import type { Externals } from './externals.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPace } from './pace.ts';
 import { createPump, type Pump } from './pump.ts';
@@ -23,6 +24,7 @@ import { createPump, type Pump } from './pump.ts';
 export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pace'> & {
   executions: Pick<Executions, 'start' | 'restart' | 'poke' | 'cancel' | 'startSlice'>;
   children: Children;
+  externals: Externals;
   clock: Clock;
   /** Told what calls to Temporal say about it: true = it answers. */
   onTemporal: (up: boolean) => void;
@@ -49,9 +51,9 @@ const PACE_MS = 500;
 const ENDED_AT_ONCE = 100;
 
 /**
- * Starts what is queued, cancels what is to be cancelled, pokes who has something to read, starts slices of maps.
- * Everything follows from rows, so a lost notice or a killed process loses nothing. Each duty has a loop of its own:
- * a slow one does not hold up the others.
+ * Starts what is queued, cancels what is to be cancelled, pokes who has something to read, starts slices of maps and what
+ * calls activities of users. Everything follows from rows, so a lost notice or a killed process loses nothing. Each duty
+ * has a loop of its own: a slow one does not hold up the others.
  */
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const fault = createFaultLog(deps, 'dispatch.failed');
@@ -73,7 +75,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const slices = guarded(() => startSlices(tell));
   const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
   const children = createPump(deps.children.look, onError); // nor does this
-  const duties = [admission, commands, untold, slices, ends, children, guarded(() => pokeOverdue(tell))];
+  const externals = guarded(deps.externals.look);
+  const duties = [admission, commands, untold, slices, ends, children, externals, guarded(() => pokeOverdue(tell))];
   // most runs that end make room for nobody and have no parent
   const delayed = later(() => {
     admission.kick();
@@ -85,11 +88,10 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     awaited: pace.awaited,
     closed: delayed.call,
     wait: () => {
-      slices.kick();
-      children.kick();
+      for (const duty of [slices, children, externals]) duty.kick();
     },
     command: () => {
-      for (const duty of [commands, untold, ends, admission, children]) duty.kick();
+      for (const duty of [commands, untold, ends, admission, children, externals]) duty.kick();
     },
   };
   const kick = (what?: Kick) => {

@@ -4,6 +4,7 @@ import type { Commands } from '../db/commands.ts';
 import type { Database } from '../db/database.ts';
 import type { Children } from '../db/children.ts';
 import type { Fires } from '../db/fires.ts';
+import type { Plans } from '../db/repositories/plans.ts';
 import type { Session } from '../db/session.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Config } from '../runtime/config.ts';
@@ -50,6 +51,7 @@ export type StartWorkerDeps = Pick<HealthDeps, 'storageFull'> & {
   forceCancel: (runId: string, reason: string) => Promise<void>;
   fires: Fires;
   children: Children;
+  plans: Plans;
   command: Commands['command'];
   engine: (hooks: ActivityHooks) => EngineOfProcess;
 };

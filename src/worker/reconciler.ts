@@ -1,6 +1,7 @@
 import { holdDuty, releaseDuty, sweepLeases } from '../db/lease.ts';
 import { sweepLimits } from '../db/limits.ts';
 import { expireEvents, sweepEvents } from '../db/events.ts';
+import { openExternals } from '../db/externals.ts';
 import { closeWaitsOfClosed, makePartitions, openRuns, openSlices } from '../db/reconcile.ts';
 import { sweepWorkers } from '../db/workers.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -8,6 +9,7 @@ import { temporalFailure } from '../temporal/failures.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPump } from './pump.ts';
 import { repairRun, repairSlice, type RepairDeps } from './repair.ts';
+import { repairExternal } from './repairExternal.ts';
 
 export type ReconcilerDeps = RepairDeps & {
   /** Id of this worker: holder of the duty. */
@@ -31,7 +33,8 @@ const PERIOD_MS = 2_000;
 const DAY_MS = 86_400_000;
 /** Runs looked at in one pass. Many at once would cost the server more than they are worth; the rest follows. */
 const BATCH = 60;
-const SLICES = 20;
+/** Of each kind of execution that tasks wait for. */
+const PARTS = 20;
 const LANES = 4;
 const FIRST = '00000000-0000-0000-0000-000000000000';
 
@@ -55,7 +58,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     if (!deps.temporalUp()) return false;
     const runs = await openRuns(deps.db, { after, limit: BATCH });
     after = runs.length < BATCH ? FIRST : (runs.at(-1)?.runId ?? FIRST);
-    const repaired = (await inLanes(runs, (run) => repairRun(deps, run))) + (await repairSlices(deps));
+    const repaired = (await inLanes(runs, (run) => repairRun(deps, run))) + (await repairParts(deps));
     lastPass = deps.clock.now();
     deps.metrics.reconciled.set(lastPass / 1000);
     // Where one is lost, many are: go on at once.
@@ -77,8 +80,9 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   };
 }
 
-async function repairSlices(deps: ReconcilerDeps): Promise<number> {
-  const repaired = await inLanes(await openSlices(deps.db, SLICES), (slice) => repairSlice(deps, slice));
+async function repairParts(deps: ReconcilerDeps): Promise<number> {
+  const slices = await inLanes(await openSlices(deps.db, PARTS), (slice) => repairSlice(deps, slice));
+  const repaired = slices + (await inLanes(await openExternals(deps.db, PARTS), (external) => repairExternal(deps, external)));
   if (repaired > 0) deps.kick();
   return repaired;
 }

@@ -19,7 +19,7 @@ export type RepairDeps = {
 };
 
 /** Found while the execution still runs, so that it has to be ended. */
-const STILL_RUNS: ReadonlySet<Diagnosis> = new Set<Diagnosis>(['wedged', 'sealed', 'fault']);
+export const STILL_RUNS: ReadonlySet<Diagnosis> = new Set<Diagnosis>(['wedged', 'sealed', 'fault']);
 
 /** Compares one open run with Temporal and repairs what differs. @returns whether something was repaired */
 export async function repairRun(deps: RepairDeps, run: OpenRun): Promise<boolean> {
@@ -58,7 +58,8 @@ export async function repairSlice(deps: RepairDeps, slice: OpenSlice): Promise<b
   return true;
 }
 
-async function look(deps: RepairDeps, workflowId: string): Promise<{ execution: Execution | undefined; because: string }> {
+/** An execution, and what `diagnose` is told besides. */
+export async function look(deps: RepairDeps, workflowId: string): Promise<{ execution: Execution | undefined; because: string }> {
   const execution = await deps.executions.describe(workflowId);
   if (!execution) return { execution, because: '' };
   const ask = { workflowId, temporalRunId: execution.temporalRunId };
@@ -67,7 +68,8 @@ async function look(deps: RepairDeps, workflowId: string): Promise<{ execution: 
   return { execution, because: repeatedFailure(await deps.executions.taskFailures(ask), execution.taskAttempt) };
 }
 
-async function end(deps: RepairDeps, execution: { workflowId: string; temporalRunId: string }, reason: string): Promise<void> {
+/** Terminates an execution that may have ended by itself. */
+export async function end(deps: RepairDeps, execution: { workflowId: string; temporalRunId: string }, reason: string): Promise<void> {
   try {
     await deps.executions.terminate(execution, reason);
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { ActivityDeps } from '../activities/deps.ts';
 import { createEngine } from '../activities/index.ts';
 import { createReadSecrets, type ReadSecrets } from '../activities/secrets/readSecrets.ts';
 import { createCommands, type Commands } from '../db/commands.ts';
@@ -26,10 +27,12 @@ import { startReminders } from './reminders.ts';
 import { runAlone } from './runAlone.ts';
 import type { ActivityHooks, EngineOfProcess } from './parts.ts';
 import { startWorker } from './startWorker.ts';
+import { taskQueueRule } from './taskQueues.ts';
 import { startSystemRuns } from './systemRuns.ts';
 import { ownWorkflows, workflowBundle } from './workflowBundle.ts';
 
 type Parts = {
+  config: Config;
   db: Database;
   journal: Journal;
   commands: Commands;
@@ -64,7 +67,7 @@ function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Pa
   const { command } = commands;
   const children = createChildren({ db, plans, submitRun: submits.submitRun, command, defaults, readObject: opened.objects.get });
   const readSecrets = createReadSecrets({ db, cipher: openSecretCipher(config) });
-  return { db, journal, commands, plans, fires, children, opened, readSecrets, log };
+  return { config, db, journal, commands, plans, fires, children, opened, readSecrets, log };
 }
 
 const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
@@ -77,12 +80,19 @@ const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
     executors: parts.opened.executors,
     readSecrets: parts.readSecrets,
     maxOutput: parts.opened.maxOutput,
+    external: externalBounds(parts.config),
     started: hooks.startedRun,
     noteCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: false }),
     solo: runAlone,
     now: systemClock.now,
     random: Math.random,
   });
+
+const externalBounds = (config: Config): ActivityDeps['external'] => ({
+  maxArgs: config.TIU_MAX_ACTIVITY_ARGS,
+  startMs: config.TIU_ACTIVITY_START_TIMEOUT,
+  mayUse: taskQueueRule(config),
+});
 
 /** On behalf of somebody who acted in Temporal. A run that has closed meanwhile, or that cleans up, needs no cancel. */
 async function cancelFor(parts: Parts, cancel: { runId: string; reason: string; force: boolean }): Promise<void> {
@@ -139,7 +149,7 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
         dataConverter,
         storageFull: parts.opened.objects.isFull,
       },
-      ...{ fires: parts.fires, children: parts.children, command: commands.command },
+      ...{ fires: parts.fires, children: parts.children, plans, command: commands.command },
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
       engine: (hooks) => openEngine(parts, hooks),
     },

@@ -9,6 +9,7 @@ import type { AdmissionDeps } from './admission.ts';
 import { createWorker } from './createWorker.ts';
 import { createDispatcher, type Dispatcher } from './dispatcher.ts';
 import { createLateStarts } from './lateStarts.ts';
+import { createExternals } from './externals.ts';
 import { createFaultLog } from './faultLog.ts';
 import { startHealth } from './health.ts';
 import { createReconciler } from './reconciler.ts';
@@ -77,6 +78,7 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
       closedDelayMs: config.TIU_CLOSED_DELAY,
     },
     ...{ carry: deps.carry, isInline: deps.isInline, children: deps.children },
+    externals: createExternals({ ...shared, plans: deps.plans }),
   });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());
   const kick = (what?: Kick) => {

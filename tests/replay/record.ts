@@ -24,7 +24,8 @@ function anonymous(value: Json, name = ''): Json {
   return name === 'identity' ? 'somebody' : value;
 }
 
-const cluster = await aCluster({ workers: 1, dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': SUGGESTED } });
+const env = { TIU_ACTIVITY_START_TIMEOUT: '500' };
+const cluster = await aCluster({ workers: 1, env, dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': SUGGESTED } });
 const connection = await Connection.connect({ address: cluster.temporal.address });
 const { workflow } = new Client({ connection });
 const wanted = process.argv.slice(2);

@@ -93,6 +93,10 @@ function stopped(cluster: Cluster): Record<string, Shape> {
         { onError: 'failFast' },
       ),
     },
+    external: {
+      definition: labelled({ call: { type: 'activity', with: { taskQueue: 'nobody', activity: 'none', args: ['${input.n}'] } } }),
+      workflowId: (run) => `activity/${run.id}/0/0`,
+    },
     deadline: { definition: labelled({ held: effect({}, '/held'), pause: wait('${input.pause}') }, { deadline: 'PT1S' }) },
   };
 }

@@ -98,6 +98,7 @@ function openEngine(parts: EngineParts): ReturnType<typeof createEngine> {
   return createEngine({
     ...parts,
     maxOutput: 2 ** 20,
+    external: { maxArgs: 2 ** 18, startMs: 1_000, mayUse: () => false },
     readSecrets: () => Promise.resolve({}),
     objects: { put: noObject, get: noObject, open: noObject },
     poke: createPoke({ db, executions: () => executions }),
@@ -142,6 +143,7 @@ export function createProcess(deps: ProcessDeps): Process {
     unfinished: { ...unfinished, room, reserve: () => (restarts?.pending() ? 0 : unfinished.reserve()) },
     ...{ maxRuns: 1_000, maxPoked: 60, closedDelayMs: 25 },
     children: { look: () => Promise.resolve(false) },
+    externals: { look: () => Promise.resolve(false) },
     carry: engine.carry,
     isInline: engine.isInline,
   });

@@ -180,6 +180,7 @@ const QUIET = new Set([
   'sweep_limits',
   'end_queued',
   'open_slices',
+  'open_externals',
   'plan_body',
   'run_facts',
   'close_waits_of_closed',

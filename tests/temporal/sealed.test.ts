@@ -21,7 +21,7 @@ let cluster: Cluster;
 let connection: Connection;
 beforeAll(async () => {
   cluster = await aCluster({
-    env: { TIU_PAYLOAD_KEYS: setting(keys) },
+    env: { TIU_PAYLOAD_KEYS: setting(keys), TIU_ACTIVITY_START_TIMEOUT: '500' },
     dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': SUGGESTED },
   });
   connection = await Connection.connect({ address: cluster.temporal.address });
@@ -75,10 +75,11 @@ function everyKind(artifact: string): { definition: JsonObject; kinds: Set<strin
   return { definition, kinds: new Set(Object.values(tasks).map(({ type }) => type)) };
 }
 
-/** A program that is not allowed, a notice, and what waits for events, people and other runs. */
+/** A program that is not allowed, a notice, and what waits for events, people, other runs and workers of users: to those it is told. */
 const outsideAndOthers = () => ({
   program: { type: 'command', with: { program: 'none', args: [CANARY] }, onError: 'continue' },
   tell: { type: 'notify', with: { channel: 'slack', to: `${cluster.receiver.url}/slack?secret=${CANARY}`, text: CANARY } },
+  call: { type: 'activity', with: { taskQueue: 'nobody', activity: 'none', args: [NAMED] }, onError: 'continue' },
   happen: { type: 'event', with: { name: 'happened', key: CANARY }, deadline: 'PT0.2S', onDeadline: 'continue' },
   ask: { type: 'approval', with: { message: CANARY, data: { secret: '${input.secret}' } }, deadline: 'PT0.2S', onDeadline: 'approve' },
   inner: {

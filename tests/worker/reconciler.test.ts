@@ -101,3 +101,38 @@ test('a slice that Temporal lost is started again', async () => {
   expect(worker.slices[0]).toEqual({ runId: run, task: 0, generation: 0, k: 7 });
   await db.pool.query('update slice set done = true where run = $1', [run]);
 });
+
+/** A run with a task that waits for an activity of a user's, whose execution was asked for long ago. */
+async function aCall(started: boolean): Promise<string> {
+  const run = await aWaitingRun();
+  await db.pool.query(
+    `insert into wait (run, task, item, generation, kind, workspace, dispatched, starts, asked_at)
+      select run, 0, -1, 0, 'external', workspace, not $2::boolean, 1, case when not $2::boolean then now() - interval '10 s' end from run_state where run = $1`,
+    [run, started],
+  );
+  if (started) {
+    await until(() => Promise.resolve(worker.externals.some((external) => (external as { runId: string }).runId === run)));
+    await db.pool.query(`update wait set asked_at = asked_at - interval '10 s' where run = $1`, [run]);
+  }
+  return run;
+}
+const callsOf = (run: string) => worker.externals.filter((external) => (external as { runId: string }).runId === run).length;
+const decisionOf = async (run: string) => {
+  const { rows } = await db.pool.query<{ decision: string | null; code: string | null; message: string | null }>(
+    `select decision, failure->>'code' as code, failure->>'message' as message from wait where run = $1 and kind = 'external'`,
+    [run],
+  );
+  return rows[0];
+};
+
+test('what calls an activity and is lost is started again; what an operator ended fails its task, and what we ended does not', async () => {
+  const [lost, ended, killed] = [await aCall(false), await aCall(true), await aCall(true)];
+  await as('ann@desk').getHandle(`activity/${ended}/0/0`).terminate('enough');
+  await as('tiu-other').getHandle(`activity/${killed}/0/0`).terminate('test');
+  await until(() => Promise.resolve(callsOf(lost) === 1 && callsOf(killed) === 2));
+  await until(async () => (await decisionOf(ended))?.decision === 'failed');
+  expect(await decisionOf(ended)).toMatchObject({ code: 'activity_terminated', message: 'terminated in Temporal by ann@desk' });
+  expect([(await decisionOf(lost))?.decision, (await decisionOf(killed))?.decision, callsOf(ended)]).toEqual([null, null, 1]);
+  expect(await corrections('activity')).toBe(3);
+  await db.pool.query(`update wait set closed = true where kind = 'external'`);
+});

@@ -31,7 +31,7 @@ export type TaskRecord = {
   lost?: boolean;
   /** Opened in the same commit; a wait that exists already is left as it is. Bounds of slices are [lo, hi). */
   wait?:
-    | { kind: 'timer' | 'event' | 'approval' | 'child'; untilMs?: number; until?: string }
+    | { kind: 'timer' | 'event' | 'approval' | 'child' | 'external'; untilMs?: number; until?: string }
     | { kind: 'map'; slices: [lo: number, hi: number][] };
   /** JSON text: data of the event; the failure when left out. */
   data?: string;

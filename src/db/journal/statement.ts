@@ -70,7 +70,7 @@ function taskColumns(rows: readonly Row[]): Buffer[] {
 
 type Wait = {
   t: number;
-  kind: 'timer' | 'event' | 'approval' | 'child' | 'map' | 'deadline';
+  kind: 'timer' | 'event' | 'approval' | 'child' | 'external' | 'map' | 'deadline';
   ms?: number | undefined;
   until?: string | undefined;
   parts?: number;

@@ -1,9 +1,10 @@
 import { isObject, type Json } from '../json.ts';
-import type { Kind } from '../kinds/kind.ts';
+import { hasAttempts, type Kind } from '../kinds/kind.ts';
 import { KINDS } from '../kinds/kinds.ts';
 import { PROBLEMS } from '../problem.ts';
 import { readReminders, rolesIn } from '../run/reminders.ts';
 import { durationMs } from './duration.ts';
+import { isForTemporal } from '../plan/activityRetry.ts';
 import { LIMITS } from './limits.ts';
 import { didYouMean } from './names.ts';
 import { holdsExpression, isRetryable, type ReadRetry, type ReadTask } from './normalise.ts';
@@ -51,7 +52,10 @@ export function checkTask(
   if (read.retry !== undefined) {
     const pointer = child(at, 'retry');
     if (!isRetryable(kind)) report({ pointer, code: 'not_applicable', message: `${kind.name} has no failure that a retry could cure` });
-    if (typeof read.retry !== 'string') checkRetry(read.retry, Object.keys(kind.failures), { at: pointer, report });
+    if (typeof read.retry !== 'string') {
+      checkRetry(read.retry, Object.keys(kind.failures), { at: pointer, report });
+      if (kind.name === 'activity') checkTemporalRetry(read.retry, { at: pointer, report });
+    }
   }
 }
 
@@ -96,6 +100,17 @@ export function checkRetry(retry: ReadRetry, failures: readonly string[], { at, 
     report({ pointer: child(at, 'delay'), code: 'invalid_value', message: 'is longer than maxDelay' });
 }
 
+/** Temporal repeats an activity, not we: it can be told that timeouts are final, and no more. */
+function checkTemporalRetry(retry: ReadRetry, { at, report }: Place): void {
+  if (!isForTemporal(retry))
+    report({
+      pointer: at,
+      code: 'not_applicable',
+      message: 'Temporal repeats an activity after activity_failed, and after task_timed_out unless that is left out; nothing else',
+      hint: 'which failures are final is said by the activity, with a non-retryable one',
+    });
+}
+
 function checkFields(given: { [field: string]: Json }, kind: Kind, { at, report }: Place): void {
   for (const name of Object.keys(given))
     if (!Object.hasOwn(kind.with, name) && !name.startsWith('x-')) report(unknownKey(name, at, Object.keys(kind.with)));
@@ -116,7 +131,7 @@ function isLiteral(kind: Kind, name: string): boolean {
 
 function checkTimes(read: ReadTask, kind: Kind, { at, report, runDeadlineMs }: Place & { runDeadlineMs?: number }): void {
   const { timeout, deadline } = read;
-  if (timeout !== undefined && kind.class !== 'effect')
+  if (timeout !== undefined && !hasAttempts(kind))
     report({
       pointer: child(at, 'timeout'),
       code: 'not_applicable',

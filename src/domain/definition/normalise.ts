@@ -1,5 +1,5 @@
 import { isObject, type Json } from '../json.ts';
-import type { Kind } from '../kinds/kind.ts';
+import { hasAttempts, type Kind } from '../kinds/kind.ts';
 import { KINDS } from '../kinds/kinds.ts';
 import type { Concurrency, LoopPlan, MapPlan, RetryPolicy, TaskLimit } from '../plan/plan.ts';
 import type { DefinitionTask } from './definition.ts';
@@ -35,7 +35,7 @@ export function normaliseTask(read: ReadTask, kind: Kind, { defaults = {}, use }
     with: normaliseFields(read.with ?? {}, kind),
     ...(read.map === undefined ? {} : { map: normaliseMap(read.map) }),
     ...(policy !== undefined && isRetryable(kind) ? { retry: normaliseRetry(policy) } : {}),
-    ...(timeoutMs !== undefined && kind.class === 'effect' ? { timeoutMs } : {}),
+    ...(timeoutMs !== undefined && hasAttempts(kind) ? { timeoutMs } : {}),
     ...(deadline === undefined ? {} : { deadlineMs: deadline }),
     ...(read.onDeadline === undefined ? {} : { onDeadline: read.onDeadline }),
     ...(read.output?.schema === undefined ? {} : { outputSchema: read.output.schema }),

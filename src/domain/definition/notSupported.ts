@@ -3,7 +3,7 @@ export const NOT_SUPPORTED = {
   root: ['budget'],
   task: ['gate', 'strategy', 'budget'],
   map: ['tasks'],
-  kinds: ['ai', 'agent', 'swarm', 'activity', 'check.run'],
+  kinds: ['ai', 'agent', 'swarm', 'check.run'],
   /** Kinds of which every one begins so. */
   kindFamilies: ['backup.', 'restore.', 'moderation.'],
 } as const satisfies Record<string, readonly string[]>;

@@ -221,7 +221,7 @@ const typeOfTask = required(text({ max: 100 }), 'The kind.');
 const titleOfTask = optional(title, 'For people.');
 const input = optional(freeObject, 'Input, by kind.');
 const retryOfTask = optional(retryOrName, 'When an attempt fails: a policy, or the name of one in `use.retries`.');
-const timeout = optional(duration, 'Of one attempt; effects only.');
+const timeout = optional(duration, 'Of one attempt; effects and activities.');
 const deadline = optional(duration, 'Of the whole task with its retries and waiting.');
 const limitsOfTask = optional(limits, 'What its attempts share with others; effects only, per item of a mapped task.');
 
@@ -341,7 +341,10 @@ export const document = fields(
     limits: optional(limits, 'What the attempts of every effect of the run share with others.'),
     use: optional(use, 'What tasks may refer to by name.'),
     defaults: optional(
-      fields({ retry: optional(retryOrName, 'Of every task whose kind retries.'), timeout: optional(duration, 'Of every effect.') }),
+      fields({
+        retry: optional(retryOrName, 'Of every task whose kind retries.'),
+        timeout: optional(duration, 'Of every effect and activity.'),
+      }),
       'For tasks that do not say.',
     ),
     tasks: required(tasks, 'By id.'),

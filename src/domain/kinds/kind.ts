@@ -33,7 +33,7 @@ export type Kind = {
   output: JsonSchema;
   /** Codes of `PROBLEMS` that its attempts may end with; `retryable` = worth a retry unless the task says otherwise. */
   failures: { [code: string]: { retryable: boolean; when: string } };
-  /** Of one attempt, ms; effects only. */
+  /** Of one attempt, ms; of kinds with attempts: effects, and activities of users. */
   defaultTimeoutMs?: number;
   /** Does something for the product itself: only the system workspace may use it. */
   system?: boolean;
@@ -43,3 +43,6 @@ export type Kind = {
 };
 
 export const defineKind = (kind: Kind): Kind => kind;
+
+/** Whether it touches the outside in attempts, each with a timeout: in our workers, or in those of users. */
+export const hasAttempts = (kind: Kind): boolean => kind.class === 'effect' || kind.defaultTimeoutMs !== undefined;

@@ -1,3 +1,4 @@
+import { activity } from './activity.ts';
 import { approval } from './approval.ts';
 import { artifactList } from './artifactList.ts';
 import { artifactRead } from './artifactRead.ts';
@@ -20,7 +21,7 @@ import { workflow } from './workflow.ts';
 export const KINDS: Readonly<Record<string, Kind>> = Object.fromEntries(
   [
     ...[transform, assert, switchKind, render, validate, artifactList, artifactRead, artifactWrite, http, notify, command, wait],
-    ...[event, approval, workflow],
+    ...[event, approval, workflow, activity],
     ...[maintenancePartitions, maintenanceRecords, retentionSweep, artifactsCollect],
   ].map((kind: Kind) => [kind.name, kind]),
 );

@@ -14,7 +14,7 @@ export function kindsPage(): string {
   return [
     '# Kinds of tasks',
     '',
-    'Generated from the contracts in `src/domain/kinds`. A kind is *inline* (pure and short), an *effect* (touches the outside, has attempts with a `timeout`, may be retried) or *control* (waits).',
+    'Generated from the contracts in `src/domain/kinds`. A kind is *inline* (pure and short), an *effect* (touches the outside, has attempts with a `timeout`, may be retried) or *control* (waits; an `activity` has attempts all the same, in a worker of yours).',
     'Without `retry` in the task or in `defaults`, an attempt is final.',
     '',
     ...table(

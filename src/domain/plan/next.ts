@@ -55,15 +55,16 @@ function startable(state: GraphState): Iterable<number> {
 
 const undoneSeq = (state: GraphState, task: number): number => state.seq[undoneBy(state.graph, task) ?? -1] ?? 0;
 
-/** Its run is told too, and cleans up by itself: its end is the task's. */
-const isWithChild = ({ graph, outcome }: GraphState, task: number): boolean =>
-  graph.kinds[task] === 'workflow' && outcome[task] === WAITING;
+/** Kinds of tasks that others carry out meanwhile. They are told too, and end by themselves: their end is the task's. */
+const ELSEWHERE: ReadonlySet<string> = new Set(['workflow', 'activity']);
+const isElsewhere = ({ graph, outcome }: GraphState, task: number): boolean =>
+  ELSEWHERE.has(graph.kinds[task] ?? '') && outcome[task] === WAITING;
 
 /** A plain cancel leaves running tasks to their own end; a forced one does not, nor does it leave anything to clean up. */
 function toCancel(state: GraphState, intent: Intent): number[] {
   const tasks: number[] = [];
   state.outcome.forEach((outcome, task) => {
-    if (isFinal(outcome) || (intent !== 'force' && (state.busy.has(task) || isWithChild(state, task)))) return;
+    if (isFinal(outcome) || (intent !== 'force' && (state.busy.has(task) || isElsewhere(state, task)))) return;
     const phase = phaseOf(state.graph, task);
     if (phase === COMPENSATE ? state.begun.has(task) : phase <= state.phase || (phase === FINALLY && intent === 'force')) tasks.push(task);
   });

@@ -110,7 +110,7 @@ export type PlanTask = {
   with: { [field: string]: Template };
   map?: MapPlan;
   retry?: RetryPolicy;
-  /** One attempt, effects only. */
+  /** One attempt, of effects and activities. */
   timeoutMs?: number;
   /** The whole task with its retries and waiting. */
   deadlineMs?: number;

@@ -15,7 +15,7 @@ export type Prediction = {
 };
 
 /** Kinds that only wait. */
-const WAITING_KINDS: ReadonlySet<string> = new Set(['wait', 'event', 'approval', 'workflow']);
+const WAITING_KINDS: ReadonlySet<string> = new Set(['wait', 'event', 'approval', 'workflow', 'activity']);
 
 /** Start, first workflow task, loading, finishing, end. */
 const RUN_EVENTS = 8;

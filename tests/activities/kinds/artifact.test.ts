@@ -49,7 +49,7 @@ beforeAll(async () => {
 afterAll(() => Promise.all([syntax.close(), http.close()]));
 
 test('every kind that the engine does not evaluate itself has an executor', () => {
-  const evaluated = ['transform', 'assert', 'switch', 'wait', 'event', 'approval', 'workflow'];
+  const evaluated = ['transform', 'assert', 'switch', 'wait', 'event', 'approval', 'workflow', 'activity'];
   expect(Object.keys(executors).sort()).toEqual(
     Object.keys(KINDS)
       .filter((kind) => !evaluated.includes(kind))

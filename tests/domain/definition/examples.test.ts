@@ -8,7 +8,7 @@ import { readDefinition } from '../../../src/domain/definition/read.schema.ts';
 import { compile } from '../../../src/domain/plan/compile.ts';
 
 const FOLDER = path.join(import.meta.dirname, '../../../examples');
-const examples = fs.readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'));
+const examples = fs.readdirSync(FOLDER, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml'));
 const published = new Ajv2020({ strict: false, logger: false, validateFormats: false }).compile(definitionSchema());
 
 test.each(examples)('%s checks clean and compiles', (name) => {

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { matchesSchema, schemaFaults } from '../../../src/domain/definition/jsonSchema.schema.ts';
 import { isObject } from '../../../src/domain/json.ts';
+import { hasAttempts } from '../../../src/domain/kinds/kind.ts';
 import { KINDS } from '../../../src/domain/kinds/kinds.ts';
 import { kindsPage } from '../../../src/domain/kinds/kindsPage.ts';
 import { PROBLEMS } from '../../../src/domain/problem.ts';
@@ -23,9 +24,9 @@ test.each(Object.values(KINDS))('the example of $name names its fields alone', (
   expect(Object.keys(kind.with)).toEqual(expect.arrayContaining(given));
 });
 
-test('a failure that is said to be worth a retry is one of an effect', () => {
+test('a failure that is said to be worth a retry is one of a kind with attempts', () => {
   for (const kind of Object.values(KINDS))
-    for (const { retryable } of Object.values(kind.failures)) if (retryable) expect(kind.class).toBe('effect');
+    for (const { retryable } of Object.values(kind.failures)) if (retryable) expect(hasAttempts(kind)).toBe(true);
 });
 
 test('the page of kinds has every kind', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { BLOCKED, COMPLETED, SKIPPED, statusOf } from '../../../src/domain/plan/outcome.ts';
+import { BLOCKED, COMPLETED, outcomeOf, SKIPPED, statusOf } from '../../../src/domain/plan/outcome.ts';
 import { EFFECT } from '../../../src/domain/plan/plan.ts';
 import { next } from '../../../src/domain/plan/next.ts';
 import {
@@ -203,4 +203,13 @@ test('rows travel by name and come back the same', () => {
   recordRows(other, [rowOf(state, 1), ['t0', 'running', 9]]);
   expect(rowOf(other, 1)).toEqual(['t1', 'completed', 7, 0, 2]);
   expect(other.outcome[0]).toBe(0);
+});
+
+test('a plain cancel leaves what others carry out to its own end, a forced one does not', () => {
+  for (const kind of ['activity', 'workflow']) {
+    const state = createState(graph([[], []], { kinds: [kind, 'wait'], classes: [2, 2] }));
+    for (const task of [0, 1]) record(state, { task, outcome: outcomeOf('waiting'), seq: task + 1 });
+    expect(next(state, 'cancel', 9).sweep).toEqual({ tasks: [1], intent: 'cancel' });
+    expect(next(state, 'force', 9).sweep).toEqual({ tasks: [0, 1], intent: 'force' });
+  }
 });

@@ -136,9 +136,17 @@ const WORK = new Map<string, Work>([
   many('forget_worker', workers.forgetWorker),
   many('hold_duty', dispatch.holdDuty),
   many('release_duty', dispatch.releaseDuty),
-  ...['make_partitions', 'sweep_leases', 'sweep_limits', 'sweep_workers', 'notify_run', 'end_queued', 'left_events', 'expire_events'].map(
-    nothing,
-  ),
+  ...[
+    'make_partitions',
+    'sweep_leases',
+    'sweep_limits',
+    'sweep_workers',
+    'notify_run',
+    'end_queued',
+    'left_events',
+    'expire_events',
+    'open_externals',
+  ].map(nothing),
 ]);
 
 const NO_RUN = { tasks: new Map() } as unknown as Parameters<typeof newest>[0];

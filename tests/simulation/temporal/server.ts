@@ -121,6 +121,8 @@ export function createExecutions(server: Server, options: { owner: number; ident
       call(() => {
         signal(server, begin(server, { id: sliceWorkflowId(slice), type: MAP_SLICE, args: slice, taskTimeoutMs: PATIENT_MS }), 'poke');
       }),
+    startExternal: () => Promise.reject(new Error('nothing here calls activities of users')),
+    cancelExternal: () => Promise.reject(new Error('nothing here calls activities of users')),
     describe: (id) =>
       call(() => {
         const found = server.executions.get(id);

@@ -16,7 +16,10 @@ export async function aRun(
   const sql = async (text: string, values: unknown[]) => {
     await db.pool.query(text, values);
   };
-  await sql(`insert into plan (hash, body, created) values ($1, '{"title":"A title"}', now()) on conflict do nothing`, [hash]);
+  await sql(
+    `insert into plan (hash, body, created) values ($1, '{"title":"A title","graph":{"names":["a"]}}', now()) on conflict do nothing`,
+    [hash],
+  );
   await sql(
     `insert into run (id, workspace, definition, plan, input, priority, parent, created, created_by)
       values ($1, $2, 'a-definition', $3, $4, 3, $5, now() - $6::interval, 'key:x')`,

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { pino } from 'pino';
 import type { Database } from '../../../src/db/database.ts';
 import { startupOptions } from '../../../src/db/pool.ts';
+import { createPlans } from '../../../src/db/repositories/plans.ts';
 import { readConfig } from '../../../src/runtime/config.ts';
 import { createLifecycle, type Lifecycle } from '../../../src/runtime/lifecycle.ts';
 import { createRegistry, createWorkerMetrics, type WorkerMetrics } from '../../../src/runtime/metrics.ts';
@@ -34,6 +35,7 @@ export type TestWorker = {
   ready: Promise<void>;
   stop: () => Promise<void>;
   slices: object[];
+  externals: object[];
   loads: string[];
 };
 
@@ -42,7 +44,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
   installOnce();
   const lifecycle = createLifecycle({ log: silent });
   const metrics = createWorkerMetrics(createRegistry());
-  const slices: object[] = [];
+  const [slices, externals]: [object[], object[]] = [[], []];
   const loads: string[] = [];
   const activities = (hooks: ActivityHooks) => ({
     load: async (runId: string) => {
@@ -59,6 +61,10 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
     },
     loadSlice: (slice: object) => {
       slices.push(slice);
+      return Promise.resolve();
+    },
+    loadExternal: (external: object) => {
+      externals.push(external);
       return Promise.resolve();
     },
   });
@@ -86,10 +92,11 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
         submitPending: () => Promise.resolve(0),
       },
       children: { look: () => Promise.resolve(false) },
+      plans: createPlans(db),
       command: () => Promise.resolve(0),
       forceCancel: (runId, reason) => cancelCommand(db, runId, reason),
     },
     { id: randomUUID(), name: 'test', version: '0', bundle: () => Promise.resolve(bundle), databaseOptions: startupOptions('tiu_engine') },
   );
-  return { metrics, lifecycle, ready, stop: () => lifecycle.stop('test'), slices, loads };
+  return { metrics, lifecycle, ready, stop: () => lifecycle.stop('test'), slices, externals, loads };
 }

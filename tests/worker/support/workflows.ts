@@ -4,8 +4,9 @@ type Acts = {
   load: (runId: string) => Promise<string>;
   finish: (runId: string) => Promise<void>;
   loadSlice: (slice: object) => Promise<void>;
+  loadExternal: (external: object) => Promise<void>;
 };
-const { load, finish, loadSlice } = proxyLocalActivities<Acts>({
+const { load, finish, loadSlice, loadExternal } = proxyLocalActivities<Acts>({
   startToCloseTimeout: '10s',
   retry: { initialInterval: '100ms', maximumInterval: '500ms' },
 });
@@ -36,3 +37,10 @@ async function anySlice(slice: object): Promise<void> {
   await loadSlice(slice);
 }
 export { anySlice as 'tiu.mapSlice' };
+
+/** Waits for a cancel. */
+async function anyExternal(external: object): Promise<void> {
+  await loadExternal(external);
+  await condition(() => false);
+}
+export { anyExternal as 'tiu.external' };

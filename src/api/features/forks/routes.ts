@@ -1,4 +1,5 @@
 import type { Json } from '../../../domain/json.ts';
+import { hasAttempts } from '../../../domain/kinds/kind.ts';
 import { KINDS } from '../../../domain/kinds/kinds.ts';
 import { wasDone, type Why } from '../../../domain/plan/fork.ts';
 import type { Plan } from '../../../domain/plan/plan.ts';
@@ -71,7 +72,8 @@ async function previewFork(call: ForkCall, body: ForkBody): Promise<Reply> {
   const keepsItems = new Set(fork.keepItems.map(nameOf));
   const wasEffect = (name: string): boolean => {
     const task = source.plan.graph.names.indexOf(name);
-    const isEffect = KINDS[source.plan.tasks[task]?.kind ?? '']?.class === 'effect';
+    const kind = KINDS[source.plan.tasks[task]?.kind ?? ''];
+    const isEffect = kind !== undefined && hasAttempts(kind);
     return isEffect && (wasDone(source.ended.get(task)) || (touched.has(task) && !keepsItems.has(name)));
   };
   const again = [...fork.again.keys()].map(nameOf);

@@ -110,6 +110,8 @@ function pendingCause(row: PendingRow, task: string): Cause {
       return { kind: 'items', message: `${task} has ${row.done ?? 0} of ${row.parts ?? 0} parts done`, task };
     case 'child':
       return { kind: 'child', message: `${task} waits for the run that it has started`, task, ...since, ...until };
+    case 'external':
+      return { kind: 'activity', message: `${task} waits for its activity`, task, ...since, ...until };
     case 'event':
     case 'approval':
       return {

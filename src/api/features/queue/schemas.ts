@@ -44,7 +44,21 @@ export const limitParams = z.object({ key: z.string() });
 
 const Cause = z.object({
   kind: z
-    .enum([...reason.options, 'timer', 'event', 'approval', 'child', 'limit', 'retry', 'effect', 'items', 'command', 'paused', 'engine'])
+    .enum([
+      ...reason.options,
+      'timer',
+      'event',
+      'approval',
+      'child',
+      'activity',
+      'limit',
+      'retry',
+      'effect',
+      'items',
+      'command',
+      'paused',
+      'engine',
+    ])
     .meta({
       description: 'As of a queued run; or timer, limit, next attempt, effect at work, items of a map, a command under way, the next step',
     }),
