@@ -121,11 +121,14 @@ test('the deadline of the task ends the activity, too', async () => {
   expect(await detailOf(id)).toMatchObject({ status: 'timed_out', failure: { code: 'deadline_exceeded' } });
 });
 
-test('an attempt that takes longer than its timeout has timed out', async () => {
-  const id = await begin({ a: call('hold', 'slow', { timeout: 'PT0.3S' }) });
-  expect(await client.end(id)).toMatchObject({ status: 'failed' });
-  expect(await detailOf(id)).toMatchObject({ status: 'timed_out', failure: { code: 'task_timed_out' } });
-  users.open('slow');
+test('an attempt that takes longer than its timeout, or sends no heartbeat for too long, has timed out', async () => {
+  const slow = await begin({ a: call('hold', 'slow', { timeout: 'PT0.3S' }) });
+  const silent = await begin({ a: call('hold', 'silent', {}, { heartbeat: 'PT0.3S' }) });
+  for (const id of [slow, silent]) expect(await client.end(id)).toMatchObject({ status: 'failed' });
+  expect(await detailOf(slow)).toMatchObject({ status: 'timed_out', failure: { code: 'task_timed_out' } });
+  const failure = { code: 'task_timed_out', message: 'No heartbeat came in time' };
+  expect(await detailOf(silent)).toMatchObject({ status: 'timed_out', failure });
+  for (const name of ['slow', 'silent']) users.open(name);
 });
 
 test('where no worker is, the task fails with no_worker', async () => {
