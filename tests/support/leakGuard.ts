@@ -7,8 +7,9 @@ const WATCHED = new Set(['TCPSocketWrap', 'TCPServerWrap', 'ProcessWrap', 'PipeW
 /** Sockets that were closed need a few turns of the event loop until they are gone. */
 const GRACE_MS = 3_000;
 
-// Beside other suites this process writes to pipes, which are opened by the first word: now, not in some suite.
+// Where suites run beside each other this process has pipes, which are opened when they are first used: now, not in some suite.
 for (const stream of [process.stdout, process.stderr]) stream.write('');
+process.stdin.pause();
 
 /** The environment of every suite: one that leaves a child process, a server or a connection behind has failed. */
 export default class LeakGuard extends TestEnvironment {
