@@ -2,6 +2,7 @@ import { readOutputs } from '../db/execution.ts';
 import type { JournalRecord } from '../db/journal/record.ts';
 import { statusOf } from '../domain/plan/outcome.ts';
 import { decide, failures, type GraphState, type Stop } from '../domain/plan/state.ts';
+import { aroundOf } from '../domain/plan/scope.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
 import { isInfrastructure } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -31,10 +32,12 @@ async function outputOf(deps: Pick<ActivityDeps, 'objects' | 'maxOutput'>, view:
   const { facts, compiled } = view.context;
   const template = compiled.output();
   if (!template || !compiled.plan.output) return {};
+  const { input, names, tasks } = aroundOf(compiled.plan, facts.input);
   const bindings = {
-    input: facts.input,
+    ...names,
+    input,
     run: { id: facts.run, status: 'completed', startedAt: facts.startedAt },
-    tasks: await view.outputs.bindings({ ...template, reads: compiled.plan.output.reads }),
+    tasks: { ...tasks, ...(await view.outputs.bindings({ ...template, reads: compiled.plan.output.reads })) },
   };
   return storeOutput(deps, facts.workspace, template.compiled.evaluate(bindings));
 }

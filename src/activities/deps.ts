@@ -29,6 +29,8 @@ export type ActivityDeps = {
   readSecrets: ReadSecrets;
   /** Bytes of JSON that one task or run may give. */
   maxOutput: number;
+  /** Items of a map that starts a run for each. */
+  maxMappedChildren: number;
   aborts: Aborts;
   /** Signals the run to look into PostgreSQL; starts it again if its execution is lost. */
   poke: (runId: string) => Promise<void>;

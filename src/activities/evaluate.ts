@@ -1,6 +1,7 @@
 import type { Bindings } from '../domain/expression/expression.ts';
 import { matchesSchema } from '../domain/definition/jsonSchema.schema.ts';
 import { isObject, type Json, type JsonObject } from '../domain/json.ts';
+import { aroundOf } from '../domain/plan/scope.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
 import { readWhole, type Outputs } from './outputs.ts';
@@ -8,11 +9,13 @@ import type { CompiledTask, RunContext } from './plans.ts';
 
 /** The names that a task's expressions may use, with the outputs of the tasks they name read. */
 export async function bindingsOf(context: RunContext, task: CompiledTask, outputs: Outputs): Promise<Bindings> {
-  const { facts } = context;
+  const { facts, compiled } = context;
+  const { input, names, tasks } = aroundOf(compiled.plan, facts.input);
   return {
-    input: facts.input,
+    ...names,
+    input,
     run: { id: facts.run, status: await outputs.runStatus(task.index), startedAt: facts.startedAt },
-    tasks: await outputs.bindings(task),
+    tasks: { ...tasks, ...(await outputs.bindings(task)) },
   };
 }
 

@@ -1,17 +1,17 @@
 import type { Bindings } from '../domain/expression/expression.ts';
-import type { Json } from '../domain/json.ts';
-import { statusOf, type TaskStatus } from '../domain/plan/outcome.ts';
+import { statusOf } from '../domain/plan/outcome.ts';
 import { EFFECT } from '../domain/plan/plan.ts';
 import { RUN, UNDECIDED, verdict } from '../domain/plan/state.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
-import { sizeOf } from '../providers/objectStore/storedBytes.ts';
 import { attempt, effectKey, isInfrastructure, type Attempted } from './attempt.ts';
 import { breathe } from './breathe.ts';
-import { bindingsOf, itemsOf, tolerated } from './evaluate.ts';
+import { bindingsOf, itemsOf } from './evaluate.ts';
 import { runItems, type Mark } from './items.ts';
-import { errorOf, mapView, storeOutput, type TaskView } from './outputs.ts';
+import { openItems } from './openItems.ts';
+import { storeOutput } from './outputs.ts';
 import type { CompiledTask } from './plans.ts';
 import { commit, dueIn, halted, settle, type Segment } from './segment.ts';
+import { begin, keyOf, settleMap, viewOf, type Key } from './taskMarks.ts';
 import { WAITS } from './waits.ts';
 
 /** A map with more items, or of effects, goes to executions of its own of this many items each. */
@@ -39,37 +39,8 @@ export async function executeInline(segment: Segment, index: number): Promise<vo
   }
 }
 
-type Key = Pick<Mark, 'task' | 'item' | 'generation' | 'attempt'> & { type: 'task' };
-
-function keyOf(segment: Segment, task: number): Key {
-  const before = segment.before.get(task);
-  return { type: 'task', task, item: -1, generation: segment.state.generation[task] ?? 0, attempt: (before?.attempt ?? 0) + 1 };
-}
-
-const viewOf = (status: TaskStatus, failure: Failure | null = null): TaskView => ({
-  status,
-  output: null,
-  error: errorOf(failure),
-  size: 0,
-});
-
 function settleFailed(segment: Segment, task: number, failure: Failure): void {
   void settle(segment, { ...keyOf(segment, task), status: 'failed', failure: JSON.stringify(failure) }, viewOf('failed', failure));
-}
-
-/** Says that a task begins. Not waited for, unless a worker died since the last commit. */
-async function begin(segment: Segment, task: CompiledTask, how: { countsLoss: boolean; items?: number }): Promise<void> {
-  const lost = how.countsLoss && segment.before.get(task.index)?.status === 'running';
-  const mark: Mark = {
-    ...keyOf(segment, task.index),
-    status: 'running',
-    ...(lost && { lost }),
-    ...(how.items !== undefined && { data: JSON.stringify({ items: how.items }) }),
-    ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }),
-  };
-  if (task.deadlineMs !== undefined) dueIn(segment, task.deadlineMs);
-  const sent = commit(segment, mark);
-  if (segment.careful) await sent;
 }
 
 async function executeOnce(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<void> {
@@ -127,6 +98,7 @@ async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindin
   if (task.condition && task.condition.evaluate(bindings) !== true)
     return void settle(segment, { ...key, status: 'skipped' }, viewOf('skipped'));
   const values = itemsOf(task, bindings);
+  if (task.contract.class === 'control') return openItems(segment, task, { bindings, values });
   if (values.length > MAX_ITEMS)
     throw new Problem('too_many_items', { detail: `${values.length} items, at most ${MAX_ITEMS} are allowed` });
   if (values.length > 0 && (task.contract.class === 'effect' || values.length > SLICE_ITEMS)) {
@@ -145,18 +117,8 @@ async function executeMap(segment: Segment, task: CompiledTask, bindings: Bindin
     commit: (mark) => commit(segment, mark),
   });
   if (done.left > 0 || segment.stale || segment.error !== undefined || segment.intent !== null) return;
-  const failure =
-    done.failed > tolerated(task, values.length)
-      ? { code: 'items_failed', message: `${done.failed} of ${values.length} items failed` }
-      : null;
-  const status = failure ? 'failed' : 'completed';
-  const mark: Mark = { ...key, status, ...(failure && { failure: JSON.stringify(failure) }) };
-  const views = done.resumed ? await segment.outputs.items(task.index) : done.views;
-  const size = views.reduce((sum, view) => sum + bytesOf(view.output), 0);
-  void settle(segment, mark, { ...viewOf(status, failure), size, ...mapView(views) });
+  settleMap(segment, task, { views: done.resumed ? await segment.outputs.items(task.index) : done.views, failed: done.failed });
 }
-
-const bytesOf = (output: Json): number => (output === null ? 0 : sizeOf(output));
 
 function openSlices(segment: Segment, task: CompiledTask, items: number): void {
   const slices = Array.from({ length: Math.ceil(items / SLICE_ITEMS) }, (_, k): [number, number] => [

@@ -39,7 +39,7 @@ export type CompiledTask = PlanTask & {
 };
 
 /** What the compilation of each task asks of its plan: made once, else a plan costs the square of its tasks. */
-type Names = { index: Map<string, number>; all: ReadonlySet<string> };
+type Names = { index: Map<string, number>; all: ReadonlySet<string>; around: readonly string[] };
 
 type CompiledPlan = {
   plan: Plan;
@@ -121,19 +121,19 @@ const secretsIn = (fields: readonly CompiledField[]): string[] => {
 /** Inline tasks have no attempts to limit. */
 function compileLimits(plan: Plan, task: PlanTask, contract: Kind): CompiledTask['limited'] {
   if (contract.class !== 'effect') return [];
-  const names = task.map ? ['input', task.map.as, 'item', 'index'] : ['input'];
+  const names = ['input', ...(plan.scope?.names ?? []), ...(task.map ? [task.map.as, 'item', 'index'] : [])];
   return [...(plan.limits ?? []), ...(task.limits ?? [])].map(({ key, ...rest }) => ({
     ...rest,
     key: must(compileTemplate(key, { names })),
   }));
 }
 
-function compileTask(plan: Plan, position: number, { index, all }: Names): CompiledTask {
+function compileTask(plan: Plan, position: number, { index, all, around }: Names): CompiledTask {
   const task = plan.tasks[position];
   const contract = task && KINDS[task.kind];
   if (!task || !contract)
     throw new Problem('engine_fault', { detail: `the plan names a kind that is not there: ${task?.kind ?? position}` });
-  const scope: Scope = { names: ['input', 'tasks', 'run'], tasks: all };
+  const scope: Scope = { names: ['input', 'tasks', 'run', ...around], tasks: all };
   const inner: Scope = task.map ? { ...scope, names: [...scope.names, task.map.as, 'item', 'index'] } : scope;
   const condition = task.if === undefined ? undefined : must(compileCondition(task.if, scope));
   const fields = compileFields(task, contract, inner);
@@ -171,8 +171,8 @@ function compileTask(plan: Plan, position: number, { index, all }: Names): Compi
   };
 }
 
-function compileOutput(value: Json, { index, all }: Names) {
-  const compiled = must(compileTemplate(value, { names: ['input', 'tasks', 'run'], tasks: all }));
+function compileOutput(value: Json, { index, all, around }: Names) {
+  const compiled = must(compileTemplate(value, { names: ['input', 'tasks', 'run', ...around], tasks: all }));
   const places = placesIn([compiled], index);
   return passesOn(compiled) ? { compiled, passed: places, computed: [] } : { compiled, passed: [], computed: tasksOf(places) };
 }
@@ -180,7 +180,8 @@ function compileOutput(value: Json, { index, all }: Names) {
 function compilePlan(plan: Plan): CompiledPlan {
   const tasks = new Map<number, CompiledTask>();
   const index = new Map(plan.graph.names.map((name, i) => [name, i]));
-  const names = { index, all: new Set(index.keys()) };
+  const { names: around = [], tasks: outside = [] } = plan.scope ?? {};
+  const names = { index, all: new Set([...index.keys(), ...outside]), around };
   let output: ReturnType<CompiledPlan['output']>;
   const releases = new Set(
     plan.graph.deps.flatMap((edges, task) => (plan.graph.classes[task] === EFFECT ? [] : edges.map(([dependency]) => dependency))),

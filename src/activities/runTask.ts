@@ -6,6 +6,7 @@ import type { LimitRequest } from '../db/limits.ts';
 import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
 import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
+import { aroundOf } from '../domain/plan/scope.ts';
 import type { Stop } from '../domain/plan/state.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { Problem } from '../domain/problem.ts';
@@ -94,7 +95,8 @@ async function limitsOf(deps: EffectDeps, context: RunContext, which: Which): Pr
   const { task, item } = which;
   if (task.limited.length === 0) return {};
   try {
-    const bindings = item < 0 ? { input: context.facts.input } : await bindingsFor(deps, context, which);
+    const { input, names } = aroundOf(context.compiled.plan, context.facts.input);
+    const bindings = item < 0 ? { ...names, input } : await bindingsFor(deps, context, which);
     return { limits: limitRequests(task, bindings) };
   } catch (error) {
     if (!(error instanceof Problem) || error.code === 'unavailable') throw error;

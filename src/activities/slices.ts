@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { finishSliceRow, loadSliceRow } from '../db/execution.ts';
 import { Refused, Stale, type Committed } from '../db/journal/record.ts';
 import type { Stop } from '../domain/plan/state.ts';
+import { toleranceOf } from '../domain/plan/tolerance.ts';
 import { Problem } from '../domain/problem.ts';
 import type { ActivityDeps } from './deps.ts';
 import { runEffectItems, type ItemsEnd, type SliceId } from './effectBatch.ts';
@@ -69,9 +70,7 @@ export function createSliceActivities(deps: EffectDeps, contextOf: ContextOf, be
 
     finishSlice: async (id: SliceId): Promise<void> => {
       const task = (await contextOf(id.runId)).compiled.task(id.task);
-      const rule = task.map?.tolerate;
-      const tolerate = { count: rule && 'count' in rule ? rule.count : 0, percent: rule && 'percent' in rule ? rule.percent : 0 };
-      const last = await finishSliceRow(deps.db, { run: id.runId, ...id, tolerate });
+      const last = await finishSliceRow(deps.db, { run: id.runId, ...id, tolerate: toleranceOf(task) });
       if (last) await deps.poke(id.runId);
     },
   };

@@ -111,15 +111,11 @@ function remindersOf(remind: Json | undefined): { remind?: JsonObject } {
 
 /** The run is started from the row: its input stands there until its output does. */
 async function openChild(segment: Segment, task: CompiledTask, bindings: Bindings): Promise<OpenedWait> {
-  const { name, version, definition, input = null } = evaluateFields(task, bindings);
-  const { workspace } = segment.context.facts;
-  const called = isObject(definition)
-    ? { name: definition.name ?? null }
-    : { name: name ?? null, ...(version !== undefined && { version }) };
+  const { data, stored } = await childOf(segment, task, bindings);
   return {
     wait: { kind: 'child', ...deadlineOf(segment, task) },
-    data: { ...called, ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }) },
-    stored: await storeOutput(segment.deps, workspace, await readWhole(segment.deps.objects, workspace, input)),
+    data: { ...data, ...(task.deadlineMs !== undefined && { deadlineMs: task.deadlineMs }) },
+    stored,
     opened: kicked(segment),
   };
 }
@@ -141,4 +137,20 @@ async function openExternal(segment: Segment, task: CompiledTask, bindings: Bind
     ...(deadlineMs !== undefined && { deadlineMs }),
     opened: kicked(segment),
   };
+}
+
+/** Which run a task or an item of it waits for, and the input of it. @throws Problem invalid_task_input, output_too_large */
+export async function childOf(
+  segment: Pick<Segment, 'deps' | 'context'>,
+  task: CompiledTask,
+  bindings: Bindings,
+): Promise<{ data: JsonObject; stored: StoredOutput }> {
+  const { name, version, definition, input = null } = evaluateFields(task, bindings);
+  const { workspace } = segment.context.facts;
+  const data = task.each
+    ? { name: task.each.name }
+    : isObject(definition)
+      ? { name: definition.name ?? null }
+      : { name: name ?? null, ...(version !== undefined && { version }) };
+  return { data, stored: await storeOutput(segment.deps, workspace, await readWhole(segment.deps.objects, workspace, input)) };
 }

@@ -125,6 +125,10 @@ export type PendingRow = {
   done: number | null;
 };
 
+/** Of a map that starts a run for each item: its items. */
+const runsOfItems = (which = ''): string =>
+  `(select count(*)::int from wait x where x.run = w.run and x.task = w.task and x.item >= 0 and x.generation = w.generation and x.kind = 'child' ${which})`;
+
 /** What an open run waits for: its waits, and the tasks that somebody is at work on or will try again. At most 100. */
 export function pendingOf(db: Rows, run: string): Promise<PendingRow[]> {
   return db.rows<PendingRow>({
@@ -133,8 +137,8 @@ export function pendingOf(db: Rows, run: string): Promise<PendingRow[]> {
         case when w.kind = 'limit' then 1 + (select count(*)::int from wait x where x.workspace = w.workspace and x.limit_key = w.limit_key and x.kind = 'limit' and not x.closed
           and (x.since, x.run, x.task, x.item) < (w.since, w.run, w.task, w.item)) end as position,
         case when w.kind = 'limit' then array(select l.run::text from lease l where l.workspace = w.workspace and l.key = w.limit_key and l.run is not null order by l.slot limit 10) end as holders,
-        (select count(*)::int from slice c where c.run = w.run and c.task = w.task and c.generation = w.generation) as parts,
-        (select count(*)::int from slice c where c.run = w.run and c.task = w.task and c.generation = w.generation and c.done) as done
+        (select count(*)::int from slice c where c.run = w.run and c.task = w.task and c.generation = w.generation) + ${runsOfItems()} as parts,
+        (select count(*)::int from slice c where c.run = w.run and c.task = w.task and c.generation = w.generation and c.done) + ${runsOfItems('and x.closed')} as done
       from wait w where w.run = $1 and w.item = -1 and not w.closed and w.kind <> 'deadline'
       union all
       select t.task, t.status, t.started, t.next_at, t.attempt, t.failure, null, null, null, null, null from task t where t.run = $1 and t.item = -1 and t.status in ('running', 'retrying')

@@ -4,7 +4,8 @@ import { LIMITS } from '../domain/definition/limits.ts';
 import { canonicalJson } from '../domain/definition/canonical.ts';
 import type { Json } from '../domain/json.ts';
 import { compile } from '../domain/plan/compile.ts';
-import type { Plan } from '../domain/plan/plan.ts';
+import type { Plan, PlanTask } from '../domain/plan/plan.ts';
+import { toleranceOf } from '../domain/plan/tolerance.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
 import { prepareRun, type RunDefaults } from '../domain/run/prepareRun.schema.ts';
 import type { Commands } from './commands.ts';
@@ -15,11 +16,15 @@ import type { Plans } from './repositories/plans.ts';
 import type { Submits } from './submit.ts';
 
 const AT_ONCE = 50;
+/** Runs, each with all of its items that have ended. */
+const SETTLED_AT_ONCE = 20;
 
 type Rows = Pick<Database, 'rows'>;
 export type Children = {
-  /** Starts the runs that tasks wait for, and tells those under way what became of their parents. @returns whether there may be more */
+  /** Starts the runs that tasks and items wait for, and tells those under way what became of their parents. @returns whether there may be more */
   look: () => Promise<boolean>;
+  /** Settles the items whose runs have ended, and the maps of which all have. @returns whether it has */
+  settle: () => Promise<boolean>;
 };
 type ChildrenDeps = {
   db: Rows;
@@ -33,6 +38,8 @@ type ChildrenDeps = {
 type Claimed = {
   run: string;
   task: number;
+  /** -1: the task itself. */
+  item: number;
   generation: number;
   workspace: string;
   child: string;
@@ -50,44 +57,50 @@ type Claimed = {
 
 export function createChildren(deps: ChildrenDeps): Children {
   return {
+    settle: () => settleItems(deps),
     look: async () => {
+      await settleItems(deps);
       const claimed = await deps.db.rows<Claimed>({
         name: 'claim_children',
-        text: `select run, task, generation, workspace, child, plan, data, input, input_ref as "inputRef", depth::int, held, due, priority::int from claim_children_v1($1)`,
+        text: `select run, task, item, generation, workspace, child, plan, data, input, input_ref as "inputRef", depth::int, held, due, priority::int from claim_children_v2($1)`,
         values: [AT_ONCE],
       });
-      await Promise.all(claimed.map((one) => startChild(deps, one)));
-      return (await tellChildren(deps)) === AT_ONCE || claimed.length === AT_ONCE;
+      const started = await Promise.all(claimed.map((one) => startChild(deps, one)));
+      return (await tellChildren(deps)) === AT_ONCE || claimed.length === AT_ONCE || started.includes(false);
     },
   };
 }
 
-/** A fault of the definition or of its input is the task's; any other leaves it to the next look. */
-async function startChild(deps: ChildrenDeps, claimed: Claimed): Promise<void> {
+/** A fault of the definition or of its input is the task's (false); any other leaves it to the next look. */
+async function startChild(deps: ChildrenDeps, claimed: Claimed): Promise<boolean> {
   try {
     await deps.submitRun(await runOf(deps, claimed));
+    return true;
   } catch (error) {
-    if (error instanceof Problem && error.status < 500) return fail(deps.db, claimed, error.toFailure());
+    if (error instanceof Problem && error.status < 500) {
+      await fail(deps.db, claimed, error.toFailure());
+      return false;
+    }
     await deps.db.rows({
       name: 'forget_child',
-      text: `update wait set dispatched = false where run = $1 and task = $2 and generation = $3 and kind = 'child'`,
-      values: [claimed.run, claimed.task, claimed.generation],
+      text: `update wait set dispatched = false where run = $1 and task = $2 and item = $3 and generation = $4 and kind = 'child'`,
+      values: [claimed.run, claimed.task, claimed.item, claimed.generation],
     });
     throw error;
   }
 }
 
-async function fail(db: Rows, { run, task, generation }: Claimed, failure: Failure): Promise<void> {
+async function fail(db: Rows, { run, task, item, generation }: Claimed, failure: Failure): Promise<void> {
   await db.rows({
     name: 'decide_child',
-    text: 'select decide_child_v1($1, $2, $3, $4)',
-    values: [run, task, generation, JSON.stringify(failure)],
+    text: 'select decide_child_v2($1, $2, $3, $4, $5)',
+    values: [run, task, item, generation, JSON.stringify(failure)],
   });
 }
 
-/** An ordinary run, under a key of the task that waits for it, so that a repetition is the same run. */
+/** An ordinary run, under a key of the task or item that waits for it, so that a repetition is the same run. */
 async function runOf(deps: ChildrenDeps, claimed: Claimed) {
-  const { run, task, generation, workspace, data, depth, held, due } = claimed;
+  const { run, task, item, generation, workspace, data, depth, held, due } = claimed;
   if (depth >= LIMITS.children)
     throw new Problem('child_too_deep', { detail: `at most ${LIMITS.children} runs may be inside another one` });
   const { plan, text, hash, name, number } = await planOf(deps, claimed);
@@ -99,7 +112,7 @@ async function runOf(deps: ChildrenDeps, claimed: Claimed) {
     .filter((ms): ms is number => typeof ms === 'number')
     .map((ms) => Math.max(1, Math.ceil(ms)));
   const by = `run:${run}`;
-  const key = `${task}/${generation}`;
+  const key = item < 0 ? `${task}/${generation}` : `${task}/${item}/${generation}`;
   return {
     ...rest,
     // What an ancestor holds it would wait for until that ancestor ends, which waits for it.
@@ -110,28 +123,70 @@ async function runOf(deps: ChildrenDeps, claimed: Claimed) {
     ...(number !== undefined && { definitionNumber: number }),
     requestHash: createHash('sha256').update(`${by}/${key}`).digest(),
     plan: { hash, body: text },
-    data: JSON.stringify({ parent: { run, task: data.name ?? name } }),
+    data: JSON.stringify({ parent: { run, task: data.name ?? name, ...(item >= 0 && { item }) } }),
     artifacts: await heldArtifacts(deps.db, workspace, prepared.artifacts),
   };
 }
 
 type Resolved = { plan: Plan; text: string; hash: Buffer; name: string; number?: number };
 
+/** What stands in plans, once made: a map asks for it with every item. */
+const written = new WeakMap<object, Resolved>();
+
+/** @throws Problem invalid_definition */
+function writtenIn(task: PlanTask): Resolved | undefined {
+  const known = written.get(task);
+  if (known !== undefined) return known;
+  const plan = task.each ?? (task.with.definition === undefined ? undefined : compiled(task.with.definition));
+  if (plan === undefined) return undefined;
+  const text = canonicalJson(plan);
+  const made = { plan, text, hash: createHash('sha256').update(text).digest(), name: plan.name };
+  written.set(task, made);
+  return made;
+}
+
+function compiled(definition: Json): Plan {
+  const read = readDefinitionValue(definition);
+  if (!('definition' in read)) throw new Problem('invalid_definition', { issues: read.issues });
+  return compile(read.definition);
+}
+
 /** @throws Problem not_found | invalid_definition */
 async function planOf({ db, plans }: ChildrenDeps, { workspace, data, plan: parent, task }: Claimed): Promise<Resolved> {
-  const definition = (await plans.get(parent)).plan.tasks[task]?.with.definition;
-  if (definition !== undefined) {
-    const read = readDefinitionValue(definition);
-    if (!('definition' in read)) throw new Problem('invalid_definition', { issues: read.issues });
-    const plan = compile(read.definition);
-    const text = canonicalJson(plan);
-    return { plan, text, hash: createHash('sha256').update(text).digest(), name: plan.name };
-  }
+  const planned = (await plans.get(parent)).plan.tasks[task];
+  const inner = planned && writtenIn(planned);
+  if (inner !== undefined) return inner;
   const { name = '', version } = data;
   const stored = await findDefinition(db, { workspace, name, version });
   if (!stored) throw new Problem('not_found', { detail: `No workflow ${name}${version === undefined ? '' : ` of version ${version}`}` });
   const { plan, text } = await plans.get(stored.plan);
   return { plan, text, hash: Buffer.from(stored.plan, 'hex'), name: stored.name, number: stored.number };
+}
+
+type SettledMap = { run: string; task: number; generation: number; plan: string };
+
+async function settleItems({ db, plans }: ChildrenDeps): Promise<boolean> {
+  const settled = await db.rows<{ run: string }>({
+    name: 'settle_items',
+    text: 'select settle_items_v1($1) as run',
+    values: [SETTLED_AT_ONCE],
+  });
+  if (settled.length > 0)
+    await db.rows({ name: 'notify_run', text: `select pg_notify('run', $1)`, values: [settled.map(({ run }) => run).join()] });
+  const maps = await db.rows<SettledMap>({
+    name: 'settled_maps',
+    text: 'select run, task, generation, plan from settled_maps_v1($1)',
+    values: [SETTLED_AT_ONCE],
+  });
+  for (const { run, task, generation, plan } of maps) {
+    const { count, percent } = toleranceOf((await plans.get(plan)).plan.tasks[task]);
+    await db.rows({
+      name: 'decide_items',
+      text: 'select decide_items_v1($1, $2, $3, $4, $5)',
+      values: [run, task, generation, count, percent],
+    });
+  }
+  return settled.length + maps.length > 0;
 }
 
 type Untold = { parent: string; child: string; workspace: string; what: 'force' | 'cancel' | 'pause' | 'resume' };

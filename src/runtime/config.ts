@@ -98,6 +98,7 @@ const schema = z.object({
     .default(256 * 2 ** 10)
     .describe('Arguments of an activity of a user, as JSON'),
   TIU_MAX_OUTPUT: size(100 * 2 ** 20).describe('Output of one task or run, as JSON'),
+  TIU_MAX_MAPPED_CHILDREN: size(1_000).describe('Items of a mapped task that starts a run for each; more fail it with too_many_items'),
   TIU_MAX_UNFINISHED_STARTS: size(16).describe('Runs a worker has started whose first workflow task has not ended'),
   TIU_MAX_LATE_STARTS: size(10_000).describe(
     'Ended runs of a worker whose executions are still to be started in Temporal; more hold up the next runs',

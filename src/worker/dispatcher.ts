@@ -76,11 +76,18 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
   const children = createPump(deps.children.look, onError); // nor does this
   const externals = guarded(deps.externals.look);
-  const duties = [admission, commands, untold, slices, ends, children, externals, guarded(() => pokeOverdue(tell))];
+  const items = createPump(async () => {
+    if (!(await deps.children.settle())) return false;
+    children.kick(); // there is room for the next
+    untold.kick();
+    return true;
+  }, onError);
+  const duties = [admission, commands, untold, slices, ends, children, items, externals, guarded(() => pokeOverdue(tell))];
   // most runs that end make room for nobody and have no parent
   const delayed = later(() => {
     admission.kick();
     untold.kick(); // parents of what has ended
+    items.kick();
     if (deps.clock.now() < crowdedUntil) commands.kick();
   }, deps.closedDelayMs);
   const of: Record<Kick, () => void> = {

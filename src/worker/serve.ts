@@ -81,6 +81,7 @@ const openEngine = (parts: Parts, hooks: ActivityHooks): EngineOfProcess =>
     readSecrets: parts.readSecrets,
     maxOutput: parts.opened.maxOutput,
     external: externalBounds(parts.config),
+    maxMappedChildren: parts.config.TIU_MAX_MAPPED_CHILDREN,
     started: hooks.startedRun,
     noteCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: false }),
     solo: runAlone,

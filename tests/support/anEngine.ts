@@ -122,6 +122,7 @@ export async function anEngine(executors: Executors = {}, more: Partial<Activity
     aborts: { add: () => () => undefined },
     maxOutput: 2 ** 20,
     external: { maxArgs: 1_024, startMs: 1_000, mayUse: (taskQueue) => taskQueue !== 'ours' },
+    maxMappedChildren: 1_000,
     readSecrets: () => Promise.resolve({}),
     solo: () => Promise.reject(new Problem('task_crashed_worker')),
     log: { warn: () => undefined },

@@ -18,7 +18,7 @@ function aDispatcher(closedDelayMs: number) {
       },
     },
     executions: { start: never, restart: never, poke: never, cancel: never, startSlice: never },
-    children: { look: () => Promise.resolve(false) },
+    children: { look: () => Promise.resolve(false), settle: () => Promise.resolve(false) },
     externals: { look: () => Promise.resolve(false) },
     ...{ carry: never, isInline: never },
     unfinished: createUnfinishedStarts({ clock: systemClock, onRoom: () => undefined }, { max: 1, claimMs: 5_000 }),

@@ -99,8 +99,10 @@ export function presentTask(
 export const presentItem = (row: TaskRow & { output: string | null }, marks: Marks) => ({
   index: row.item,
   ...presentState(row),
-  output: row.output === null || row.output_ref !== null ? null : redact(JSON.parse(row.output) as Json, marks),
-  outputRef: marks.any ? null : (row.output_ref?.toString('hex') ?? null),
+  // Until it has completed, what stands there is the input of its run.
+  output:
+    row.status !== 'completed' || row.output === null || row.output_ref !== null ? null : redact(JSON.parse(row.output) as Json, marks),
+  outputRef: row.status !== 'completed' || marks.any ? null : (row.output_ref?.toString('hex') ?? null),
 });
 
 /** @param names ids of the plan's tasks by index */

@@ -32,7 +32,8 @@ export type TaskRecord = {
   /** Opened in the same commit; a wait that exists already is left as it is. Bounds of slices are [lo, hi). */
   wait?:
     | { kind: 'timer' | 'event' | 'approval' | 'child' | 'external'; untilMs?: number; until?: string }
-    | { kind: 'map'; slices: [lo: number, hi: number][] };
+    /** `parts`: there are no slices, but a wait for each item, and so many of their runs may be open at once. */
+    | { kind: 'map'; slices: [lo: number, hi: number][]; parts?: number };
   /** JSON text: data of the event; the failure when left out. */
   data?: string;
 };

@@ -84,7 +84,7 @@ function waitColumns(rows: readonly Row[]): Buffer[] {
     if (record.wait && record.wait.kind !== 'map')
       waits.push({ t, kind: record.wait.kind, ms: record.wait.untilMs, until: record.wait.until });
     if (record.wait?.kind === 'map') {
-      waits.push({ t, kind: 'map', parts: record.wait.slices.length });
+      waits.push({ t, kind: 'map', parts: record.wait.parts ?? record.wait.slices.length });
       for (const [k, [lo, hi]] of record.wait.slices.entries()) slices.push({ t, k, lo, hi });
     }
   }

@@ -1,3 +1,4 @@
+import type { Reference } from '../expression/expression.ts';
 import { isObject, type Json, type JsonSchema } from '../json.ts';
 import { compileOfPayload } from '../hook/eventKey.ts';
 import { KINDS } from '../kinds/kinds.ts';
@@ -5,12 +6,14 @@ import type { Strategy } from '../plan/plan.ts';
 import { PROBLEMS, type Issue } from '../problem.ts';
 import { isHookTrigger } from '../schedule/readSpec.ts';
 import { canonicalJson } from './canonical.ts';
-import { checkRunExpressions, checkTaskExpressions } from './checkExpressions.ts';
+import { checkRunExpressions, checkTaskExpressions, type Used } from './checkExpressions.ts';
 import { checkDependencies, checkGraph } from './checkGraph.ts';
 import { checkRetry, checkTask, kindOf } from './checkTask.ts';
 import { checkTypes, type Matches, type TypeFacts } from './checkTypes.ts';
 import type { Definition, DefinitionTask } from './definition.ts';
+import { tasksNamed } from './expressions.ts';
 import { LIMITS } from './limits.ts';
+import { boundsMaps, checkMapTasks, placedOutward, type Around, type Checked, type Outer } from './mapTasks.ts';
 import { didYouMean } from './names.ts';
 import { normaliseConcurrency, normaliseLimits, normaliseTask, type ReadDocument, type ReadRetry, type ReadTask } from './normalise.ts';
 import { child } from './pointer.ts';
@@ -20,37 +23,59 @@ import { document } from './shape.ts';
 /** What only a JSON Schema validator knows: whether a value matches, and what is wrong with a schema itself. */
 export type Schemas = { matches: Matches; faults: (schema: JsonSchema) => Issue[] };
 
+/** Where a definition stands: how many are around it, and, of the tasks of a map, what they may name there. */
+type Inside = { depth: number; around?: Around };
+
 /** The definition that a JSON value is, or every reason why it is none: shape, names, graph, expressions, types and times. */
-export function checkDefinition(value: Json, schemas: Schemas, depth = 0): { definition: Definition; issues: [] } | { issues: Issue[] } {
+export function checkDefinition(value: Json, schemas: Schemas): { definition: Definition; issues: [] } | { issues: Issue[] } {
+  const { definition, issues } = checkInside(value, schemas, { depth: 0 });
+  return definition === undefined ? { issues } : { definition, issues: [] };
+}
+
+function checkInside(value: Json, schemas: Schemas, { depth, around }: Inside): Checked {
   const issues: Issue[] = [];
   const report: Report = (issue) => issues.push(issue);
   const read = document.read(value, '', report);
-  if (read === UNREAD) return { issues };
-  const ids = new Set(isObject(value) && isObject(value.tasks) ? Object.keys(value.tasks) : []);
+  if (read === UNREAD || !isObject(value)) return { issues, outward: [] };
+  if (around === undefined && !boundsMaps(value, report)) return { issues, outward: [] };
+  const ids = new Set(isObject(value.tasks) ? Object.keys(value.tasks) : []);
+  const nameable = around === undefined ? ids : new Set([...ids, ...around.ids]);
   checkPolicies(read, report);
-  const tasks = checkTasks(read, 'tasks', report);
+  const checked = checkTasks(read, 'tasks', report);
   checkSchemas(read, schemas, report);
   checkTriggers(read, report);
   checkStrategy(read, report);
-  const used = checkTaskExpressions(tasks, { ids, placeOf: at('/tasks') }, report);
-  const { priority = 'normal', concurrency, limits } = read;
+  const check: Outer['check'] = (inner, { at: place, around: outside }) =>
+    checkOwn(inner, { at: place, around: outside, schemas, depth, report });
+  const outer: Outer = { document: value, ids: nameable, known: checked, around, check, report };
+  const { tasks, outward } = checkMapTasks(checked, 'tasks', outer);
+  const used = placedOutward(checkTaskExpressions(tasks, { ids: nameable, around: around?.names, placeOf: at('/tasks') }, report), outward);
+  checkRun(read, ids, report);
+  const edges = checkGraph({ at: '/tasks', tasks, ids, used }, report);
+  const inputSchema = around === undefined ? read.input?.schema : around.inputSchema;
+  const known = { ...around?.tasks, ...tasks };
+  const types = { known, matches: schemas.matches, ...(inputSchema === undefined ? {} : { inputSchema }) };
+  checkTypes({ ...types, tasks, placeOf: at('/tasks') }, report);
+  const { last, undoing } = checkCleanup(read, { tasks, ids: nameable, types, outer });
+  for (const [place, inner] of innerDefinitions({ ...tasks, ...last }, last)) checkInner(inner, { at: place, schemas, depth, report });
+  const named = outwardIn([...used.values(), ...undoing.values()].flat(), around);
+  if (issues.length > 0) return { issues: bounded(issues), outward: named };
+  const definition = definitionOf(read, tasks, last);
+  return { definition: around === undefined ? definition : ofMap(definition, { edges, named, around }), issues: [], outward: named };
+}
+
+/** What belongs to the run. */
+function checkRun({ priority = 'normal', concurrency, limits, output }: ReadDocument, ids: ReadonlySet<string>, report: Report): void {
   checkRunExpressions(
     {
       priority,
       ...(concurrency === undefined ? {} : { concurrency: normaliseConcurrency(concurrency) }),
       ...(limits === undefined ? {} : { limits: normaliseLimits(limits) }),
-      ...(read.output?.value === undefined ? {} : { output: { value: read.output.value } }),
+      ...(output?.value === undefined ? {} : { output: { value: output.value } }),
     },
     ids,
     report,
   );
-  checkGraph({ at: '/tasks', tasks, ids, used }, report);
-  const inputSchema = read.input?.schema;
-  const types = { known: tasks, matches: schemas.matches, ...(inputSchema === undefined ? {} : { inputSchema }) };
-  checkTypes({ ...types, tasks, placeOf: at('/tasks') }, report);
-  const last = checkCleanup(read, { tasks, ids, types, report });
-  for (const [at, inner] of innerDefinitions({ ...tasks, ...last }, last)) checkInner(inner, { at, schemas, depth, report });
-  return issues.length > 0 ? { issues: bounded(issues) } : { definition: definitionOf(read, tasks, last), issues: [] };
 }
 
 /** Definitions that stand in tasks, with their pointers. */
@@ -64,16 +89,28 @@ function innerDefinitions(tasks: Tasks, last: Tasks = {}): [string, Json][] {
   );
 }
 
+type Within = { at: string; schemas: Schemas; depth: number; report: Report };
+
 /** What a definition inside of another one has to say, at its place. */
-function checkInner(
-  inner: Json,
-  { at: place, schemas, depth, report }: { at: string; schemas: Schemas; depth: number; report: Report },
-): void {
-  if (depth >= LIMITS.children) {
-    report({ pointer: place, code: 'too_large', message: `at most ${LIMITS.children} definitions inside each other` });
-    return;
+function checkInner(inner: Json, { at: place, schemas, depth, report }: Within): void {
+  if (isTooDeep(place, { depth, report })) return;
+  for (const issue of checkInside(inner, schemas, { depth: depth + 1 }).issues) report({ ...issue, pointer: place + issue.pointer });
+}
+
+/** The tasks of a map; what these have from the document around them, that one has said itself. */
+function checkOwn(inner: Json, { at: place, around, schemas, depth, report }: Within & { around: Around }): Checked {
+  if (isTooDeep(`${place}/tasks`, { depth, report })) return { issues: [], outward: [] };
+  const checked = checkInside(inner, schemas, { depth: depth + 1, around });
+  for (const issue of checked.issues) {
+    if (issue.pointer === '') report({ ...issue, pointer: `${place}/tasks` });
+    else if (/^\/tasks(\/|$)/.test(issue.pointer)) report({ ...issue, pointer: place + issue.pointer });
   }
-  for (const issue of checkDefinition(inner, schemas, depth + 1).issues) report({ ...issue, pointer: place + issue.pointer });
+  return checked;
+}
+
+function isTooDeep(pointer: string, { depth, report }: Pick<Within, 'depth' | 'report'>): boolean {
+  if (depth >= LIMITS.children) report({ pointer, code: 'too_large', message: `at most ${LIMITS.children} definitions inside each other` });
+  return depth >= LIMITS.children;
 }
 
 const at =
@@ -83,24 +120,29 @@ const at =
 
 type Tasks = { [id: string]: DefinitionTask };
 
+type Cleanup = { tasks: Tasks; ids: ReadonlySet<string>; types: Omit<TypeFacts, 'tasks' | 'placeOf'>; outer: Outer };
+
 /** What follows when the tasks have settled: compensations, which may name any task, and `finally`, whose tasks may name each other too. */
 function checkCleanup(
   read: ReadDocument,
-  { tasks, ids, types, report }: { tasks: Tasks; ids: ReadonlySet<string>; types: Omit<TypeFacts, 'tasks' | 'placeOf'>; report: Report },
-): Tasks | undefined {
+  { tasks, ids, types, outer }: Cleanup,
+): { last: Tasks | undefined; undoing: ReadonlyMap<string, Used[]> } {
+  const { report, around } = outer;
   const placeOf = (id: string): string => `${child('/tasks', id)}/compensate`;
-  const undoing = Object.fromEntries(Object.entries(tasks).flatMap(([id, task]) => withCompensation(id, task)));
-  checkTaskExpressions(undoing, { ids, placeOf }, report);
-  checkTypes({ ...types, tasks: undoing, placeOf }, report);
-  if (read.finally === undefined) return undefined;
-  const last = checkTasks(read, 'finally', report);
+  const compensations = Object.fromEntries(Object.entries(tasks).flatMap(([id, task]) => withCompensation(id, task)));
+  const undoing = checkTaskExpressions(compensations, { ids, around: around?.names, placeOf }, report);
+  checkTypes({ ...types, tasks: compensations, placeOf }, report);
+  if (read.finally === undefined) return { last: undefined, undoing };
+  const checked = checkTasks(read, 'finally', report);
   const own = new Set(Object.keys(read.finally));
+  const all = new Set([...ids, ...own]);
   for (const id of own)
     if (ids.has(id)) report({ pointer: child('/finally', id), code: 'duplicate_name', message: `a task is called ${id} too` });
-  const used = checkTaskExpressions(last, { ids: new Set([...ids, ...own]), placeOf: at('/finally') }, report);
+  const { tasks: last, outward } = checkMapTasks(checked, 'finally', { ...outer, ids: all, known: { ...outer.known, ...checked } });
+  const used = placedOutward(checkTaskExpressions(last, { ids: all, placeOf: at('/finally') }, report), outward);
   checkGraph({ at: '/finally', tasks: last, ids: own, used }, report);
   checkTypes({ ...types, known: { ...types.known, ...last }, tasks: last, placeOf: at('/finally') }, report);
-  return last;
+  return { last, undoing };
 }
 
 /** The compensation of a task as a task by itself; what its map goes over is checked with the task. */
@@ -209,6 +251,32 @@ function checkSchemas(read: ReadDocument, { faults }: Schemas, report: Report): 
   check(read.input?.schema, '/input/schema');
   for (const list of ['tasks', 'finally'] as const)
     for (const [id, task] of Object.entries(read[list] ?? {})) check(task.output?.schema, `${child(`/${list}`, id)}/output/schema`);
+}
+
+/** Of what the expressions in a map name, that which is around it. */
+function outwardIn(used: readonly Used[], around: Around | undefined): Used[] {
+  if (around === undefined) return [];
+  const isOutside = ({ root, task }: Reference): boolean =>
+    root === 'tasks' ? task !== undefined && around.ids.has(task) : root === 'input' || around.names.includes(root);
+  return used.flatMap(({ at: place, references }) => {
+    const outside = references.filter(isOutside);
+    return outside.length === 0 ? [] : [{ at: place, references: outside }];
+  });
+}
+
+type OfMap = { edges: ReadonlyMap<string, readonly { task: string }[]>; named: readonly Used[]; around: Around };
+
+/** Of the tasks of a map: what they name around it, and the outputs of the last of them as that of the item. */
+function ofMap(definition: Definition, { edges, named, around }: OfMap): Definition {
+  const before = new Set([...edges.values()].flat().map(({ task }) => task));
+  const last = [...edges.keys()].filter((id) => !before.has(id)).sort();
+  const outputs = last.map((id): [string, string] => [id, `\${tasks.${id}.output}`]);
+  const tasks = tasksNamed(named.flatMap(({ references }) => references)).sort();
+  return {
+    ...definition,
+    output: { value: outputs.length === 1 && outputs[0] ? outputs[0][1] : Object.fromEntries(outputs) },
+    scope: { names: [...around.names], tasks, ...(around.hidden && { hidden: true as const }) },
+  };
 }
 
 const FINALLY_TIMEOUT_MS = 300_000;

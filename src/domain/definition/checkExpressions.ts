@@ -14,11 +14,12 @@ type Tasks = { [id: string]: DefinitionTask };
 /**
  * Compiles every expression of the tasks, reports what does not compile and gives what the rest names, by task.
  * @param where.ids tasks that may be named
+ * @param where.around names that a map around all of them gives
  * @param where.placeOf pointer of a task
  */
 export function checkTaskExpressions(
   tasks: Tasks,
-  { ids, placeOf }: { ids: ReadonlySet<string>; placeOf: (id: string) => string },
+  { ids, around, placeOf }: { ids: ReadonlySet<string>; around?: readonly string[] | undefined; placeOf: (id: string) => string },
   report: Report,
 ): Map<string, Used[]> {
   let total = 0;
@@ -36,7 +37,7 @@ export function checkTaskExpressions(
         id,
         kind === undefined || !bounded
           ? []
-          : expressionsOf(id, task, kind).flatMap((each) => used(at + each.at, each.compile(ids), report)),
+          : expressionsOf({ id, around }, task, kind).flatMap((each) => used(at + each.at, each.compile(ids), report)),
       ];
     }),
   );
@@ -64,7 +65,7 @@ function used(at: string, result: CompileResult, report: Report): Used[] {
 }
 
 /** How many `${` a value holds. */
-function countExpressions(value: Json): number {
+export function countExpressions(value: Json): number {
   if (typeof value === 'string') return value.split('${').length - 1;
   if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countExpressions(item), 0);
   return isObject(value) ? Object.values(value).reduce<number>((sum, item) => sum + countExpressions(item), 0) : 0;

@@ -14,8 +14,8 @@ type Tasks = { [id: string]: DefinitionTask };
 /** What the tasks at a pointer say of each other: `ids` are all that stand there, also those too faulty to be in `tasks`. */
 export type GraphFacts = { at: string; tasks: Tasks; ids: ReadonlySet<string>; used: ReadonlyMap<string, readonly Used[]> };
 
-/** Reports names that lead nowhere, cycles, and what can never be. */
-export function checkGraph({ at, tasks, ids, used }: GraphFacts, report: Report): void {
+/** Reports names that lead nowhere, cycles, and what can never be. @returns the edges into every task */
+export function checkGraph({ at, tasks, ids, used }: GraphFacts, report: Report): ReadonlyMap<string, readonly NamedEdge[]> {
   const sources = new Map<string, EdgeSource>();
   for (const [id, task] of Object.entries(tasks)) {
     checkSwitch(task, { at: child(at, id), id, ids, report });
@@ -43,6 +43,7 @@ export function checkGraph({ at, tasks, ids, used }: GraphFacts, report: Report)
   const bytes = graphBytes(edges, tasks);
   if (bytes > LIMITS.graphBytes)
     report({ pointer: at, code: 'too_large', message: `the graph takes ${bytes} bytes, at most ${LIMITS.graphBytes}` });
+  return edges;
 }
 
 /** Explicit dependencies must name tasks that are there. Done on what was read, where positions in the list are still known. */

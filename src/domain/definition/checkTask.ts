@@ -14,7 +14,8 @@ import { notSupported, unknownKey, type Report } from './reader.ts';
 
 /** The contract of a task's kind, or undefined (and why). */
 export function kindOf(read: ReadTask, at: string, report: Report): Kind | undefined {
-  const { type } = read;
+  const { type, map } = read;
+  if (map?.tasks !== undefined) return KINDS.workflow;
   if (type === undefined) return undefined;
   const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
   if (kind !== undefined) return kind;
@@ -30,7 +31,8 @@ export function checkTask(
   kind: Kind,
   { at, report, runDeadlineMs }: { at: string; report: Report; runDeadlineMs?: number },
 ): void {
-  checkFields(read.with ?? {}, kind, { at: child(at, 'with'), report });
+  if (read.map?.tasks === undefined) checkFields(read.with ?? {}, kind, { at: child(at, 'with'), report });
+  else checkInstead(read, { at, report });
   if (kind.name === 'approval') checkApproval(read.with ?? {}, { at: child(at, 'with'), report });
   checkTimes(read, kind, { at, report, ...(runDeadlineMs === undefined ? {} : { runDeadlineMs }) });
   if (read.map !== undefined) checkMap(read.map, kind, { at: child(at, 'map'), report });
@@ -124,6 +126,13 @@ function checkFields(given: { [field: string]: Json }, kind: Kind, { at, report 
       report({ pointer: child(at, name), code: 'literal_needed', message: `\`${name}\` of ${kind.name} may not hold expressions` });
 }
 
+/** A map with tasks of its own says with them what it does. */
+function checkInstead(read: ReadTask, { at, report }: Place): void {
+  for (const key of ['type', 'with'] as const)
+    if (read[key] !== undefined)
+      report({ pointer: child(at, key), code: 'not_applicable', message: 'the map has `tasks`, which stand instead of `type` and `with`' });
+}
+
 function isLiteral(kind: Kind, name: string): boolean {
   const field = Object.hasOwn(kind.with, name) ? kind.with[name] : undefined;
   return field?.form === 'literal' && field.definition !== true && kind.name !== 'switch';
@@ -150,7 +159,7 @@ function checkTimes(read: ReadTask, kind: Kind, { at, report, runDeadlineMs }: P
 
 function checkMap(map: NonNullable<ReadTask['map']>, kind: Kind, { at, report }: Place): void {
   const { items, matrix } = map;
-  if (kind.class === 'control' || kind.name === 'switch')
+  if ((kind.class === 'control' && kind.name !== 'workflow') || kind.name === 'switch')
     report({ pointer: at, code: 'not_applicable', message: `${kind.name} cannot be mapped` });
   if ((items === undefined) === (matrix === undefined))
     report({ pointer: at, code: 'invalid_value', message: 'must have either `items` or `matrix`' });

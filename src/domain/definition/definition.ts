@@ -1,6 +1,6 @@
 import type { Json, JsonObject, JsonSchema } from '../json.ts';
 import type { Outcome } from '../plan/outcome.ts';
-import type { Concurrency, LoopPlan, MapPlan, Mode, OnDeadline, RetryPolicy, Strategy, TaskLimit, Template } from '../plan/plan.ts';
+import type { Concurrency, LoopPlan, MapPlan, Mode, OnDeadline, PlanScope, RetryPolicy, Strategy, TaskLimit, Template } from '../plan/plan.ts';
 import type { Priority } from '../run/priority.ts';
 import type { Trigger } from '../schedule/readSpec.ts';
 
@@ -18,6 +18,8 @@ export type DefinitionTask = {
   join: Join;
   with: { [field: string]: Json };
   map?: MapPlan;
+  /** `map.tasks`: what runs for each item, as a definition of its own; `with.input` is what it gets. */
+  each?: Definition;
   retry?: RetryPolicy;
   timeoutMs?: number;
   deadlineMs?: number;
@@ -62,5 +64,7 @@ export type Definition = {
   output?: { value: Template };
   /** Schedules that storing it makes. */
   triggers?: Trigger[];
+  /** Of the tasks of a map. */
+  scope?: PlanScope;
   metadata?: JsonObject;
 };

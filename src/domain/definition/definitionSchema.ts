@@ -29,11 +29,26 @@ function taskSchema(): JsonObject {
   const properties = isObject(shape.properties) ? shape.properties : {};
   return {
     ...shape,
-    properties: { ...properties, type: { type: 'string', enum: Object.keys(KINDS), description: 'The kind.' } },
+    properties: {
+      ...properties,
+      type: { type: 'string', enum: Object.keys(KINDS), description: 'The kind; of a map with `tasks`, none.' },
+      map: mapSchema(properties.map),
+    },
     allOf: Object.values(KINDS).map((kind) => ({
       if: { properties: { type: { const: kind.name } }, required: ['type'] },
       then: { properties: { with: withSchema(kind) }, ...(isNeeded(kind) ? { required: ['with'] } : {}) },
     })),
+  };
+}
+
+/** With the tasks that a map may have of its own. */
+function mapSchema(map: Json | undefined): JsonObject {
+  const shape = isObject(map) ? map : {};
+  const properties = isObject(shape.properties) ? shape.properties : {};
+  const tasks = isObject(properties.tasks) ? properties.tasks : {};
+  return {
+    ...shape,
+    properties: { ...properties, tasks: { ...tasks, minProperties: 1, additionalProperties: { $ref: '#/$defs/task' } } },
   };
 }
 

@@ -11,22 +11,24 @@ export type TaskExpression = { at: string; compile: (tasks: ReadonlySet<string>)
 
 const OUTER = ['input', 'tasks', 'run'];
 
-/** Names that exist in `with` and in the condition of each item. */
-const innerNames = (task: Pick<DefinitionTask, 'map'>): string[] => (task.map === undefined ? OUTER : [...OUTER, task.map.as, 'index']);
+/** What a task is called, and the names that its definition has from a map around it. */
+export type Own = { id: string; around?: readonly string[] | undefined };
 
 /** Where a task, of a definition or of a plan, may hold expressions. */
 type Expressive = Pick<DefinitionTask, 'if' | 'map' | 'limits' | 'loop' | 'with'>;
 
 /**
  * Everything in a task that may hold expressions, in the order of the document. Literal fields hold none.
- * @param id of the task: in its loop it may name itself, which makes no edge
+ * @param own.id in its loop a task may name itself, which makes no edge
  */
-export function expressionsOf(id: string, task: Expressive, kind: Kind): TaskExpression[] {
-  const inner = innerNames(task);
+export function expressionsOf({ id, around = [] }: Own, task: Expressive, kind: Kind): TaskExpression[] {
+  const outer = [...OUTER, ...around];
+  const inner = task.map === undefined ? outer : [...outer, task.map.as, 'index']; // in `with` and in the condition of each item
+  const keyNames = task.map === undefined ? around : [...around, task.map.as, 'item', 'index'];
   return [
-    ...(task.if === undefined ? [] : [condition('/if', task.if, OUTER)]),
-    ...(task.map === undefined ? [] : mapExpressions(task.map, inner)),
-    ...(task.limits ?? []).map(({ key }, i): TaskExpression => ({ at: `/limits/${i}/key`, compile: () => compileKey(key, task.map) })),
+    ...(task.if === undefined ? [] : [condition('/if', task.if, outer)]),
+    ...(task.map === undefined ? [] : mapExpressions(task.map, { outer, inner })),
+    ...(task.limits ?? []).map(({ key }, i): TaskExpression => ({ at: `/limits/${i}/key`, compile: () => compileKey(key, keyNames) })),
     ...(task.loop === undefined ? [] : [withoutSelf(id, condition('/loop/until', task.loop.until, inner))]),
     ...Object.entries(task.with).flatMap(([name, value]) => fieldExpressions(kind, name, { value, names: inner })),
   ];
@@ -57,21 +59,23 @@ export const compileRunOutput = (value: Json, tasks: ReadonlySet<string>): Compi
 /** The priority of a run is decided when it is accepted, so it sees the input alone. */
 export const compilePriority = (value: Json): CompileResult => compileTemplate(value, { names: ['input'], tasks: new Set() });
 
-/** The key of a limit is evaluated before the task begins, so it sees the input, and the item of a mapped task. */
-export const compileKey = (key: Json, map?: { as: string }): CompileResult =>
-  compileTemplate(key, { names: map === undefined ? ['input'] : ['input', map.as, 'item', 'index'], tasks: new Set() });
+/** The key of a limit is evaluated before the task begins, so it sees the input, and the items around it. */
+export const compileKey = (key: Json, items: readonly string[] = []): CompileResult =>
+  compileTemplate(key, { names: ['input', ...items], tasks: new Set() });
 
 /** Ids of the tasks that references name, without repeats. */
 export const tasksNamed = (references: readonly Reference[]): string[] => [
   ...new Set(references.flatMap(({ root, task }) => (root === 'tasks' && task !== undefined ? [task] : []))),
 ];
 
-function mapExpressions(map: NonNullable<DefinitionTask['map']>, inner: string[]): TaskExpression[] {
+type Names = { outer: string[]; inner: string[] };
+
+function mapExpressions(map: NonNullable<DefinitionTask['map']>, { outer, inner }: Names): TaskExpression[] {
   const { items } = map;
   const lists =
     isObject(items) && isObject(items.matrix)
-      ? Object.entries(items.matrix).map(([name, values]) => template(child('/map/matrix', name), values, { names: OUTER }))
-      : [template('/map/items', items, { names: OUTER })];
+      ? Object.entries(items.matrix).map(([name, values]) => template(child('/map/matrix', name), values, { names: outer }))
+      : [template('/map/items', items, { names: outer })];
   return map.if === undefined ? lists : [...lists, condition('/map/if', map.if, inner)];
 }
 

@@ -10,7 +10,10 @@ export const LIMITS = {
   depth: 64,
   /** How often YAML aliases may be followed in all. */
   aliases: 100,
+  /** Those of maps inside of it counted. */
   tasks: 10_000,
+  /** Maps with tasks of their own, those inside each other counted. */
+  mapTasks: 100,
   /** Bytes of the graph that crosses into a run's Temporal history. */
   graphBytes: 1024 * 1024,
   /** Tasks that one task may depend on. */

@@ -2,7 +2,6 @@
 export const NOT_SUPPORTED = {
   root: ['budget'],
   task: ['gate', 'strategy', 'budget'],
-  map: ['tasks'],
   kinds: ['ai', 'agent', 'swarm', 'check.run'],
   /** Kinds of which every one begins so. */
   kindFamilies: ['backup.', 'restore.', 'moderation.'],

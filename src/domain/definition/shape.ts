@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonSchema } from '../json.ts';
+import { isObject, type Json, type JsonObject, type JsonSchema } from '../json.ts';
 import { isFinalStatus, outcomeOf, TASK_STATUSES, type Outcome } from '../plan/outcome.ts';
 import { CONFLICTS, MODES, ON_DEADLINE, STRATEGIES } from '../plan/plan.ts';
 import { PRIORITIES } from '../run/priority.ts';
@@ -160,21 +160,19 @@ const itemName = changed(
   },
 );
 
-export const map = fields(
-  {
-    items: optional(anything, 'A list, or an expression that gives one.'),
-    matrix: optional(dictionary(anything), 'Lists by name; an item is one value of each.'),
-    as: optional(itemName, 'What expressions call the item; `item` without it.'),
-    batch: optional(
-      number({ min: 1, max: LIMITS.mapBatch, integer: true }),
-      'An item is a list of so many elements; the last may be shorter.',
-    ),
-    maxConcurrency: optional(number({ min: 1, max: LIMITS.mapConcurrency, integer: true }), 'Items that run at once; 20 without it.'),
-    tolerate: optional(tolerate, 'How many failed items leave the task completed; none without it.'),
-    if: optional(condition, 'Items for which it is false are skipped.'),
-  },
-  NOT_SUPPORTED.map,
-);
+export const map = fields({
+  items: optional(anything, 'A list, or an expression that gives one.'),
+  matrix: optional(dictionary(anything), 'Lists by name; an item is one value of each.'),
+  as: optional(itemName, 'What expressions call the item; `item` without it.'),
+  batch: optional(
+    number({ min: 1, max: LIMITS.mapBatch, integer: true }),
+    'An item is a list of so many elements; the last may be shorter.',
+  ),
+  maxConcurrency: optional(number({ min: 1, max: LIMITS.mapConcurrency, integer: true }), 'Items that run at once; 20 without it.'),
+  tolerate: optional(tolerate, 'How many failed items leave the task completed; none without it.'),
+  if: optional(condition, 'Items for which it is false are skipped.'),
+  tasks: optional(freeObject, 'Tasks that run for each item, instead of `type` and `with`. By id.'),
+});
 
 /** Text with expressions in it, as it was written. */
 const keyText: Reader<string> = {
@@ -217,7 +215,8 @@ const limit = changed(
 
 const limits = list(limit, { min: 1, max: LIMITS.limits });
 
-const typeOfTask = required(text({ max: 100 }), 'The kind.');
+const typeText = text({ max: 100 });
+const typeOfTask = required(typeText, 'The kind.');
 const titleOfTask = optional(title, 'For people.');
 const input = optional(freeObject, 'Input, by kind.');
 const retryOfTask = optional(retryOrName, 'When an attempt fails: a policy, or the name of one in `use.retries`.');
@@ -246,10 +245,9 @@ const compensate = fields({
   limits: limitsOfTask,
 });
 
-/** `with` is read by the kind's contract. */
-export const task = fields(
+const taskFields = fields(
   {
-    type: typeOfTask,
+    type: optional(typeText, 'The kind; of a map with `tasks`, none.'),
     title: titleOfTask,
     if: optional(condition, 'Runs only if true; else the task is skipped.'),
     dependsOn: optional(
@@ -280,6 +278,22 @@ export const task = fields(
   },
   NOT_SUPPORTED.task,
 );
+
+const mapsTasks = (value: JsonObject): boolean => isObject(value.map) && Object.hasOwn(value.map, 'tasks');
+
+/** `with` is read by the kind's contract. */
+export const task: typeof taskFields = {
+  schema: {
+    ...(isObject(taskFields.schema) ? taskFields.schema : {}),
+    anyOf: [{ required: ['type'] }, { properties: { map: { required: ['tasks'] } }, required: ['map'] }],
+  },
+  read: (value, at, report) => {
+    const read = taskFields.read(value, at, report);
+    if (isObject(value) && !Object.hasOwn(value, 'type') && !mapsTasks(value))
+      report({ pointer: at, code: 'missing_key', message: '`type` is required' });
+    return read;
+  },
+};
 
 const definitionName = changed(
   text({ pattern: DEFINITION_NAME, shape: 'must be 1 to 63 characters: a lower-case letter, then lower-case letters, digits and -' }),

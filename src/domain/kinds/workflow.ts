@@ -3,7 +3,7 @@ import { defineKind } from './kind.ts';
 export const workflow = defineKind({
   name: 'workflow',
   class: 'control',
-  summary: 'Starts another run and waits for its end. Cancel, deadline and pause go on to it.',
+  summary: 'Starts another run and waits for its end; with `map`, one for each item. Cancel, deadline and pause go on to it.',
   with: {
     name: { description: 'A stored workflow of the workspace.', schema: { type: 'string', maxLength: 63 }, form: 'template' },
     version: { description: 'Its version or number; the newest without it.', schema: { type: ['string', 'integer'] }, form: 'template' },

@@ -1,4 +1,4 @@
-import type { Definition } from '../definition/definition.ts';
+import type { Definition, DefinitionTask } from '../definition/definition.ts';
 import { compileRunOutput, tasksNamed } from '../definition/expressions.ts';
 import { EXPRESSIONS } from '../expression/expression.ts';
 import { isObject, type JsonSchema } from '../json.ts';
@@ -6,7 +6,7 @@ import { compileCleanup, joined } from './compileCleanup.ts';
 import { graphOf, namedBy, orderByLevel, planTask, referencesOf, type OrderOf } from './compileTasks.ts';
 import { edgesOf } from './edges.ts';
 import { sequenceOf } from './order.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, PlanTask } from './plan.ts';
 import { arranged, chooseStrategy } from './strategy.ts';
 
 /**
@@ -16,7 +16,7 @@ import { arranged, chooseStrategy } from './strategy.ts';
  */
 export function compile(definition: Definition): Plan {
   const ids = new Set(Object.keys(definition.tasks));
-  const named = new Map(Object.entries(definition.tasks).map(([id, task]) => [id, namedBy(id, task, ids)]));
+  const named = new Map(Object.entries(definition.tasks).map(([id, task]) => [id, namedBy(id, task, { ids, scope: definition.scope })]));
   const edges = edgesOf(new Map(Object.entries(definition.tasks).map(([id, task]) => [id, { ...task, named: named.get(id) ?? [] }])));
   const strategy = definition.strategy === undefined ? undefined : chooseStrategy(definition.strategy, edges);
   const orderOf: OrderOf = strategy?.used === 'sequential' ? (some) => sequenceOf(some, definition.order ?? []) : orderByLevel;
@@ -39,7 +39,7 @@ export function compile(definition: Definition): Plan {
     ...(version === undefined ? {} : { version }),
     ...(title === undefined ? {} : { title }),
     graph: arranged(graph, definition, strategy?.used ?? 'parallel'),
-    tasks: [...tasks.map(({ id, task }) => planTask(id, task, read(named.get(id) ?? []))), ...(cleanup?.tasks ?? [])],
+    tasks: [...tasks.map(({ id, task }) => withEach(planTask(id, task, read(named.get(id) ?? [])), task)), ...(cleanup?.tasks ?? [])],
     ...(inputSchema === undefined ? {} : { inputSchema }),
     artifactInputs: artifactInputs(inputSchema),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
@@ -53,8 +53,12 @@ export function compile(definition: Definition): Plan {
       ? {}
       : { output: { value: output.value, reads: read(tasksNamed(referencesOf(compileRunOutput(output.value, ids)))) } }),
     ...(finallyTimeoutMs === undefined ? {} : { finallyTimeoutMs }),
+    ...(definition.scope === undefined ? {} : { scope: definition.scope }),
   };
 }
+
+const withEach = (planned: PlanTask, { each }: DefinitionTask): PlanTask =>
+  each === undefined ? planned : { ...planned, each: compile(each) };
 
 /** Top-level fields of the input that hold an artifact. */
 function artifactInputs(schema: JsonSchema | undefined): string[] {

@@ -19,7 +19,7 @@ export function compileCleanup(
   const ids = new Set(index.keys());
   const undoing = undone.map(({ id, task: { map }, compensate, place }) => {
     const task = { ...compensate, ...(map === undefined ? {} : { map: withoutCondition(map) }) };
-    const named = [...new Set([id, ...namedBy(id, task, ids)])];
+    const named = [...new Set([id, ...namedBy(id, task, { ids, scope: definition.scope })])];
     const reads = named.map((name) => index.get(name) ?? 0).sort((a, b) => a - b);
     return { id: `${id}.compensate`, task, planned: { ...planTask(`${id}.compensate`, task, reads), undoes: place } };
   });
@@ -44,7 +44,7 @@ function compileLast(
   { index, orderOf, limited }: { index: ReadonlyMap<string, number>; orderOf: OrderOf; limited: boolean },
 ): { graph: Graph; tasks: PlanTask[] } {
   const ids = new Set([...index.keys(), ...Object.keys(last)]);
-  const named = new Map(Object.entries(last).map(([id, task]) => [id, namedBy(id, task, ids)]));
+  const named = new Map(Object.entries(last).map(([id, task]) => [id, namedBy(id, task, { ids })]));
   const siblings = (id: string): string[] => (named.get(id) ?? []).filter((name) => Object.hasOwn(last, name));
   const edges = edgesOf(new Map(Object.entries(last).map(([id, task]) => [id, { ...task, named: siblings(id) }])));
   const order = orderOf(edges);

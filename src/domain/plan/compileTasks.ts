@@ -4,7 +4,7 @@ import type { CompileResult, Reference } from '../expression/expression.ts';
 import { KINDS } from '../kinds/kinds.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { levelsOf, type NamedEdge } from './edges.ts';
-import { CONTROL, EFFECT, INLINE, type Edge, type Graph, type PlanTask } from './plan.ts';
+import { CONTROL, EFFECT, INLINE, type Edge, type Graph, type PlanScope, type PlanTask } from './plan.ts';
 
 export const referencesOf = (result: CompileResult): Reference[] => ('compiled' in result ? result.compiled.references : []);
 
@@ -14,8 +14,16 @@ function kindOf(task: DefinitionTask): Kind {
   return kind;
 }
 
-export const namedBy = (id: string, task: DefinitionTask, ids: ReadonlySet<string>): string[] =>
-  tasksNamed(expressionsOf(id, task, kindOf(task)).flatMap(({ compile: compileOne }) => referencesOf(compileOne(ids))));
+/** What expressions of a definition may name: its tasks, and what is around them. */
+export type Nameable = { ids: ReadonlySet<string>; scope?: PlanScope | undefined };
+
+/** The tasks of its definition that the expressions of a task name. */
+export function namedBy(id: string, task: DefinitionTask, { ids, scope }: Nameable): string[] {
+  const all = scope === undefined ? ids : new Set([...ids, ...scope.tasks]);
+  const own = { id, around: scope?.names };
+  const references = expressionsOf(own, task, kindOf(task)).flatMap(({ compile: compileOne }) => referencesOf(compileOne(all)));
+  return tasksNamed(references).filter((name) => ids.has(name));
+}
 
 /** How tasks are numbered. */
 export type OrderOf = (edges: ReadonlyMap<string, readonly NamedEdge[]>) => string[];

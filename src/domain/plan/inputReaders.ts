@@ -21,9 +21,11 @@ export function changedFields(before: Json, now: Json): InputFields {
 /** Tasks of a plan, by index, whose expressions (`if`, `with`, `map`, `limits`) name one of these fields, or the input as a whole. */
 export function inputReaders(plan: Plan, fields: InputFields): Map<number, Why> {
   if (fields !== 'all' && fields.size === 0) return new Map();
+  const main = plan.tasks.slice(0, mainTasks(plan.graph));
+  if (plan.scope) return new Map(main.map((_, index): [number, Why] => [index, { type: 'input', fields: [] }])); // all that is around them came with it
   const ids = new Set(plan.graph.names);
   return new Map(
-    plan.tasks.slice(0, mainTasks(plan.graph)).flatMap((task, index): [number, Why][] => {
+    main.flatMap((task, index): [number, Why][] => {
       const named = namedBy({ id: plan.graph.names[index] ?? '', task }, ids);
       if (named.has('')) return [[index, { type: 'input', fields: [] }]];
       const changed = [...named].filter((field) => fields === 'all' || fields.has(field)).sort();
@@ -36,7 +38,7 @@ export function inputReaders(plan: Plan, fields: InputFields): Map<number, Why> 
 function namedBy({ id, task }: { id: string; task: PlanTask }, ids: ReadonlySet<string>): Set<string> {
   if (!JSON.stringify(task).includes('input')) return new Set(); // nothing to compile: a plan may have 10,000 tasks
   const kind = KINDS[task.kind];
-  const results = kind ? expressionsOf(id, task, kind).map((expression) => expression.compile(ids)) : [{ issues: [] }];
+  const results = kind ? expressionsOf({ id }, task, kind).map((expression) => expression.compile(ids)) : [{ issues: [] }];
   return new Set(
     results.flatMap((result) =>
       'compiled' in result

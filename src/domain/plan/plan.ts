@@ -125,7 +125,15 @@ export type PlanTask = {
   loop?: LoopPlan;
   /** A compensation: the task that it undoes. */
   undoes?: number;
+  /** What runs for each item instead of another run's definition. */
+  each?: Plan;
 };
+
+/**
+ * What the runs of a map's own tasks may name of what is around them: items, and tasks. It comes with their input (`ScopeInput`).
+ * `hidden`: something around is marked, so that none of it is shown.
+ */
+export type PlanScope = { names: string[]; tasks: string[]; hidden?: true };
 
 /** The compiled, checked, integer-indexed form of a definition. Content-addressed: the same definition gives the same plan. */
 export type Plan = {
@@ -154,4 +162,6 @@ export type Plan = {
   output?: { value: Template; reads: number[] };
   /** Of all tasks of `finally` together. */
   finallyTimeoutMs?: number;
+  /** Of the tasks of a map. */
+  scope?: PlanScope;
 };

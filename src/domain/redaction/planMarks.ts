@@ -3,7 +3,7 @@ import type { Reference } from '../expression/expression.ts';
 import { plainReference } from '../expression/reference.ts';
 import { splitTemplate } from '../expression/segments.ts';
 import { isObject, type Json } from '../json.ts';
-import { INLINE, type Plan, type PlanTask } from '../plan/plan.ts';
+import { INLINE, type Plan, type PlanScope, type PlanTask } from '../plan/plan.ts';
 import { both, fieldsOf, follow, listOf, marksOf, NOTHING, WHOLE, type Marks } from './marks.ts';
 
 /** What of a run's data is shown to nobody. `tasks` are by index; of a mapped task, of one item. */
@@ -30,7 +30,12 @@ export const outputMarks = (plan: Plan, task: number): Marks => {
   return plan.tasks[task]?.map ? listOf(() => output, output.any) : output;
 };
 
-const isMarked = (plan: Plan): boolean => marksOf(plan.inputSchema).any || plan.tasks.some(({ outputSchema }) => marksOf(outputSchema).any);
+const isMarked = (plan: Plan): boolean =>
+  plan.scope?.hidden === true || marksOf(plan.inputSchema).any || plan.tasks.some((task) => declaredOf(task).any);
+
+/** What the schema of a task's output says, and, of the tasks of a map, what those of their last ones say. */
+const declaredOf = ({ outputSchema, each }: PlanTask): Marks =>
+  each === undefined ? marksOf(outputSchema) : both(marksOf(outputSchema), planMarks(each).output);
 
 const unmarked = (plan: Plan): PlanMarks => ({
   input: NOTHING,
@@ -43,16 +48,19 @@ type Place = (reference: Reference) => Marks;
 type Scope = { place: Place; names: readonly string[]; tasks: ReadonlySet<string> };
 
 function marksOfPlan(plan: Plan): PlanMarks {
-  const input = marksOf(plan.inputSchema);
+  const around = plan.scope?.hidden ? WHOLE : NOTHING; // of what came with the input from around a map
+  const input = both(marksOf(plan.inputSchema), around);
   const { names } = plan.graph;
+  const outside: PlanScope = plan.scope ?? { names: [], tasks: [] };
   const tasks: TaskMarks[] = [];
   const views = new Map<string, Marks>();
   const place: Place = ({ root, task, field, path }) => {
     if (root === 'input') return follow(input, path);
+    if (outside.names.includes(root) || (root === 'tasks' && task !== undefined && outside.tasks.includes(task))) return around;
     const view = root === 'tasks' && task !== undefined ? views.get(task) : undefined;
     return view === undefined ? NOTHING : follow(view, [...(field === undefined ? [] : [field]), ...path]);
   };
-  const scope: Scope = { place, names: ['input', 'tasks', 'run'], tasks: new Set(names) };
+  const scope: Scope = { place, names: ['input', 'tasks', 'run', ...outside.names], tasks: new Set([...names, ...outside.tasks]) };
   // In order: what a task names has a lower number.
   for (const [index, task] of plan.tasks.entries()) {
     const marks = marksOfTask(task, plan.graph.classes[index] ?? INLINE, scope);
@@ -74,7 +82,7 @@ const WORDLESS = new Set(['assert', 'switch', 'wait', 'approval']);
 
 function marksOfTask(task: PlanTask, taskClass: number, outer: Scope): TaskMarks {
   const scope = task.map ? withItem(task, outer) : outer;
-  const declared = marksOf(task.outputSchema);
+  const declared = declaredOf(task);
   if (task.kind === 'transform') return { output: both(declared, marksOfTemplate(task.with.value ?? null, scope)), message: false };
   if (task.kind === 'assert') return { output: declared, message: marksOfTemplate(task.with.message ?? null, scope).any };
   const told =

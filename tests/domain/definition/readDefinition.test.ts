@@ -83,7 +83,6 @@ test.each<[string, JsonObject, JsonObject]>([
   ['/budget', {}, { budget: {} }],
   ['/tasks/t/strategy', { strategy: 'sequential' }, {}],
   ['/tasks/t/gate', { gate: {} }, {}],
-  ['/tasks/t/map/tasks', { map: { items: [1], tasks: {} } }, {}],
   ['/tasks/t/type', { type: 'ai' }, {}],
   ['/tasks/t/type', { type: 'backup.create' }, {}],
 ])('what does not run yet is refused at its place: %s %j', (pointer, task, root) => {

@@ -91,7 +91,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
         fireOverdue: () => Promise.resolve('fired'),
         submitPending: () => Promise.resolve(0),
       },
-      children: { look: () => Promise.resolve(false) },
+      children: { look: () => Promise.resolve(false), settle: () => Promise.resolve(false) },
       plans: createPlans(db),
       command: () => Promise.resolve(0),
       forceCancel: (runId, reason) => cancelCommand(db, runId, reason),

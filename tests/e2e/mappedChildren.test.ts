@@ -1,0 +1,159 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Connection } from '@temporalio/client';
+import { parse } from 'yaml';
+import type { Json, JsonObject } from '../../src/domain/json.ts';
+import { aStack, type TestStack } from '../support/aStack.ts';
+import { aClient } from './aClient.ts';
+
+let stack: TestStack;
+let connection: Connection;
+let client: ReturnType<typeof aClient>;
+beforeAll(async () => {
+  stack = await aStack({ workers: 1 });
+  connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
+  client = aClient(stack, connection);
+}, 90_000);
+afterAll(async () => {
+  await connection.close();
+  await stack.stop();
+}, 60_000);
+
+type Child = { id: string; status: string; createdAt: string; finishedAt: string | null };
+const transform = (value: Json): JsonObject => ({ type: 'transform', with: { value } });
+const ask: JsonObject = { type: 'approval', with: { message: 'Well?' } };
+const output = { value: '${tasks.all.output}' };
+const begin = async (tasks: JsonObject, definition: JsonObject = { output }, input?: JsonObject) =>
+  (await client.start(tasks, { wait: false, definition, ...(input && { input }) })).id;
+const resultOf = async (id: string) => (await client.ask('GET', `/runs/${id}/output`)).body.output;
+const childrenOf = async (id: string): Promise<Child[]> =>
+  (await client.ask('GET', `/runs?parent=${id}&limit=100`)).body.items as unknown as Child[];
+/** Runs that a run has started, once there are so many for which this holds. */
+async function started(id: string, n: number, holds: (child: Child) => boolean = () => true): Promise<Child[]> {
+  for (;;) {
+    const found = (await childrenOf(id)).filter(holds);
+    if (found.length >= n) return found;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+const isWaiting = ({ status }: Child): boolean => status === 'waiting';
+const answer = (run: string, how: 'approve' | 'reject' = 'approve') => client.ask('POST', `/runs/${run}/tasks/ask/${how}`);
+/** How many of these were open at once, at most. */
+function mostAtOnce(runs: readonly Child[]): number {
+  const steps = runs.flatMap(({ createdAt, finishedAt }) => [
+    { at: createdAt, by: 1 },
+    { at: finishedAt ?? '9', by: -1 },
+  ]);
+  let open = 0;
+  return Math.max(...steps.sort((a, b) => (a.at === b.at ? a.by - b.by : a.at < b.at ? -1 : 1)).map(({ by }) => (open += by)));
+}
+
+test('forty items get a run each, no more of them open than may be; outputs in order, some by reference', async () => {
+  const definition: JsonObject = {
+    ...{ dsl: 'tiu/1', name: 'an-item' },
+    tasks: { t: transform('${input.n % 10 == 0 ? join(range(0, 30000).map(i, "abc"), "") : input.n}') },
+    output: { value: '${tasks.t.output}' },
+  };
+  const all: JsonObject = {
+    type: 'workflow',
+    map: { items: '${range(0, 40)}', maxConcurrency: 7, if: '${item != 3}' },
+    with: { definition, input: { n: '${item}' } },
+  };
+  const sizes = transform('${tasks.all.output.map(o, type(o) == string ? size(o) : o)}');
+  const id = await begin({ all, sizes }, { output: { value: '${tasks.sizes.output}' } });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  const numbers = Array.from({ length: 40 }, (_, n) => n).filter((n) => n !== 3);
+  expect(await resultOf(id)).toEqual(numbers.map((n) => (n % 10 === 0 ? 90_000 : n)));
+  const children = await childrenOf(id);
+  expect([children.length, mostAtOnce(children) <= 7]).toEqual([39, true]);
+  expect((await client.story(id)).gapless).toBe(true);
+});
+
+test('the tasks of a map: effects, waits and branches per item, in runs that end before the map does', async () => {
+  const tasks: JsonObject = {
+    pick: { type: 'switch', with: { cases: [{ if: '${n > 1}', then: ['ask'] }], else: ['small'] } },
+    ask,
+    small: transform('small ${n}'),
+    last: { ...transform('${index}: ${tasks.word.output}${input.mark}'), join: 'any', dependsOn: ['ask', 'small'] },
+  };
+  const id = await begin(
+    { word: transform('hello'), all: { map: { items: '${input.numbers}', as: 'n', tasks } } },
+    { output },
+    { numbers: [1, 2], mark: '!' },
+  );
+  const [waiting] = await started(id, 1, isWaiting);
+  expect(await answer(waiting?.id ?? '')).toMatchObject({ status: 202 });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(id)).toEqual(['0: hello!', '1: hello!']);
+});
+
+test('map-tasks.yaml: greets everybody who has a name', async () => {
+  const { tasks, ...definition } = parse(
+    fs.readFileSync(path.join(import.meta.dirname, '../../examples/map-tasks.yaml'), 'utf8'),
+  ) as JsonObject;
+  const id = await begin(tasks as JsonObject, definition, {});
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(id)).toEqual({ letters: ['Hello ADA', 'Hello BOB', 'Hello EVE'], leftOut: [2] });
+});
+
+test('a run of an item that is lost in Temporal ends as failed, and the map with a verdict', async () => {
+  const id = await begin({ all: { map: { items: [1, 2, 3], tasks: { ask } } } });
+  const [lost, ...others] = await started(id, 3, isWaiting);
+  await client.execution(lost?.id ?? '').terminate('by mistake');
+  for (const { id: run } of others) await answer(run);
+  expect(await client.end(id)).toMatchObject({ status: 'failed', failure: { code: 'items_failed' } });
+  const { items } = (await client.ask('GET', `/runs/${id}/tasks/all/items`)).body as { items: { status: string }[] };
+  expect(items.map(({ status }) => status).sort()).toEqual(['completed', 'completed', 'failed']);
+
+  expect((await client.ask('POST', `/runs/${id}/retry`)).status).toBe(202); // the others keep what they gave
+  const again = await started(id, 4);
+  const [fresh] = again.filter(({ status }) => status !== 'completed' && status !== 'failed');
+  await client.until(fresh?.id ?? '', ({ status }) => status === 'waiting');
+  await answer(fresh?.id ?? '');
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect((await childrenOf(id)).length).toBe(4);
+});
+
+test('a cancel goes down to what is open and starts nothing more', async () => {
+  const id = await begin({ all: { map: { items: [1, 2, 3, 4], maxConcurrency: 2, tasks: { ask } } } });
+  await started(id, 2, isWaiting);
+  await client.ask('POST', `/runs/${id}/cancel`, { reason: 'enough' });
+  expect(await client.end(id)).toMatchObject({ status: 'cancelled' });
+  expect((await childrenOf(id)).map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
+});
+
+test('a pause goes down to what is open and begins nothing, until it is over', async () => {
+  const id = await begin({
+    all: { map: { items: [1, 2], maxConcurrency: 1, tasks: { ask, after: { ...transform(1), dependsOn: ['ask'] } } } },
+  });
+  const [first] = await started(id, 1, isWaiting);
+  await client.ask('POST', `/runs/${id}/pause`);
+  await started(id, 1, ({ status }) => status === 'paused');
+  await client.ask('POST', `/runs/${id}/resume`);
+  await answer(first?.id ?? '');
+  const second = (await started(id, 2)).find((child) => child.id !== first?.id);
+  await client.until(second?.id ?? '', ({ status }) => status === 'waiting');
+  await answer(second?.id ?? '');
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+});
+
+test('the deadline of the map ends the runs of its items', async () => {
+  const id = await begin({ all: { deadline: 'PT0.5S', map: { items: [1, 2], tasks: { ask } } } });
+  expect(await client.end(id)).toMatchObject({ status: 'failed' });
+  expect((await client.ask('GET', `/runs/${id}/tasks/all`)).body).toMatchObject({ status: 'timed_out' });
+  for (const { id: run } of await started(id, 2)) expect(['timed_out', 'cancelled']).toContain((await client.end(run)).status);
+});
+
+test('a worker is killed while the runs of items are at work: each item has one run', async () => {
+  const tasks: JsonObject = { w: { type: 'wait', with: { for: 'PT0.3S' } }, v: { ...transform('${item}'), dependsOn: ['w'] } };
+  const id = await begin({ all: { map: { items: '${range(0, 12)}', maxConcurrency: 4, tasks } } });
+  await started(id, 1);
+  const [worker] = stack.workers;
+  await worker?.kill();
+  await worker?.restart();
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(await resultOf(id)).toEqual(Array.from({ length: 12 }, (_, n) => n));
+  const children = await childrenOf(id);
+  expect([children.length, mostAtOnce(children) <= 4]).toEqual([12, true]);
+});
