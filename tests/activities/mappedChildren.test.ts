@@ -173,15 +173,54 @@ test('a cancel ends the items that have no run yet and goes down to the others',
   await gapless(run);
 });
 
-test('while a run is paused, no item of it gets a run', async () => {
-  const run = await open(mapped([1, 2]));
+test('a pause goes down to the runs of items, and no other item gets one until it is over', async () => {
+  const run = await open(mapped([1, 2, 3], { maxConcurrency: 2 }));
   const { workspace, commands } = engine;
+  await children.look();
+  const [first = '', second = ''] = await startedBy(run);
+  const paused = async () =>
+    (await sql<{ paused: boolean }>('paused', 'select paused from run_state where run = any($1) order by run', [first, second])).map(
+      (row) => row.paused,
+    );
   await commands.command({ type: 'pause', run, workspace, by: 'test', reason: '' });
   await children.look();
-  expect(await startedBy(run)).toEqual([]);
-  await commands.command({ type: 'resume', run, workspace, by: 'test', reason: '' });
+  expect(await paused()).toEqual([true, true]);
+  await sql('by_hand', `update run_state set status = 'completed', finished = now() where run = $1`, first);
   await children.look();
   expect((await startedBy(run)).length).toBe(2);
+  await commands.command({ type: 'resume', run, workspace, by: 'test', reason: '' });
+  await children.look();
+  expect([await paused(), (await startedBy(run)).length]).toEqual([[true, false], 3]);
+});
+
+test('the deadline of a map ends it and the runs of its items; those that end as it passes change nothing', async () => {
+  const run = await open(mapped([1, 2], { maxConcurrency: 1 }, { deadline: 'PT1H' }));
+  await children.look();
+  const [child = ''] = await startedBy(run);
+  const [due] = await sql<{ ms: number }>(
+    'due',
+    'select extract(epoch from s.deadline - r.created)::float8 * 1000 as ms from run r join run_state s on s.run = r.id where r.id = $1',
+    child,
+  );
+  expect(due?.ms).toBeLessThanOrEqual(3_600_000);
+  await sql('late', `update wait set until = now() - interval '1 s' where run = $1 and kind = 'deadline'`, run);
+  await goOn(run);
+  expect(await engine.statuses(run)).toEqual({ all: 'timed_out' });
+  expect(await items(run)).toEqual(['cancelled', 'cancelled']);
+  await children.look();
+  expect(await sql('asked', 'select intent from run_state where run = $1', child)).toEqual([{ intent: 'force' }]);
+  await gapless(run);
+
+  const late = await open(mapped([1], {}, { deadline: 'PT1H' }));
+  await children.look();
+  await sql('late', `update wait set until = now() - interval '1 s' where run = $1 and kind = 'deadline'`, late);
+  await sql(
+    'failed',
+    `update run_state set status = 'timed_out', finished = now() where run = any(array(select id from run where parent = $1))`,
+    late,
+  );
+  await children.settle();
+  expect(await waitOfMap(late)).toMatchObject({ decision: 'timed_out' });
 });
 
 test('an item that is settled by hand ends its run, and the last one ends the map', async () => {

@@ -29,6 +29,8 @@ export type Outer = {
   report: Report;
 };
 
+const LISTS = ['tasks', 'finally'] as const;
+
 /** What a document says for the tasks of its maps, too. */
 const INHERITED = ['use', 'defaults', 'limits', 'mode'];
 
@@ -68,28 +70,30 @@ export function checkMapTasks(tasks: Tasks, list: 'tasks' | 'finally', outer: Ou
 
 /** Whether all the maps of a document together, those inside each other too, stay within what may be looked at; reports if not. */
 export function boundsMaps(document: JsonObject, report: Report): boolean {
+  const { maps, tasks, expressions } = sizesOf(document);
+  const over = [
+    ...(maps > LIMITS.mapTasks ? [`at most ${LIMITS.mapTasks} maps with tasks of their own`] : []),
+    ...(maps > 0 && tasks > LIMITS.tasks ? [`at most ${LIMITS.tasks} tasks, those of maps counted, has ${tasks}`] : []),
+    ...(expressions > LIMITS.expressions ? [`at most ${LIMITS.expressions} expressions in the tasks of maps, has ${expressions}`] : []),
+  ];
+  for (const message of over) report({ pointer: '/tasks', code: 'too_large', message });
+  return over.length === 0;
+}
+
+/** Maps with tasks of their own, tasks, and the expressions in tasks of maps. Stops counting when there are too many maps. */
+function sizesOf(document: JsonObject): { maps: number; tasks: number; expressions: number } {
   const found = { maps: 0, tasks: 0, expressions: 0 };
-  const todo: JsonObject[] = [document];
-  for (let at = todo.pop(); at !== undefined && found.maps <= LIMITS.mapTasks; at = todo.pop())
-    for (const list of ['tasks', 'finally'] as const)
-      for (const id of Object.keys(isObject(at[list]) ? at[list] : {})) {
-        found.tasks++;
-        const own = ownTasks(at, list, id);
-        if (own === undefined) continue;
-        found.maps++;
-        if (at === document) found.expressions += countExpressions(own);
-        todo.push({ tasks: own });
-      }
-  const over =
-    found.maps > LIMITS.mapTasks
-      ? `at most ${LIMITS.mapTasks} maps with tasks of their own`
-      : found.maps > 0 && found.tasks > LIMITS.tasks
-        ? `at most ${LIMITS.tasks} tasks, those of maps counted, has ${found.tasks}`
-        : found.expressions > LIMITS.expressions
-          ? `at most ${LIMITS.expressions} expressions in the tasks of maps, has ${found.expressions}`
-          : undefined;
-  if (over !== undefined) report({ pointer: '/tasks', code: 'too_large', message: over });
-  return over === undefined;
+  const todo = [document];
+  for (let at = todo.pop(); at !== undefined && found.maps <= LIMITS.mapTasks; at = todo.pop()) {
+    const here = at;
+    const ids = LISTS.flatMap((list) => Object.keys(isObject(here[list]) ? here[list] : {}).map((id) => ({ list, id })));
+    const own = ids.flatMap(({ list, id }) => ownTasks(here, list, id) ?? []);
+    found.tasks += ids.length;
+    found.maps += own.length;
+    if (here === document) found.expressions = own.reduce<number>((sum, tasks) => sum + countExpressions(tasks), 0);
+    todo.push(...own.map((tasks) => ({ tasks })));
+  }
+  return found;
 }
 
 /** What `used` says of the tasks of maps is made from what these name: told at the places where they do. */

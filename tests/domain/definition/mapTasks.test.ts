@@ -166,7 +166,9 @@ test('what a run of such tasks was given, whatever it is, has every name', () =>
 
 test('tasks of a map are no way around what only the system workspace may', () => {
   const plan = aPlan(around({ x: mapOf({ y: mapOf({ z: { type: 'retention.sweep' } }) }) }));
-  expect(() => checkSystemKinds(plan, { workspace: 'any' })).toThrow('belong to the system workspace');
+  expect(() => {
+    checkSystemKinds(plan, { workspace: 'any' });
+  }).toThrow('belong to the system workspace');
 });
 
 test('where something is marked, all that comes from around a map is hidden in its runs, and so is what is made of it', () => {
