@@ -194,7 +194,9 @@ test('a pause goes down to the runs of items, and no other item gets one until i
 });
 
 test('the deadline of a map ends it and the runs of its items; those that end as it passes change nothing', async () => {
-  const run = await open(mapped([1, 2], { maxConcurrency: 1 }, { deadline: 'PT1H' }));
+  const { tasks, ...definition } = mapped([1, 2], { maxConcurrency: 1 }, { deadline: 'PT1H' });
+  const beside: JsonObject = { type: 'wait', with: { for: 'PT2H' } }; // the run goes on
+  const run = await open({ ...definition, tasks: { ...(tasks as JsonObject), beside } });
   await children.look();
   const [child = ''] = await startedBy(run);
   const [due] = await sql<{ ms: number }>(
@@ -205,7 +207,7 @@ test('the deadline of a map ends it and the runs of its items; those that end as
   expect(due?.ms).toBeLessThanOrEqual(3_600_000);
   await sql('late', `update wait set until = now() - interval '1 s' where run = $1 and kind = 'deadline'`, run);
   await goOn(run);
-  expect(await engine.statuses(run)).toEqual({ all: 'timed_out' });
+  expect(await engine.statuses(run)).toEqual({ all: 'timed_out', beside: 'waiting' });
   expect(await items(run)).toEqual(['cancelled', 'cancelled']);
   await children.look();
   expect(await sql('asked', 'select intent from run_state where run = $1', child)).toEqual([{ intent: 'force' }]);
@@ -248,6 +250,26 @@ test('an item that is settled by hand ends its run, and the last one ends the ma
   await gapless(run);
 });
 
+test('a run that cleans up after a cancel has runs of its own, which the cancel does not reach', async () => {
+  const { workspace, commands, activities, inActivity } = engine;
+  const inner: JsonObject = { dsl: 'tiu/1', name: 'inner', tasks: { w: { type: 'wait', with: { for: 'PT1H' } } } };
+  const run = await open({
+    ...{ dsl: 'tiu/1', name: 'outer', tasks: { w: { type: 'wait', with: { for: 'PT1H' } } } },
+    finally: { one: { type: 'workflow', with: { definition: inner } } },
+  });
+  await commands.command({ type: 'cancel', run, workspace, by: 'test', reason: 'enough' });
+  const loaded = await load(run);
+  if (!('epoch' in loaded)) throw new Error('the run has ended');
+  const { epoch } = loaded;
+  await inActivity(activities.sweep, { runId: run, epoch, tasks: [0], intent: 'cancel' });
+  expect(await inActivity(activities.finishRun, { runId: run, epoch, phase: 0 })).toMatchObject({ phase: 2 });
+  await inActivity(activities.runSegment, { runId: run, epoch, roots: [1], sliceMs: 1_000 });
+  await children.look();
+  await children.look();
+  const [child = ''] = await startedBy(run);
+  expect(await sql('asked', 'select intent from run_state where run = $1', child)).toEqual([{ intent: null }]);
+});
+
 test('a run that only waits for the runs of its items goes on waiting, and says so', async () => {
   const run = await open(mapped([1, 2]));
   await children.look();
@@ -287,7 +309,7 @@ test('the tasks of a map run in a run of their own with what they name of what i
   await load(run);
   await children.look();
   const started = await startedBy(run);
-  expect(await sql('inputs', 'select input from run where parent = $1 order by id', run)).toEqual(
+  expect(await sql('inputs', `select input from run where parent = $1 order by input->'names'->>'index'`, run)).toEqual(
     [1, 2].map((n, index) => ({
       input: {
         input: { numbers: [1, 2], plus: 3 },
