@@ -41,7 +41,7 @@ export async function holds(
   const ids = runs.map(({ id }) => id);
   const states = new Map((await statesOf(cluster, ids)).map((state) => [state.run, state]));
   const tasks = await cluster.rows<TaskRow>(
-    'select run, task, item, status, seq::int as seq, attempt, finished from task where run = any($1)',
+    'select run, task, item, generation, status, seq::int as seq, attempt, finished from task where run = any($1)',
     [ids],
   );
   for (const run of runs) {
