@@ -74,14 +74,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const untold = paced(guarded, () => pokeUntold(tell));
   const slices = guarded(() => startSlices(tell));
   const ends = createPump(async () => (await endQueued(deps.db, ENDED_AT_ONCE)).length === ENDED_AT_ONCE, onError); // needs no Temporal
-  const children = createPump(deps.children.look, onError); // nor does this
   const externals = guarded(deps.externals.look);
-  const items = createPump(async () => {
-    if (!(await deps.children.settle())) return false;
-    children.kick(); // there is room for the next
-    untold.kick();
-    return true;
-  }, onError);
+  const { children, items } = createFamily(deps.children, { untold, onError });
   const duties = [admission, commands, untold, slices, ends, children, items, externals, guarded(() => pokeOverdue(tell))];
   // most runs that end make room for nobody and have no parent
   const delayed = later(() => {
@@ -116,6 +110,18 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       await Promise.all(duties.map((duty) => duty.stop()));
     },
   };
+}
+
+/** Runs that tasks and items wait for are started, and the items of those that have ended settled. Needs no Temporal. */
+function createFamily(of: Children, { untold, onError }: { untold: Pick<Pump, 'kick'>; onError: (error: unknown) => void }) {
+  const children = createPump(of.look, onError);
+  const items = createPump(async () => {
+    if (!(await of.settle())) return false;
+    children.kick(); // there is room for the next
+    untold.kick();
+    return true;
+  }, onError);
+  return { children, items };
 }
 
 /** A duty that stands still for a moment where there is more of it. */

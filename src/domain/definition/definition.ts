@@ -1,6 +1,17 @@
 import type { Json, JsonObject, JsonSchema } from '../json.ts';
 import type { Outcome } from '../plan/outcome.ts';
-import type { Concurrency, LoopPlan, MapPlan, Mode, OnDeadline, PlanScope, RetryPolicy, Strategy, TaskLimit, Template } from '../plan/plan.ts';
+import type {
+  Concurrency,
+  LoopPlan,
+  MapPlan,
+  Mode,
+  OnDeadline,
+  PlanScope,
+  RetryPolicy,
+  Strategy,
+  TaskLimit,
+  Template,
+} from '../plan/plan.ts';
 import type { Priority } from '../run/priority.ts';
 import type { Trigger } from '../schedule/readSpec.ts';
 
