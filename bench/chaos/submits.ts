@@ -52,7 +52,9 @@ export async function postUntilAnswered(
   const until = Date.now() + PATIENCE_MS;
   for (let api = first; Date.now() < until; api++) {
     const answer = await post(field, api, { ...request, key }).catch(() => undefined);
-    const busy = answer === undefined || answer.status === 503 || answer.status === 429;
+    // whoever was at work on it under this key may have died, and nobody knows yet
+    const isUnderWay = answer?.body.code === 'idempotency_in_progress';
+    const busy = answer === undefined || answer.status === 503 || answer.status === 429 || isUnderWay;
     if (!busy) return answer;
     if (answer?.retryAfter === null) throw new Error(`${request.path} was answered ${answer.status} without Retry-After`);
     await sleep(AGAIN_MS);

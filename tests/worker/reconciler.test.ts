@@ -64,7 +64,7 @@ test('a run terminated by an operator is cancelled by force, with the reason', a
   await as('ann@desk').getHandle(`run/${run}`).terminate('enough');
   await until(async () => (await stateOf(db, run)).intent === 'force');
   expect((await stateOf(db, run)).reason).toBe('terminated in Temporal by ann@desk');
-  await statusIs(run, 'completed');
+  await statusIs(run, 'completed', 60_000);
 });
 
 test('a run whose execution ends again and again while its row is open fails with engine_fault', async () => {
