@@ -28,7 +28,7 @@ beforeAll(async () => {
   journal = createJournal({ url: base.url });
   key = (await ensureOwner(db, { workspaceName: 'own' })).key;
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-two-'));
-  const env = { DATABASE_URL: base.url, TIU_OBJECTS: folder };
+  const env = { DATABASE_URL: base.url, TIU_OBJECTS: folder, TIU_SHUTDOWN_GRACE: '30000' };
   apis = await Promise.all([anApiProcess(env), anApiProcess(env)]);
 });
 afterAll(async () => {
