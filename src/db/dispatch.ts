@@ -110,13 +110,13 @@ export async function forgetCancel(db: Rows, runId: string): Promise<void> {
 }
 
 /**
- * Runs with a command that their workflow has not seen: at once after the command, then again until it is seen.
+ * Runs that were asked to end and whose workflow has not read it: at once after the command, then again until it has.
  * @param maxPoked runs that were poked and have not read why. More are not told meanwhile: where thousands are cancelled at once,
  *   their workflow tasks would time out in each other's way, and be repeated for ever
  */
-export function claimUnseen(db: Rows, maxPoked: number): Promise<RunHeadRow[]> {
+export function claimEnding(db: Rows, maxPoked: number): Promise<RunHeadRow[]> {
   return db.rows<RunHeadRow>({
-    name: 'claim_unseen',
+    name: 'claim_ending',
     text: `with u as (select run, poked_seq < command_seq as fresh, poke_after from run_state where intent is not null and finished is null
           and started is not null and command_seq > applied_seq),
       s as (update run_state set poked_seq = command_seq, poke_after = clock_timestamp() + ${POKE_AGAIN} where run in (

@@ -3,7 +3,7 @@ import {
   claimCancels,
   claimOverdue,
   claimSlices,
-  claimUnseen,
+  claimEnding,
   endQueued,
   forgetCancel,
   forgetMap,
@@ -166,7 +166,7 @@ type Teller = DispatcherDeps & { onError: (error: unknown) => void };
 
 /** @returns how many were told */
 async function sendCommands(deps: Teller): Promise<number> {
-  const told = await claimUnseen(deps.db, deps.maxPoked);
+  const told = await claimEnding(deps.db, deps.maxPoked);
   const cancels = await claimCancels(deps.db);
   const sent = await Promise.all(cancels.map((runId) => sendCancel(deps, runId)));
   const cancelled = new Set(cancels.filter((_, i) => sent[i]));

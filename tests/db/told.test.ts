@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createCommands } from '../../src/db/commands.ts';
 import type { Database } from '../../src/db/database.ts';
-import { claimCancels, claimUnseen } from '../../src/db/dispatch.ts';
+import { claimCancels, claimEnding } from '../../src/db/dispatch.ts';
 import { claimUntold, forgetTold } from '../../src/db/untold.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { someRuns, statement, WORKSPACE } from './journalRuns.ts';
@@ -25,7 +25,7 @@ test('of many runs that are cancelled at once a few are told at a time; the next
   for (const run of runs) await commands.command({ type: 'cancel', run, workspace: WORKSPACE, by: 'key:1' });
   await commands.close();
   expect(await claimCancels(db)).toEqual([]);
-  const told = async (most = 60) => (await claimUnseen(db, most)).map(({ runId }) => runId).sort();
+  const told = async (most = 60) => (await claimEnding(db, most)).map(({ runId }) => runId).sort();
   const first = await told();
   expect(first).toEqual(runs.slice(0, 60));
   expect((await claimCancels(db)).sort()).toEqual(first);

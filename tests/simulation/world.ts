@@ -185,7 +185,7 @@ const QUIET = new Set([
   'run_facts',
   'close_waits_of_closed',
   'admit',
-  'claim_unseen',
+  'claim_ending',
   'open_runs',
   'carried_elsewhere',
   'left_events',

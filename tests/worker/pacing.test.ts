@@ -73,13 +73,13 @@ test('very many are told a hundred at a time, however often somebody asks for it
 test('whoever was asked to cancel gets no signal besides; while runs end because they were told, others are told', async () => {
   jest.useFakeTimers();
   const sent: string[] = [];
-  const answers: Fake['answers'] = { claim_unseen: [head(1), head(2)], claim_cancels: [{ run: 'r1' }] };
+  const answers: Fake['answers'] = { claim_ending: [head(1), head(2)], claim_cancels: [{ run: 'r1' }] };
   const { dispatcher, asked } = aDispatcher(25, {
     answers,
     cancel: () => Promise.resolve(void sent.push('cancel')),
     poke: () => Promise.resolve(void sent.push('poke')),
   });
-  const claims = () => asked.filter((name) => name === 'claim_unseen').length;
+  const claims = () => asked.filter((name) => name === 'claim_ending').length;
   try {
     dispatcher.kick('closed');
     await jest.advanceTimersByTimeAsync(25);

@@ -85,7 +85,7 @@ export function forgetCancel(tables: Tables, [run]: readonly [string]): object[]
   return [];
 }
 
-export function claimUnseen(tables: Tables): object[] {
+export function claimEnding(tables: Tables): object[] {
   const now = tables.now();
   const found = sorted(tables).filter((rows) => {
     const { intent, commandSeq, appliedSeq, pokedSeq, pokeAfter } = rows.state;

@@ -111,7 +111,7 @@ const WORK = new Map<string, Work>([
   many('carried_elsewhere', dispatch.carriedElsewhere),
   many('claim_cancels', dispatch.claimCancels),
   many('forget_cancel', dispatch.forgetCancel),
-  many('claim_unseen', dispatch.claimUnseen),
+  many('claim_ending', dispatch.claimEnding),
   many('claim_overdue', dispatch.claimOverdue),
   many('claim_slices', dispatch.claimSlices),
   many('forget_map', dispatch.forgetMap),
