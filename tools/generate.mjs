@@ -4,11 +4,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { definitionSchema } from '../src/domain/definition/definitionSchema.ts';
 import { clientTypes } from './clientTypes.mjs';
+import { accessPage } from '../src/domain/access/accessPage.ts';
 import { kindsPage } from '../src/domain/kinds/kindsPage.ts';
 
 /** Each row: the file, and what it must hold. A row belongs to the source file that it is made from. */
 const DOCUMENTS = [
   { file: 'docs/kinds.md', make: kindsPage },
+  { file: 'docs/access.md', make: accessPage },
   { file: 'docs/definition.schema.json', make: () => `${JSON.stringify(definitionSchema(), null, 2)}\n` },
   { file: 'docs/openapi.json', make: () => execFileSync(process.execPath, ['src/api/openapiMain.ts'], { encoding: 'utf8' }) },
   { file: 'src/client/types.gen.ts', make: async () => clientTypes(JSON.parse(fs.readFileSync('docs/openapi.json', 'utf8'))) },

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponseObject } from 'zod-openapi';
-import { ACTIONS } from '../domain/access/can.ts';
+import { ruleOf, type Action } from '../domain/access/actions.ts';
 import { PROBLEMS, type ProblemCode } from '../domain/problem.ts';
 import { PROBLEM_TYPE } from './http/problems.ts';
 import type { Route } from './route.ts';
@@ -24,10 +24,15 @@ export function openapi(routes: readonly Route[]) {
   });
 }
 
+function needed(action: Action): string {
+  const { scope, role, own } = ruleOf(action);
+  return `Needs the scope \`${scope}\` or the role \`${role}\`${own ? ` (\`${own}\` for what is one's own)` : ''}.`;
+}
+
 function operation(route: Route): ZodOpenApiOperationObject {
   const { request, action } = route;
-  const scope = action === 'public' ? undefined : ACTIONS[action];
-  const description = [route.description, scope && `Needs the scope \`${scope}\`.`].filter((part) => part !== undefined).join('\n\n');
+  const needs = action === 'public' ? undefined : action === 'self' ? 'For people who have signed in.' : needed(action);
+  const description = [route.description, needs].filter((part) => part !== undefined).join('\n\n');
   return {
     operationId: `${route.method} ${route.path}`.replaceAll(/\W+(\w)/g, (_, letter: string) => letter.toUpperCase()).replaceAll(/\W/g, ''),
     tags: [route.tag],

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
-import type { Action, Actor, Resource } from '../domain/access/can.ts';
+import type { Action } from '../domain/access/actions.ts';
+import type { Actor, Resource } from '../domain/access/can.ts';
 import type { ProblemCode } from '../domain/problem.ts';
 import type { Deps } from './deps.ts';
 
@@ -44,8 +45,8 @@ type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R
   method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With `{name}` for parameters. */
   path: string;
-  /** What the caller must be allowed to do; `public` = anybody. */
-  action: Action | 'public';
+  /** What the caller must be allowed to do; `public` = anybody; `self` = a person who has signed in, to what is theirs. */
+  action: Action | 'public' | 'self';
   summary: string;
   description?: string;
   tag: string;

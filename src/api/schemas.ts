@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SCOPES } from '../domain/access/can.ts';
+import { SCOPES } from '../domain/access/actions.ts';
 import { STRATEGIES } from '../domain/plan/plan.ts';
 
 /** Shapes that several features share. */

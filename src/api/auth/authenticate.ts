@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Actor } from '../../domain/access/can.ts';
+import { keyActor, type Actor } from '../../domain/access/can.ts';
 import { Problem } from '../../domain/problem.ts';
 import type { OrmDatabase } from '../../db/database.ts';
 import { findKeyHolder, touchApiKey } from '../../db/repositories/apiKeys.ts';
@@ -22,7 +22,7 @@ export function createAuthenticate(deps: { db: OrmDatabase }): Authenticate {
     if (remembered) return remembered;
     const holder = await findKeyHolder(deps.db, token);
     if (!holder) throw new Problem('unauthenticated', { detail: 'The key is not valid' });
-    const actor: Actor = { principal: `key:${holder.id}`, workspace: holder.workspace, grants: new Set(holder.scopes) };
+    const actor = keyActor(holder);
     known.set(token, actor);
     void touchApiKey(deps.db, holder.id).catch(() => undefined); // only for people to look at
     return actor;

@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
-import { can, type Actor, type Resource } from '../../domain/access/can.ts';
+import { can, mayEver, type Actor, type Resource } from '../../domain/access/can.ts';
+import { NO_RIGHTS } from '../../domain/access/roles.ts';
 import { Problem } from '../../domain/problem.ts';
 import { bearer } from '../auth/authenticate.ts';
 import type { Deps } from '../deps.ts';
@@ -9,7 +10,7 @@ import { idempotencyKey, idempotent } from './idempotency.ts';
 import { validate } from './validate.ts';
 
 const NOTHING = Buffer.alloc(0);
-const NOBODY: Actor = { principal: 'public', workspace: '', grants: new Set() };
+const NOBODY: Actor = { principal: 'public', workspace: '', grants: new Set(), roles: new Set(), projects: new Map(), ...NO_RIGHTS };
 
 /** How a route is run. The order is the same for all of them, and only here. */
 export const runRoute =
@@ -96,13 +97,23 @@ function queryOf(ctx: Context): Record<string, unknown> {
 
 async function authorise(route: Route, call: { deps: Deps; actor: Actor; params: unknown }): Promise<Resource | undefined> {
   if (route.action === 'public') return undefined;
-  if (!can(call.actor, route.action, call.actor)) throw new Problem('forbidden', { detail: `The key may not ${route.action}` });
-  if (!route.load) return call.actor;
+  const { actor } = call;
+  if (route.action === 'self' && !actor.session) throw new Problem('forbidden', { detail: 'Only for people who have signed in' });
+  const forbidden = () => new Problem('forbidden', { detail: `${who(actor)} may not ${route.action}` });
+  if (!route.load) {
+    if (route.action !== 'self' && !can(actor, route.action, { workspace: actor.workspace, owner: actor.principal })) throw forbidden();
+    return { workspace: actor.workspace };
+  }
+  const { action } = route;
+  if (action !== 'self' && !mayEver(actor, action)) throw forbidden();
   const resource = await route.load(call as Parameters<NonNullable<Route['load']>>[0]);
   // an object of another workspace is not told apart from one that does not exist
-  if (!resource || !can(call.actor, route.action, resource)) throw new Problem('not_found');
+  if (resource?.workspace !== actor.workspace) throw new Problem('not_found');
+  if (action !== 'self' && !can(actor, action, resource)) throw forbidden();
   return resource;
 }
+
+const who = (actor: Actor): string => (actor.principal.startsWith('key:') ? 'The key' : 'Your role');
 
 function present(ctx: Context, reply: Reply): void {
   ctx.status = reply.status;

@@ -99,6 +99,8 @@ function acceptedRun(submit: Submit, { runId, at }: { runId: string; at: Date })
       labels,
       created: at.toISOString(),
       created_by: createdBy,
+      owner: createdBy,
+      project: submit.project ?? null,
       status: 'queued',
       reason: null,
       intent: null,

@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { SCOPES } from '../../domain/access/can.ts';
+import { SCOPES } from '../../domain/access/actions.ts';
 import type { OrmDatabase } from '../database.ts';
 import { createApiKey } from './apiKeys.ts';
 

@@ -19,6 +19,9 @@ export type RunRow = {
   forked_from?: string | null;
   created: string;
   created_by: string;
+  /** The same, as what decides about rights calls it. */
+  owner: string;
+  project: string | null;
   status: RunStatus;
   reason: string | null;
   intent: string | null;
@@ -40,7 +43,7 @@ export type RunRow = {
   parent?: string | null;
 };
 
-const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.forked_from, r.created, r.created_by,
+const COLUMNS = `r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.forked_from, r.created, r.created_by, r.created_by as owner, r.project,
   s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq::float8 as last_seq, s.not_before, s.deadline, s.started, s.finished, s.failure, s.phase, s.paused, s.held, r.parent`;
 
 /** A run of the workspace; undefined for another's. */

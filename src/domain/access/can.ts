@@ -1,67 +1,49 @@
-/** What a key may be granted. Roles, when they come, are sets of these. */
-export const SCOPES = [
-  'runs:read',
-  'runs:write',
-  'workflows:read',
-  'workflows:write',
-  'artifacts:read',
-  'artifacts:write',
-  'keys:manage',
-  'secrets:manage',
-  'system:read',
-  'payloads:read',
-  'payloads:write',
-] as const;
-export type Scope = (typeof SCOPES)[number];
+import type { Action, Scope } from './actions.ts';
+import { rightsOfScopes, type Rights } from './roles.ts';
 
-/** Every action of the product and the scope it needs. */
-export const ACTIONS = {
-  'workflow.check': 'workflows:read',
-  'workflow.read': 'workflows:read',
-  'workflow.store': 'workflows:write',
-  'run.start': 'runs:write',
-  'run.read': 'runs:read',
-  'run.cancel': 'runs:write',
-  'run.pause': 'runs:write',
-  'run.retry': 'runs:write',
-  'run.settle': 'runs:write',
-  'approval.read': 'runs:read',
-  'approval.decide': 'runs:write',
-  'event.send': 'runs:write',
-  'hook.read': 'runs:read',
-  'hook.set': 'runs:write',
-  'hook.delete': 'runs:write',
-  'run.bulk': 'runs:write',
-  'schedule.read': 'runs:read',
-  'schedule.create': 'runs:write',
-  'schedule.update': 'runs:write',
-  'schedule.pause': 'runs:write',
-  'schedule.trigger': 'runs:write',
-  'schedule.delete': 'runs:write',
-  'queue.read': 'runs:read',
-  'limit.read': 'runs:read',
-  'report.read': 'runs:read',
-  'artifact.read': 'artifacts:read',
-  'artifact.upload': 'artifacts:write',
-  'key.read': 'keys:manage',
-  'key.create': 'keys:manage',
-  'key.revoke': 'keys:manage',
-  'secret.read': 'secrets:manage',
-  'secret.set': 'secrets:manage',
-  'secret.delete': 'secrets:manage',
-  'secret.reencrypt': 'secrets:manage',
-  'system.read': 'system:read',
-  'payload.decode': 'payloads:read',
-  'payload.encode': 'payloads:write',
-} as const satisfies Record<string, Scope>;
-export type Action = keyof typeof ACTIONS;
-
-/** Who acts. `principal` is what rows record, `key:<uuid>` today. */
-export type Actor = { principal: string; workspace: string; grants: ReadonlySet<Scope> };
+/** Who acts, with what is theirs in the one workspace they act in. */
+export type Actor = Rights & {
+  /** What rows record: `key:<uuid>` or `user:<uuid>`. */
+  principal: string;
+  workspace: string;
+  /** Scopes of a key; of a person those that the role holds wholly. */
+  grants: ReadonlySet<Scope>;
+  /** Names of the roles that a person has in the workspace, with those within them; none of a key. */
+  roles: ReadonlySet<string>;
+  /** Rights in single projects, by id. */
+  projects: ReadonlyMap<string, Rights>;
+  /** The person; also of a key that a person has made. */
+  account?: string;
+  /** Of a person who has signed in: the session, and when they last proved who they are, ms since the epoch. */
+  session?: { id: string; provedAt: number };
+};
 
 /** What is acted on: as much of it as the decision needs. */
-export type Resource = { workspace: string };
+export type Resource = {
+  workspace: string;
+  project?: string | null;
+  /** The principal who made it. */
+  owner?: string;
+};
 
 /** The one decision about rights. An object of another workspace is nobody's business, whatever is granted. */
-export const can = (actor: Actor, action: Action, resource: Resource): boolean =>
-  actor.workspace === resource.workspace && actor.grants.has(ACTIONS[action]);
+export function can(actor: Actor, action: Action, resource: Resource): boolean {
+  if (actor.workspace !== resource.workspace) return false;
+  const holds = (rights: Rights) => rights.actions.has(action) || (resource.owner === actor.principal && rights.own.has(action));
+  const inProject = resource.project == null ? undefined : actor.projects.get(resource.project);
+  return holds(actor) || (inProject !== undefined && holds(inProject));
+}
+
+/** Whether there may be an object to which the actor may do this: what is asked before it is loaded. */
+export const mayEver = (actor: Actor, action: Action): boolean =>
+  actor.actions.has(action) || actor.own.has(action) || [...actor.projects.values()].some((rights) => rights.own.has(action));
+
+/** Who acts with a key that belongs to nobody in particular. */
+export const keyActor = (key: { id: string; workspace: string; scopes: readonly Scope[] }): Actor => ({
+  principal: `key:${key.id}`,
+  workspace: key.workspace,
+  grants: new Set(key.scopes),
+  roles: new Set(),
+  projects: new Map(),
+  ...rightsOfScopes(key.scopes),
+});

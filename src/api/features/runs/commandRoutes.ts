@@ -1,4 +1,4 @@
-import type { Action } from '../../../domain/access/can.ts';
+import type { Action } from '../../../domain/access/actions.ts';
 import type { Json } from '../../../domain/json.ts';
 import { countedTasks, mainTasks } from '../../../domain/plan/phases.ts';
 import { createState, dependantsOf } from '../../../domain/plan/state.ts';

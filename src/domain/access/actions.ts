@@ -1,0 +1,75 @@
+/** What an API key may be granted. Roles hold actions, keys hold scopes: a key is made for one purpose, a person has a place. */
+export const SCOPES = [
+  'runs:read',
+  'runs:write',
+  'workflows:read',
+  'workflows:write',
+  'artifacts:read',
+  'artifacts:write',
+  'keys:manage',
+  'secrets:manage',
+  'system:read',
+  'payloads:read',
+  'payloads:write',
+] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** The roles that every workspace has, each with what the one before may; see `roles.ts` for who has whose rights. */
+export const ROLES = ['viewer', 'developer', 'project_manager', 'community_moderator', 'admin', 'owner'] as const;
+export type Role = (typeof ROLES)[number];
+
+type Rule = {
+  /** What a key needs. */
+  scope: Scope;
+  /** The least role that may do it to anything in the workspace. */
+  role: Role;
+  /** The least role that may do it to what it has made itself, where that is a lesser one. */
+  own?: Role;
+};
+
+/** Every action of the product and who may do it: the matrix of rights. docs/access.md is made from it. */
+export const ACTIONS = {
+  'workflow.check': { scope: 'workflows:read', role: 'viewer' },
+  'workflow.read': { scope: 'workflows:read', role: 'viewer' },
+  'workflow.store': { scope: 'workflows:write', role: 'developer' },
+  'run.start': { scope: 'runs:write', role: 'developer' },
+  'run.read': { scope: 'runs:read', role: 'viewer' },
+  'run.cancel': { scope: 'runs:write', role: 'developer' },
+  'run.pause': { scope: 'runs:write', role: 'developer' },
+  'run.retry': { scope: 'runs:write', role: 'developer' },
+  'run.settle': { scope: 'runs:write', role: 'project_manager', own: 'developer' },
+  'run.bulk': { scope: 'runs:write', role: 'project_manager' },
+  'approval.read': { scope: 'runs:read', role: 'viewer' },
+  'approval.decide': { scope: 'runs:write', role: 'developer' },
+  'event.send': { scope: 'runs:write', role: 'developer' },
+  'hook.read': { scope: 'runs:read', role: 'viewer' },
+  'hook.set': { scope: 'runs:write', role: 'project_manager' },
+  'hook.delete': { scope: 'runs:write', role: 'project_manager' },
+  'schedule.read': { scope: 'runs:read', role: 'viewer' },
+  'schedule.create': { scope: 'runs:write', role: 'developer' },
+  'schedule.update': { scope: 'runs:write', role: 'developer' },
+  'schedule.pause': { scope: 'runs:write', role: 'developer' },
+  'schedule.trigger': { scope: 'runs:write', role: 'developer' },
+  'schedule.delete': { scope: 'runs:write', role: 'developer' },
+  'queue.read': { scope: 'runs:read', role: 'viewer' },
+  'limit.read': { scope: 'runs:read', role: 'viewer' },
+  'report.read': { scope: 'runs:read', role: 'viewer' },
+  'artifact.read': { scope: 'artifacts:read', role: 'viewer' },
+  'artifact.upload': { scope: 'artifacts:write', role: 'developer' },
+  'key.read': { scope: 'keys:manage', role: 'admin', own: 'developer' },
+  'key.create': { scope: 'keys:manage', role: 'developer' },
+  'key.revoke': { scope: 'keys:manage', role: 'admin', own: 'developer' },
+  'secret.read': { scope: 'secrets:manage', role: 'developer' },
+  'secret.set': { scope: 'secrets:manage', role: 'admin' },
+  'secret.delete': { scope: 'secrets:manage', role: 'admin' },
+  'secret.reencrypt': { scope: 'secrets:manage', role: 'admin' },
+  'system.read': { scope: 'system:read', role: 'admin' },
+  'payload.decode': { scope: 'payloads:read', role: 'admin' },
+  'payload.encode': { scope: 'payloads:write', role: 'admin' },
+} as const satisfies Record<string, Rule>;
+export type Action = keyof typeof ACTIONS;
+
+export const ALL_ACTIONS = Object.keys(ACTIONS) as readonly Action[];
+
+/** What each action needs, without the narrow types of the table. */
+export const ruleOf = (action: Action): Rule => ACTIONS[action];
