@@ -18,7 +18,6 @@ export const NO_RIGHTS: Rights = { actions: new Set(), own: new Set() };
 /** The role and all whose rights it has. */
 export const rolesWithin = (role: Role): ReadonlySet<Role> => new Set([role, ...BELOW[role].flatMap((below) => [...rolesWithin(below)])]);
 
-
 const rightsOf = (role: Role): Rights => {
   const within = rolesWithin(role);
   return {
