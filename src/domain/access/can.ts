@@ -12,6 +12,8 @@ export type Actor = Rights & {
   roles: ReadonlySet<string>;
   /** Rights in single projects, by id. */
   projects: ReadonlyMap<string, Rights>;
+  /** What a person is called. */
+  name?: string;
   /** The person; also of a key that a person has made. */
   account?: string;
   /** Of a person who has signed in: the session, and when they last proved who they are, ms since the epoch. */

@@ -2,7 +2,7 @@ import { isObject, type Json } from '../json.ts';
 import { hasAttempts, type Kind } from '../kinds/kind.ts';
 import { KINDS } from '../kinds/kinds.ts';
 import { PROBLEMS } from '../problem.ts';
-import { readReminders, rolesIn } from '../run/reminders.ts';
+import { readReminders } from '../run/reminders.ts';
 import { durationMs } from './duration.ts';
 import { isForTemporal } from '../plan/activityRetry.ts';
 import { LIMITS } from './limits.ts';
@@ -63,8 +63,6 @@ export function checkTask(
 
 /** What its schema does not say. What holds expressions is looked at when it is evaluated. */
 function checkApproval(given: { [field: string]: Json }, { at, report }: Place): void {
-  for (const pointer of rolesIn(given))
-    report({ ...notSupported(at + pointer, '`role:`'), hint: 'name keys (`key:<id>`) or what they may do (`scope:runs:write`)' });
   const { remind } = given;
   if (!isObject(remind) || holdsExpression([remind.every ?? null, remind.after ?? null, remind.max ?? null])) return;
   const read = readReminders(remind);

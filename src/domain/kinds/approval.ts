@@ -4,12 +4,11 @@ import type { JsonSchema } from '../json.ts';
 import { defineKind } from './kind.ts';
 import { CHANNELS, RECEIVERS } from './notice.ts';
 
-/** `role:…` is part of the language and is refused where it is written: nobody has a role yet. */
 const APPROVERS: JsonSchema = {
   type: 'array',
   minItems: 1,
   maxItems: 100,
-  items: { type: 'string', pattern: '^(key|scope|role):.{1,200}$' },
+  items: { type: 'string', pattern: '^(user|role|key|scope):.{1,200}$' },
 };
 
 const REMINDER: JsonSchema = {
@@ -39,7 +38,8 @@ export const approval = defineKind({
     },
     data: { description: 'What the decision is about.', schema: true, form: 'template' },
     approvers: {
-      description: 'Who may decide: `key:<id>` of an API key, or `scope:<scope>` that a key has; everybody who may write runs without it.',
+      description:
+        'Who may decide: `user:<name>` or `user:<id>`, `role:<role>` with those above it, `key:<id>`, or `scope:<scope>`; without it everybody who may decide approvals.',
       schema: APPROVERS,
       form: 'template',
     },

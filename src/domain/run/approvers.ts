@@ -17,5 +17,14 @@ export type Approval = {
 export function mayDecide(actor: Actor, { approvers, escalate }: Approval, openMs: number): boolean {
   if (approvers === undefined) return true;
   const all = escalate && openMs >= escalate.afterMs ? [...approvers, ...escalate.approvers] : approvers;
-  return all.some((one) => one === actor.principal || (one.startsWith('scope:') && actor.grants.has(one.slice('scope:'.length) as never)));
+  return all.some((one) => isMeant(actor, one));
+}
+
+/** `key:<id>`, `user:<id>`, `user:<name>`, `role:<role>`, `scope:<scope>` */
+function isMeant(actor: Actor, approver: string): boolean {
+  if (approver === actor.principal) return true;
+  const named = approver.slice(approver.indexOf(':') + 1);
+  if (approver.startsWith('user:')) return actor.name?.toLowerCase() === named.toLowerCase();
+  if (approver.startsWith('role:')) return actor.roles.has(named);
+  return approver.startsWith('scope:') && (actor.grants as ReadonlySet<string>).has(named);
 }

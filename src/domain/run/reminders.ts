@@ -1,7 +1,7 @@
 import { durationMs } from '../definition/duration.ts';
 import { LIMITS } from '../definition/limits.ts';
 import { child } from '../definition/pointer.ts';
-import { isObject, type Json, type JsonObject } from '../json.ts';
+import { type Json, type JsonObject } from '../json.ts';
 import type { Channel } from '../kinds/notice.ts';
 
 /** When an open approval reminds, and how: a part of the data of its wait. */
@@ -39,15 +39,4 @@ function timeOf(written: Json, pointer: string, faults: Fault[]): number {
   if (ms === undefined || ms < LIMITS.reminderMs)
     faults.push({ pointer, message: `must be a duration of at least ${LIMITS.reminderMs / 1_000} s` });
   return ms ?? 0;
-}
-
-/** Where somebody wrote `role:…`: pointers into the fields of an approval. */
-export function rolesIn({ approvers, escalate }: { [field: string]: Json }): string[] {
-  const lists: [string, Json | undefined][] = [
-    ['/approvers', approvers],
-    ['/escalate/approvers', isObject(escalate) ? escalate.approvers : undefined],
-  ];
-  return lists.flatMap(([at, list]) =>
-    (Array.isArray(list) ? list : []).flatMap((one, i) => (typeof one === 'string' && one.startsWith('role:') ? [child(at, i)] : [])),
-  );
 }

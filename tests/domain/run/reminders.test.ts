@@ -57,15 +57,6 @@ test('a secret has no place in it', () => {
   expect(placesOf({ every: 'PT1H', channel: 'slack', to: '${secrets.slack}' })).toEqual(['secret_not_allowed /tasks/a/with/remind/to']);
 });
 
-test('roles are refused as not supported, where they are written', () => {
-  const issues = issuesOf({ approvers: ['key:1', 'role:boss'], escalate: { afterMs: 1, approvers: ['role:owner'] } });
-  expect(issues.map(({ code, pointer }) => `${code} ${pointer}`)).toEqual([
-    'not_supported /tasks/a/with/approvers/1',
-    'not_supported /tasks/a/with/escalate/approvers/0',
-  ]);
-  expect(issues[0]?.hint).toContain('scope:');
-});
-
 test('a reminder changes nothing in the view of a run', () => {
   const at = '2026-11-29T08:00:00.000Z';
   const before: RunEvent[] = [
