@@ -4,7 +4,7 @@ import type { Bindings } from '../domain/expression/expression.ts';
 import { isObject, type Json, type JsonObject } from '../domain/json.ts';
 import type { OnDeadline } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
-import { readReminders } from '../domain/run/reminders.ts';
+import { noticeFaults, readReminders } from '../domain/run/reminders.ts';
 import { evaluateFields } from './evaluate.ts';
 import { externalCall } from './externalCall.ts';
 import type { Mark } from './items.ts';
@@ -84,6 +84,8 @@ function openEvent(segment: Segment, task: CompiledTask, bindings: Bindings): Op
 /** @throws Problem invalid_task_input */
 function openApproval(segment: Segment, task: CompiledTask, bindings: Bindings): OpenedWait {
   const { onReject = 'fail', remind, ...input } = evaluateFields(task, bindings);
+  const [misfit] = isObject(input.notify) ? noticeFaults(input.notify) : [];
+  if (misfit) throw new Problem('invalid_task_input', { detail: `with.notify${misfit.pointer}: ${misfit.message}` });
   const rejected = task.onDeadline === 'reject' && onReject === 'fail';
   const failure = { code: 'approval_rejected', message: 'Nobody approved in time' };
   return {

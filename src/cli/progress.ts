@@ -1,4 +1,4 @@
-import type { RunEvent } from '../domain/run/events.ts';
+import { isNews, type RunEvent } from '../domain/run/events.ts';
 import { isDone, percentOf } from '../domain/run/percent.ts';
 
 /** `done`: ended in whatever way; `good`: need not be done again. */
@@ -53,7 +53,7 @@ export function advance(progress: Progress, event: RunEvent): void {
     progress.startedAt ??= at;
     progress.status = STATUSES[word] ?? word;
     if (isBadWord(word)) Object.assign(progress, codeOf(event));
-  } else if (subject === 'task' && word !== 'reminded' && event.task !== undefined) {
+  } else if (subject === 'task' && !isNews(event.type) && event.task !== undefined) {
     const task = taskOf(progress, event.task);
     if (word === 'pending' && opensAgain(event)) progress.percent = 0;
     if (event.item === undefined || event.item < 0) advanceTask(task, event, { word, at });

@@ -10,6 +10,7 @@ import { Problem, type Failure } from '../domain/problem.ts';
 import { prepareRun, type RunDefaults } from '../domain/run/prepareRun.schema.ts';
 import type { Commands } from './commands.ts';
 import type { Database } from './database.ts';
+import { notifyRuns } from './notifyRuns.ts';
 import { heldArtifacts } from './repositories/artifacts.ts';
 import { findDefinition } from './repositories/definitions.ts';
 import type { Plans } from './repositories/plans.ts';
@@ -171,8 +172,10 @@ async function settleItems({ db, plans }: ChildrenDeps): Promise<boolean> {
     text: 'select settle_items_v1($1) as run',
     values: [SETTLED_AT_ONCE],
   });
-  if (settled.length > 0)
-    await db.rows({ name: 'notify_run', text: `select pg_notify('run', $1)`, values: [settled.map(({ run }) => run).join()] });
+  await notifyRuns(
+    db,
+    settled.map(({ run }) => run),
+  );
   const maps = await db.rows<SettledMap>({
     name: 'settled_maps',
     text: 'select run, task, generation, plan from settled_maps_v1($1)',

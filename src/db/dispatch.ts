@@ -2,6 +2,7 @@ import type { Mode } from '../domain/plan/plan.ts';
 import type { Stop } from '../domain/plan/state.ts';
 import type { Json } from '../domain/json.ts';
 import type { Database } from './database.ts';
+import { notifyRuns } from './notifyRuns.ts';
 
 /** What Temporal is told about a run. */
 export type RunHeadRow = {
@@ -88,7 +89,7 @@ export async function carriedElsewhere(db: Rows, claim: { worker: string; runs: 
 export async function endQueued(db: Rows, limit: number): Promise<string[]> {
   const rows = await db.rows<{ run: string }>({ name: 'end_queued', text: 'select run from end_queued_v1($1)', values: [limit] });
   const runs = rows.map((row) => row.run);
-  if (runs.length > 0) await db.rows({ name: 'notify_run', text: `select pg_notify('run', $1)`, values: [runs.join()] });
+  await notifyRuns(db, runs);
   return runs;
 }
 

@@ -1,11 +1,11 @@
 import { createTurns } from '../domain/turns.ts';
 import { openConnection, type Log } from './connection.ts';
 import type { Statement } from './database.ts';
+import { runsPayload } from './notifyRuns.ts';
 
 const INTERVAL_MS = 5;
 /** As many commits as a short run has. */
 const BURST = 4;
-const MAX_IDS = 150;
 /** More that end at once are read by those who wait for them. */
 const MAX_ENDED = 8;
 
@@ -45,7 +45,7 @@ export function createNotices(deps: { url: string; log?: Log | undefined }): Not
   };
   const take = (ended: readonly string[]): Statement => {
     const payloads: [channel: string, payload: string][] = [];
-    if (runs.size > 0) payloads.push(['run', runs.size > MAX_IDS ? '*' : [...runs].join()]);
+    if (runs.size > 0) payloads.push(['run', runsPayload([...runs])]);
     if (kicks.size > 0) payloads.push(['kick', [...kicks].join()]);
     runs.clear();
     kicks.clear();

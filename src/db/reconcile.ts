@@ -1,5 +1,6 @@
 import type { Failure } from '../domain/problem.ts';
 import type { Database } from './database.ts';
+import { notifyRuns } from './notifyRuns.ts';
 
 type Rows = Pick<Database, 'rows'>;
 
@@ -37,7 +38,7 @@ export async function closeByHand(db: Rows, runId: string, failure: Failure): Pr
   });
   const seq = rows[0]?.seq ?? null;
   if (seq === null) return null;
-  await db.rows({ name: 'notify_run', text: `select pg_notify('run', $1)`, values: [runId] });
+  await notifyRuns(db, [runId]);
   return Number(seq);
 }
 

@@ -74,6 +74,14 @@ const schema = z.object({
     .string()
     .default('')
     .describe('Keys that sign webhooks, id:base64 of 24 to 64 bytes each, by commas; all of them sign; empty = no webhooks'),
+  TIU_NOTICE_TRIES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .default(8)
+    .describe('How often a notice of an approval, or a reminder of one, is tried; then it is given up, which the events of the run tell'),
+  TIU_NOTICE_DELAY: size(10_000).describe('From a notice that could not be sent to the next try; twice as long each time, an hour at most'),
   TIU_COMMANDS: z.string().default('').describe('Programs that command tasks may run, name=/absolute/path by commas; empty = none'),
   TIU_MAX_COMMANDS: size(4).describe('Programs of command tasks at work at once in a worker; more wait for a place'),
   TIU_COMMAND_MEMORY: z.coerce

@@ -43,7 +43,7 @@ export function createWorkerMetrics(registry: MetricsRegistry) {
     runsTakenOver: new Counter({ name: 'tiu_runs_taken_over_total', help: 'Runs of workers that are gone, begun anew here', registers }),
     reminders: new Counter({
       name: 'tiu_reminders_total',
-      help: 'Reminders of approvals: told (to the log of the run alone), sent, failed',
+      help: 'Notices of approvals and their reminders: told (to the log of the run alone), sent, failed (to be tried again), lost (given up)',
       labelNames: ['result'],
       registers,
     }),

@@ -20,10 +20,11 @@ import { createRegistry, createWorkerMetrics, watchCircuits } from '../runtime/m
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import { createDataConverter } from '../temporal/dataConverter.ts';
+import { startApprovalNotices } from './approvalNotices.ts';
 import { startBulk } from './bulk.ts';
 import { serveMetrics } from './metricsServer.ts';
 import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
-import { startReminders } from './reminders.ts';
+
 import { runAlone } from './runAlone.ts';
 import type { ActivityHooks, EngineOfProcess } from './parts.ts';
 import { startWorker } from './startWorker.ts';
@@ -134,8 +135,11 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
   );
   lifecycle.onStop('bulk', () => bulk.stop());
   const { notify } = parts.opened.executors;
-  const reminders = startReminders({ db, plans, notify, log, metrics, clock: systemClock });
-  lifecycle.onStop('reminders', () => reminders.stop());
+  const notices = startApprovalNotices(
+    { db, plans, notify, log, metrics, clock: systemClock, random: Math.random },
+    { tries: config.TIU_NOTICE_TRIES, delayMs: config.TIU_NOTICE_DELAY },
+  );
+  lifecycle.onStop('notices of approvals', () => notices.stop());
   await startWorker(
     {
       ...{

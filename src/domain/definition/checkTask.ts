@@ -2,7 +2,7 @@ import { isObject, type Json } from '../json.ts';
 import { hasAttempts, type Kind } from '../kinds/kind.ts';
 import { KINDS } from '../kinds/kinds.ts';
 import { PROBLEMS } from '../problem.ts';
-import { readReminders } from '../run/reminders.ts';
+import { noticeFaults, readReminders } from '../run/reminders.ts';
 import { durationMs } from './duration.ts';
 import { isForTemporal } from '../plan/activityRetry.ts';
 import { LIMITS } from './limits.ts';
@@ -63,7 +63,10 @@ export function checkTask(
 
 /** What its schema does not say. What holds expressions is looked at when it is evaluated. */
 function checkApproval(given: { [field: string]: Json }, { at, report }: Place): void {
-  const { remind } = given;
+  const { notify, remind } = given;
+  if (isObject(notify))
+    for (const { pointer, message } of noticeFaults(notify))
+      report({ pointer: `${child(at, 'notify')}${pointer}`, code: 'invalid_value', message });
   if (!isObject(remind) || holdsExpression([remind.every ?? null, remind.after ?? null, remind.max ?? null])) return;
   const read = readReminders(remind);
   if ('faults' in read)

@@ -11,16 +11,27 @@ const APPROVERS: JsonSchema = {
   items: { type: 'string', pattern: '^(user|role|key|scope):.{1,200}$' },
 };
 
+const TOLD: { [field: string]: JsonSchema } = {
+  channel: { type: 'string', enum: [...CHANNELS] },
+  to: RECEIVERS,
+  subject: { type: 'string', minLength: 1, maxLength: 998 },
+  text: { type: 'string', minLength: 1, maxLength: 10_000 },
+};
+
+const NOTICE: JsonSchema = {
+  type: 'object',
+  properties: TOLD,
+  required: ['channel', 'to'],
+  additionalProperties: false,
+};
+
 const REMINDER: JsonSchema = {
   type: 'object',
   properties: {
     every: DURATION_SCHEMA,
     after: { type: 'array', minItems: 1, maxItems: LIMITS.reminders, items: DURATION_SCHEMA },
     max: { type: 'integer', minimum: 1, maximum: LIMITS.reminders },
-    channel: { type: 'string', enum: [...CHANNELS] },
-    to: RECEIVERS,
-    subject: { type: 'string', minLength: 1, maxLength: 998 },
-    text: { type: 'string', minLength: 1, maxLength: 10_000 },
+    ...TOLD,
   },
   additionalProperties: false,
 };
@@ -64,6 +75,12 @@ export const approval = defineKind({
       },
       form: 'template',
     },
+    notify: {
+      description:
+        'Tells, as soon as it is open, that it waits: `channel` and `to` as `notify` has them; `text` is the message without it. Reminders without a channel of their own go the same way.',
+      schema: NOTICE,
+      form: 'template',
+    },
     remind: {
       description: `Reminds while nobody has decided: \`every\` so long, \`max\` times (${LIMITS.reminders} without it), or \`after\` each of some durations. With \`channel\` and \`to\` as \`notify\` has them; \`text\` is the message without it.`,
       schema: REMINDER,
@@ -84,7 +101,12 @@ export const approval = defineKind({
   failures: { approval_rejected: { retryable: false, when: 'it was rejected, and `onReject` is `fail`' } },
   example: {
     type: 'approval',
-    with: { message: 'Ship ${input.version}?', approvers: ['scope:runs:write'] },
+    with: {
+      message: 'Ship ${input.version}?',
+      approvers: ['scope:runs:write'],
+      notify: { channel: 'mail', to: '${input.owner}' },
+      remind: { every: 'P1D' },
+    },
     deadline: 'P30D',
     onDeadline: 'reject',
   },

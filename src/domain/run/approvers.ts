@@ -1,6 +1,6 @@
 import type { Actor } from '../access/can.ts';
 import type { JsonObject } from '../json.ts';
-import type { Reminders } from './reminders.ts';
+import type { Notice, Reminders } from './reminders.ts';
 
 /** What an open approval says of itself: data of its wait. */
 export type Approval = {
@@ -9,6 +9,7 @@ export type Approval = {
   approvers?: string[];
   onReject: 'fail' | 'continue';
   edit?: JsonObject | boolean;
+  notify?: Notice;
   remind?: Reminders;
   escalate?: { afterMs: number; approvers: string[] };
 };

@@ -21,8 +21,14 @@ export type RunEventType =
   | 'task.pending'
   /** Nobody has decided an approval yet: `{ number, of, channel? }`. Changes nothing. */
   | 'task.reminded'
+  /** Whoever decides an approval was told that it is open: `{ channel, tries }`; such a notice, or a reminder, was given up: `{ number, channel, tries, code, message }`. Change nothing. */
+  | 'task.notified'
+  | 'task.notice_failed'
   | `task.${Exclude<TaskStatus, 'pending' | 'running'>}`
   | `command.${'cancel' | 'pause' | 'resume' | 'retry' | 'skip' | 'complete' | 'approve' | 'reject'}`;
+
+/** Types of tasks after which they stand as before. */
+export const isNews = (type: string): boolean => type === 'task.reminded' || type === 'task.notified' || type === 'task.notice_failed';
 
 export type RunEvent = {
   seq: number;

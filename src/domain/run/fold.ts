@@ -1,7 +1,7 @@
 import { isObject, type Json } from '../json.ts';
 import { isClosed, isFinalStatus, type ClosedStatus, type RunStatus, type TaskStatus } from '../plan/outcome.ts';
 import type { Failure } from '../problem.ts';
-import type { RunEvent } from './events.ts';
+import { isNews, type RunEvent } from './events.ts';
 import type { RunView, TaskView } from './view.ts';
 
 const emptyView = (id: string): RunView => ({ id, status: 'queued', lastSeq: 0, counts: {}, tasks: {} });
@@ -25,7 +25,7 @@ function apply(draft: Draft, event: RunEvent): void {
   const { view } = draft;
   view.lastSeq = event.seq;
   const [subject, what = ''] = event.type.split('.');
-  if (event.type === 'task.reminded') return;
+  if (isNews(event.type)) return;
   if (subject === 'task') applyTask(draft, event, what === 'started' ? 'running' : (what as TaskStatus));
   else if (subject === 'command') applyCommand(view, what, event.data);
   else if (what === 'accepted') view.createdAt = event.at;

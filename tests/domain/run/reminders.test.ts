@@ -57,6 +57,14 @@ test('a secret has no place in it', () => {
   expect(placesOf({ every: 'PT1H', channel: 'slack', to: '${secrets.slack}' })).toEqual(['secret_not_allowed /tasks/a/with/remind/to']);
 });
 
+test('the first notice names where it goes, and one address where the channel takes one', () => {
+  expect(issuesOf({ notify: { channel: 'mail', to: ['a@example.com', 'b@example.com'] } })).toEqual([]);
+  expect(issuesOf({ notify: { channel: 'slack', to: ['https://a.example', 'https://b.example'] } })).toMatchObject([
+    { code: 'invalid_value', pointer: '/tasks/a/with/notify/to' },
+  ]);
+  expect(issuesOf({ notify: { channel: 'mail' } })[0]).toMatchObject({ pointer: '/tasks/a/with/notify' });
+});
+
 test('a reminder changes nothing in the view of a run', () => {
   const at = '2026-11-29T08:00:00.000Z';
   const before: RunEvent[] = [
@@ -67,4 +75,6 @@ test('a reminder changes nothing in the view of a run', () => {
   ];
   const after: RunEvent[] = [...before, { seq: 5, type: 'task.reminded', at, runId: 'r', task: 'a', data: { number: 1, of: 2 } }];
   expect(fold(after)).toEqual({ ...fold(before), lastSeq: 5 });
+  for (const type of ['task.notified', 'task.notice_failed'] as const)
+    expect(fold([...before, { seq: 5, type, at, runId: 'r', task: 'a' }])).toEqual({ ...fold(before), lastSeq: 5 });
 });

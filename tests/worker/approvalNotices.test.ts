@@ -2,14 +2,14 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { createNotify } from '../../src/activities/kinds/notify.ts';
 import type { Executor } from '../../src/activities/kinds/executor.ts';
 import type { Database } from '../../src/db/database.ts';
-import { claimReminders } from '../../src/db/reminders.ts';
+import { claimNotices, claimReminders } from '../../src/db/approvalNotices.ts';
 import { createPlans } from '../../src/db/repositories/plans.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { Problem } from '../../src/domain/problem.ts';
 import { createMailer } from '../../src/providers/mail/mailer.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createRegistry, createWorkerMetrics } from '../../src/runtime/metrics.ts';
-import { startReminders } from '../../src/worker/reminders.ts';
+import { startApprovalNotices } from '../../src/worker/approvalNotices.ts';
 import { aMailServer, type MailServer } from '../support/aMailServer.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
 import { until } from './support/aRun.ts';
@@ -32,15 +32,20 @@ beforeAll(async () => {
 afterEach(async () => {
   await Promise.all(started.splice(0).map(({ stop }) => stop()));
   mails.mails.length = 0;
+  await sql('delete from approval_notice');
+  await sql('update wait set closed = true');
 });
 afterAll(async () => {
   mails.close();
   await engine.close();
 });
 
-const aSender = (send: Executor = notify) => {
+const aSender = (send: Executor = notify, tries = 3) => {
   const metrics = createWorkerMetrics(createRegistry());
-  const sender = startReminders({ db: engine.db, plans: createPlans(engine.db), notify: send, log: silent, metrics, clock: systemClock });
+  const sender = startApprovalNotices(
+    { db: engine.db, plans: createPlans(engine.db), notify: send, log: silent, metrics, clock: systemClock, random: () => 0 },
+    { tries, delayMs: 1 },
+  );
   started.push(sender);
   const results = async () => (await metrics.reminders.get()).values.map(({ labels, value }) => [labels.result, value]);
   return { ...sender, results };
@@ -49,8 +54,9 @@ const sql = async <R extends object>(text: string, ...values: unknown[]) => (awa
 const mail = { channel: 'mail', to: 'ann@example.com' };
 
 /** A run that waits for an approval with these reminders. */
-async function anApproval(remind: JsonObject, more: JsonObject = {}): Promise<string> {
-  const tasks = { ask: { type: 'approval', with: { message: 'Ship it?', remind }, ...more } };
+const anApproval = (remind: JsonObject, more: JsonObject = {}) => aRun({ remind }, more);
+async function aRun(fields: JsonObject, more: JsonObject = {}): Promise<string> {
+  const tasks = { ask: { type: 'approval', with: { message: 'Ship it?', ...fields }, ...more } };
   const run = await engine.submit(aPlan({ dsl: 'tiu/1', name: 'probe', tasks }));
   await engine.inActivity(engine.activities.loadRun, run);
   return run;
@@ -62,6 +68,11 @@ const back = async (run: string, interval: string) => {
 const reminded = async (run: string) =>
   (await sql<{ data: JsonObject }>(`select data from run_event where run = $1 and type = 'task.reminded' order by seq`, run)).map(
     ({ data }) => data,
+  );
+const news = async (run: string) =>
+  sql<{ type: string; data: JsonObject }>(
+    `select type, data from run_event where run = $1 and type in ('task.notified', 'task.notice_failed') order by seq`,
+    run,
   );
 const gapless = async (run: string) => {
   const [row] = await sql<{ ok: boolean }>(
@@ -105,21 +116,23 @@ test('of many who ask at once, one gets each reminder', async () => {
   for (const run of runs) expect(await reminded(run)).toHaveLength(1);
 });
 
-test('a worker that dies with a reminder in hand does not send it twice when it is back', async () => {
+test("what a worker has in hand is nobody else's; if it dies with it, the next sends it once its lease is over", async () => {
   const run = await anApproval({ every: 'PT1H', max: 3, ...mail });
   await back(run, '61 minutes');
-  expect(await claimReminders(engine.db, 10)).toMatchObject([{ run, number: 1 }]); // and there it dies
-  const sender = aSender();
-  await back(run, '1 hour');
-  sender.kick();
+  await claimReminders(engine.db, 10);
+  expect(await claimNotices(engine.db, 10, 60_000)).toMatchObject([{ run, number: 1, tries: 1 }]); // and there it dies
+  expect(await claimNotices(engine.db, 10, 60_000)).toEqual([]);
+  await sql('update approval_notice set next_at = now() where run = $1', run);
+  aSender().kick();
   await arrived(1);
-  expect(mails.mails.map(({ text }) => /reminder\/\d/.exec(text)?.[0])).toEqual(['reminder/2']);
+  await until(async () => (await sql('select from approval_notice where run = $1', run)).length === 0);
+  expect(mails.mails.map(({ text }) => /reminder\/\d/.exec(text)?.[0])).toEqual(['reminder/1']);
 });
 
 test('times that have passed while nobody was there are one reminder', async () => {
   const run = await anApproval({ after: ['PT1H', 'PT2H', 'PT3H', 'P1D'], ...mail });
   await back(run, '4 hours');
-  expect(await claimReminders(engine.db, 10)).toMatchObject([{ run, number: 3 }]);
+  expect(await claimReminders(engine.db, 10)).toEqual([{ run, channel: 'mail' }]);
   expect(await reminded(run)).toEqual([{ number: 3, of: 4, channel: 'mail' }]);
   const [wait] = await sql<{ hours: number }>(
     'select round(extract(epoch from remind_at - since) / 3600)::int as hours from wait where run = $1',
@@ -154,14 +167,81 @@ test('a run that somebody holds is left for the next time, and holds up no other
   expect((await claimReminders(engine.db, 10)).map(({ run }) => run)).toEqual([held]);
 });
 
-test('without a channel the log of the run is told alone; what cannot be sent is counted', async () => {
-  const sender = aSender(() => Promise.reject(new Problem('mail_failed')));
-  const [quiet, failing] = await Promise.all([anApproval({ after: ['PT1H'] }), anApproval({ after: ['PT1H'], ...mail })]);
-  for (const run of [quiet, failing]) await back(run, '1 hour');
+test('without a channel the log of the run is told alone', async () => {
+  const sender = aSender();
+  const run = await anApproval({ after: ['PT1H'] });
+  await back(run, '1 hour');
   sender.kick();
-  await until(async () => (await sender.results()).length === 2);
-  expect(new Map(await sender.results() as [string, number][])).toEqual(new Map([['told', 1], ['failed', 1]])); // prettier-ignore
-  expect(await reminded(quiet)).toEqual([{ number: 1, of: 1 }]);
+  await until(async () => (await sender.results()).length === 1);
+  expect(await sender.results()).toEqual([['told', 1]]);
+  expect(await reminded(run)).toEqual([{ number: 1, of: 1 }]);
+});
+
+test('an approval tells that it has been opened, once, however many workers there are', async () => {
+  const senders = [aSender(), aSender(), aSender()];
+  const runs = await Promise.all(Array.from({ length: 5 }, () => aRun({ notify: { ...mail, subject: 'Please decide' } })));
+  for (const { kick } of [...senders, ...senders]) kick();
+  await until(async () => (await Promise.all(runs.map(news))).every((told) => told.length === 1));
+  expect(mails.mails.map(({ text }) => /<([^>]*)\/opened@product.example>/.exec(text)?.[1]).sort()).toEqual(
+    runs.map((run) => `${run}/ask/-/0`).sort(),
+  );
+  expect(mails.mails[0]?.text).toContain('Please decide');
+  for (const run of runs) {
+    expect(await news(run)).toEqual([{ type: 'task.notified', data: { channel: 'mail', tries: 1 } }]);
+    expect(await gapless(run)).toBe(true);
+  }
+});
+
+test('a notice that cannot be sent is tried again under its key; the one that is sent in the end is told', async () => {
+  const keys: string[] = [];
+  const flaky: Executor = (_input, { key, attempt }) => {
+    keys.push(key);
+    return attempt < 3 ? Promise.reject(new Problem('mail_failed')) : Promise.resolve(null);
+  };
+  const sender = aSender(flaky);
+  const run = await aRun({ notify: mail });
+  sender.kick();
+  await until(async () => (await news(run)).length === 1);
+  expect(await news(run)).toEqual([{ type: 'task.notified', data: { channel: 'mail', tries: 3 } }]);
+  expect(keys).toEqual(Array.from({ length: 3 }, () => `${run}/ask/-/0/opened`));
+});
+
+test('after its last try, or a failure that is final, it is given up, which the log tells and the approval survives', async () => {
+  const [often, never, reminder] = await Promise.all([
+    aRun({ notify: mail }),
+    aRun({ notify: { channel: 'webhook', to: 'https://example.com/hook' } }),
+    anApproval({ after: ['PT1H'], ...mail }),
+  ]);
+  await back(reminder, '1 hour');
+  const sender = aSender(({ channel }) => Promise.reject(new Problem(channel === 'mail' ? 'mail_failed' : 'not_configured')), 2);
+  sender.kick();
+  await until(async () => (await Promise.all([often, never, reminder].map(news))).every((told) => told.length === 1));
+  const lost = (number: number, tries: number, code: string, channel: string) => [
+    { type: 'task.notice_failed', data: { number, channel, tries, code, message: expect.any(String) as unknown } },
+  ];
+  expect(await news(often)).toEqual(lost(0, 2, 'mail_failed', 'mail'));
+  expect(await news(never)).toEqual(lost(0, 1, 'not_configured', 'webhook'));
+  expect(await news(reminder)).toEqual(lost(1, 2, 'mail_failed', 'mail'));
+  expect(await sql('select from approval_notice')).toEqual([]);
+  await engine.commands.command({ type: 'approve', run: often, workspace: engine.workspace, task: 0, by: 'key:1', output: '{}' });
+});
+
+test('nobody is told of what has been decided before a try succeeded', async () => {
+  const run = await aRun({ notify: mail });
+  await engine.commands.command({ type: 'approve', run, workspace: engine.workspace, task: 0, by: 'key:1', output: '{}' });
+  expect(await claimNotices(engine.db, 10, 1_000)).toEqual([]);
+  expect(await sql('select from approval_notice where run = $1', run)).toEqual([]);
+});
+
+test('reminders without a channel of their own go the way of the first notice', async () => {
+  const sender = aSender();
+  const run = await aRun({ notify: { ...mail, subject: 'First' }, remind: { after: ['PT1H'] } });
+  sender.kick();
+  await arrived(1);
+  await back(run, '1 hour');
+  sender.kick();
+  await arrived(2);
+  expect(await reminded(run)).toEqual([{ number: 1, of: 1, channel: 'mail' }]);
 });
 
 test('what an expression gives is checked when the approval is opened', async () => {
