@@ -1,13 +1,14 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Notices of approvals: the first one when it opens, and its reminders, are rows until they are sent or given up.
+ * Notices of approvals: the first one when it opens, and its reminders, are rows until they are sent or given up. Of activities of
+ * users it is known that no worker takes them.
  */
 export class Migration20261129000032_control extends Migration {
   override name = 'Migration20261129000032_control';
 
   override up(): void {
-    for (const statement of [notices, remind, claim, end]) this.addSql(statement);
+    for (const statement of [notices, remind, claim, end, untaken]) this.addSql(statement);
   }
 
   override down(): void {
@@ -103,3 +104,6 @@ declare s run_state; begin
   end if;
   return true;
 end $$;`;
+
+/** untaken: of a wait for an activity of a user's, the task queue from which no worker has taken it for some seconds. */
+const untaken = `alter table wait add column untaken text;`;

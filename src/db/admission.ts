@@ -118,30 +118,46 @@ export type PendingRow = {
   until: string | null;
   attempt: number | null;
   failure: Failure | null;
+  /** Of the limit. */
   key: string | null;
   position: number | null;
   holders: string[] | null;
+  /** Slots of the limit, as it was last asked for. */
+  slots: number | null;
+  /** Items of a mapped task that stand in the line of a limit; null: the task itself does. */
+  items: number | null;
   parts: number | null;
   done: number | null;
+  /** The task queue from which no worker has taken its activity for some seconds. */
+  untaken: string | null;
 };
 
 /** Of a map that starts a run for each item: its items. */
 const runsOfItems = (which = ''): string =>
   `(select count(*)::int from wait x where x.run = w.run and x.task = w.task and x.item >= 0 and x.generation = w.generation and x.kind = 'child' ${which})`;
 
-/** What an open run waits for: its waits, and the tasks that somebody is at work on or will try again. At most 100. */
+/** Of a wait in the line of a limit. */
+const LINE = `case when w.kind = 'limit' then 1 + (select count(*)::int from wait x where x.workspace = w.workspace and x.limit_key = w.limit_key and x.kind = 'limit' and not x.closed
+          and (x.since, x.run, x.task, x.item) < (w.since, w.run, w.task, w.item)) end as position,
+        case when w.kind = 'limit' then array(select l.run::text from lease l where l.workspace = w.workspace and l.key = w.limit_key and l.run is not null order by l.slot limit 10) end as holders,
+        case when w.kind = 'limit' then (select b.slots from limit_bucket b where b.workspace = w.workspace and b.key = w.limit_key) end as slots`;
+
+/** What an open run waits for: its waits, the lines its items stand in, and the tasks that somebody is at work on or will try again. At most 100. */
 export function pendingOf(db: Rows, run: string): Promise<PendingRow[]> {
   return db.rows<PendingRow>({
     name: 'run_pending',
-    text: `select w.task, w.kind, w.since, w.until, null::int as attempt, null::json as failure, w.limit_key as key,
-        case when w.kind = 'limit' then 1 + (select count(*)::int from wait x where x.workspace = w.workspace and x.limit_key = w.limit_key and x.kind = 'limit' and not x.closed
-          and (x.since, x.run, x.task, x.item) < (w.since, w.run, w.task, w.item)) end as position,
-        case when w.kind = 'limit' then array(select l.run::text from lease l where l.workspace = w.workspace and l.key = w.limit_key and l.run is not null order by l.slot limit 10) end as holders,
+    text: `select w.task, w.kind, w.since, w.until, null::int as attempt, null::json as failure, w.limit_key as key, ${LINE}, null::int as items,
         (select count(*)::int from slice c where c.run = w.run and c.task = w.task and c.generation = w.generation) + ${runsOfItems()} as parts,
-        (select count(*)::int from slice c where c.run = w.run and c.task = w.task and c.generation = w.generation and c.done) + ${runsOfItems('and x.closed')} as done
+        (select count(*)::int from slice c where c.run = w.run and c.task = w.task and c.generation = w.generation and c.done) + ${runsOfItems('and x.closed')} as done,
+        w.untaken
       from wait w where w.run = $1 and w.item = -1 and not w.closed and w.kind <> 'deadline'
       union all
-      select t.task, t.status, t.started, t.next_at, t.attempt, t.failure, null, null, null, null, null from task t where t.run = $1 and t.item = -1 and t.status in ('running', 'retrying')
+      select w.task, w.kind, w.since, w.until, null, null, w.limit_key, ${LINE}, w.items, null, null, null
+      from (select distinct on (x.task, x.limit_key) x.*, (count(*) over (partition by x.task, x.limit_key))::int as items
+        from wait x where x.run = $1 and x.item >= 0 and not x.closed and x.kind = 'limit' order by x.task, x.limit_key, x.since, x.item) w
+      union all
+      select t.task, t.status, t.started, t.next_at, t.attempt, t.failure, null, null, null, null, null, null, null, null
+      from task t where t.run = $1 and t.item = -1 and t.status in ('running', 'retrying')
       order by 1 limit 100`,
     values: [run],
   });

@@ -42,16 +42,26 @@ export function claimUntoldExternals(db: Rows, limit: number): Promise<UntoldExt
   });
 }
 
-export type OpenExternal = ExternalKey & { starts: number };
+/** `untaken`: the task queue from which no worker takes its activity, as far as that is noted. */
+export type OpenExternal = ExternalKey & { starts: number; untaken: string | null };
 
 /** Executions that were asked for more than 3 s ago and that somebody waits for. Any of them, so that many are no hurdle. */
 export function openExternals(db: Rows, limit: number): Promise<OpenExternal[]> {
   return db.rows<OpenExternal>({
     name: 'open_externals',
-    text: `select w.run as "runId", w.task, w.generation, w.starts::int from wait w join run_state s on s.run = w.run and s.finished is null
+    text: `select w.run as "runId", w.task, w.generation, w.starts::int, w.untaken from wait w join run_state s on s.run = w.run and s.finished is null
       where w.kind = 'external' and not w.child_ended and w.dispatched and not w.closed and w.decision is null
         and w.asked_at < clock_timestamp() - interval '3 s' order by random() limit $1`,
     values: [limit],
+  });
+}
+
+/** @param untaken the task queue from which no worker takes its activity; null: one has */
+export async function noteUntaken(db: Rows, key: ExternalKey, untaken: string | null): Promise<void> {
+  await db.rows({
+    name: 'note_untaken',
+    text: `update wait set untaken = $4 where run = $1 and task = $2 and item = -1 and generation = $3 and kind = 'external' and not closed`,
+    values: [...keyValues(key), untaken],
   });
 }
 

@@ -27,6 +27,8 @@ export type Execution = {
   taskAttempt: number;
   /** Type of the last failure of an activity that fails again and again, for a reason that is not the user's; '' if none does. */
   activityFailure: string;
+  /** The task queue, not ours, in which an activity of it has been for some seconds and that no worker has taken; '' if there is none. */
+  untaken: string;
 };
 
 /** All that the worker asks of Temporal. Every call has a deadline; none is repeated here, because the rows are looked at again. */
@@ -73,6 +75,10 @@ const PATIENT_MS = 10_000;
 const LARGE_PLAN = 500;
 /** Of an activity, which Temporal repeats only for our own faults: what fails for the user is a result. */
 const MANY_ATTEMPTS = 5;
+/** An activity that has been in its task queue for so long has no worker that takes it, or none with room. */
+const UNTAKEN_MS = 2_000;
+/** temporal.api.enums.v1.PendingActivityState */
+const SCHEDULED = 1;
 
 export function createExecutions(deps: ExecutionsDeps): Executions {
   const { config } = deps;
@@ -221,11 +227,17 @@ function createInspection(
         const found = await call((client) => client.workflow.getHandle(workflowId).describe());
         const { pendingWorkflowTask, pendingActivities } = found.raw;
         const failing = pendingActivities?.find(({ attempt, lastFailure }) => (attempt ?? 0) > MANY_ATTEMPTS && lastFailure);
+        const before = Date.now() - UNTAKEN_MS;
+        const untaken = pendingActivities?.find(
+          ({ state, scheduledTime }) => Number(state) === SCHEDULED && Number(scheduledTime?.seconds) * 1_000 < before,
+        );
+        const taskQueue = untaken?.activityOptions?.taskQueue?.name ?? '';
         return {
           status: found.status.name,
           temporalRunId: found.runId,
           taskAttempt: pendingWorkflowTask?.attempt ?? 0,
           activityFailure: failing?.lastFailure?.applicationFailureInfo?.type ?? '',
+          untaken: taskQueue === config.TIU_TASK_QUEUE ? '' : taskQueue,
         };
       } catch (error) {
         if (temporalFailure(error) === 'gone') return undefined;

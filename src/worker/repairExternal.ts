@@ -1,4 +1,4 @@
-import { decideExternal, forgetExternal, type OpenExternal } from '../db/externals.ts';
+import { decideExternal, forgetExternal, noteUntaken, type OpenExternal } from '../db/externals.ts';
 import { Problem } from '../domain/problem.ts';
 import { externalWorkflowId } from '../temporal/names.ts';
 import { diagnose, type Diagnosis } from './diagnose.ts';
@@ -16,7 +16,11 @@ export async function repairExternal(deps: RepairDeps, external: OpenExternal): 
   const { execution, because } = await look(deps, workflowId);
   // What the user's activity fails of is none of our failures.
   const diagnosis = diagnose({ restarts: external.starts - 1 }, execution && { ...execution, activityFailure: '' }, because);
-  if (diagnosis === 'fine') return false;
+  if (diagnosis === 'fine') {
+    const { untaken = '' } = execution ?? {};
+    if (untaken !== (external.untaken ?? '')) await noteUntaken(deps.db, external, untaken === '' ? null : untaken);
+    return false;
+  }
   const isOurs = FINAL.has(diagnosis)
     ? await decideExternal(deps.db, external, { status: 'failed', failure: failureOf(diagnosis, because).toFailure() })
     : await forgetExternal(deps.db, external);

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createClaims } from '../../src/db/claims.ts';
+import { CAUSES } from '../../src/api/features/queue/schemas.ts';
 import { reportWorker } from '../../src/db/workers.ts';
 import { anApi, type TestApi } from './anApi.ts';
 import { tiu as inProcess } from '../cli/aTerminal.ts';
@@ -104,6 +106,70 @@ test('of open runs it says at what they are at work, in which line they stand an
   await api.call('POST', `/api/v1/runs/${run}/cancel`);
   expect((await explain(run)).waitsFor[0]).toMatchObject({ kind: 'command' });
   expect(await api.call('GET', '/api/v1/limits/nothing')).toMatchObject({ status: 404 });
+});
+
+const http = { type: 'http', with: { url: 'https://example.org/' } };
+async function startOf(tasks: object, more: object = {}): Promise<string> {
+  const answer = await api.call('POST', '/api/v1/runs', {
+    body: { definition: { dsl: 'tiu/1', name: 'told', ...more, tasks } },
+    headers: { 'idempotency-key': randomUUID() },
+  });
+  expect(answer.status).toBe(202);
+  await begin();
+  return (answer.body as Run).id;
+}
+const attempt = (run: string, task: number, item = -1) =>
+  createClaims({ db: api.deps.db })({ run, task, item, generation: 0, epoch: 1, token: randomUUID() });
+
+test('what may not begin for want of a place says so, in which order, and who has the places', async () => {
+  const run = await startOf({ a: http, b: http, c: { ...http, priority: 'high' } }, { maxConcurrency: 1, strategy: 'priority_based' });
+  await attempt(run, 0);
+  expect((await explain(run)).waitsFor).toMatchObject([
+    { kind: 'effect', task: 'a' },
+    { kind: 'max_concurrency', task: 'c', position: 1, limit: 1, tasks: ['a'] },
+    { kind: 'max_concurrency', task: 'b', position: 2, limit: 1, tasks: ['a'] },
+  ]);
+});
+
+test('a run whose tasks go one at a time says whose turn it is; a paused branch is told as such', async () => {
+  const run = await startOf({ a: http, b: http, c: { ...http, dependsOn: ['b'] } }, { strategy: 'sequential' });
+  await attempt(run, 0);
+  expect((await explain(run)).waitsFor).toMatchObject([
+    { kind: 'effect', task: 'a' },
+    { kind: 'strategy', task: 'b', position: 1, tasks: ['a'] },
+  ]);
+  const paused = await api.call('POST', `/api/v1/runs/${run}/pause`, { body: { tasks: ['b'], branch: true } });
+  expect(paused.status).toBe(202);
+  expect((await explain(run)).waitsFor).toMatchObject([
+    { kind: 'effect', task: 'a' },
+    { kind: 'paused', task: 'b' },
+    { kind: 'paused', task: 'c' },
+  ]);
+});
+
+test('items in the line of a limit, an open circuit, an activity that nobody takes are told', async () => {
+  const run = await startOf({
+    a: http,
+    b: { type: 'activity', with: { taskQueue: 'theirs', activity: 'charge' } },
+    m: { ...http, map: { items: [1, 2, 3] } },
+  });
+  const { pool } = api.deps.db;
+  await attempt(run, 0);
+  const failure = JSON.stringify({ code: 'circuit_open', message: 'x', data: { host: 'example.org' } });
+  await pool.query(`update task set status = 'retrying', failure = $2, next_at = now() where run = $1 and task = 0`, [run, failure]);
+  const wait = `insert into wait (run, task, item, generation, kind, workspace, limit_key, untaken) select $1, $2, $3, 0, $4, workspace, $5, $6 from run where id = $1`;
+  await pool.query(wait, [run, 1, -1, 'external', null, 'theirs']);
+  for (const item of [0, 1]) await pool.query(wait, [run, 2, item, 'limit', 'shop', null]);
+  expect((await explain(run)).waitsFor).toMatchObject([
+    { kind: 'circuit', task: 'a', host: 'example.org' },
+    { kind: 'no_activity_worker', task: 'b', key: 'theirs' },
+    { kind: 'limit', task: 'm', key: 'shop', items: 2, position: 1 },
+  ]);
+});
+
+test('every code of a reason is documented', () => {
+  const page = fs.readFileSync('docs/limits.md', 'utf8');
+  for (const kind of CAUSES) expect(page).toContain(`| \`${kind}\``);
 });
 
 test('a run that its key refuses is answered with 409 and a code', async () => {

@@ -14,6 +14,7 @@ import { createDataConverter } from '../../src/temporal/dataConverter.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
 import { aClient } from './aClient.ts';
 import { someActivities } from './someActivities.ts';
+import { until } from '../worker/support/aRun.ts';
 
 const EXAMPLE = path.join(process.cwd(), 'examples/activity');
 const CANARY = 'canary-81c2';
@@ -31,7 +32,7 @@ let lonely: string;
 beforeAll(async () => {
   const env = {
     ...{ TIU_PAYLOAD_KEYS: `${key.id}:${key.secret.toString('base64')}`, TIU_CODEC_TOKEN: codecToken },
-    ...{ TIU_ACTIVITY_START_TIMEOUT: '4000', TIU_SHUTDOWN_GRACE: '500' },
+    ...{ TIU_ACTIVITY_START_TIMEOUT: '12000', TIU_SHUTDOWN_GRACE: '500' },
   };
   stack = await aStack({ workers: 1, env });
   connection = await Connection.connect({ address });
@@ -131,7 +132,14 @@ test('an attempt that takes longer than its timeout, or sends no heartbeat for t
   for (const name of ['slow', 'silent']) users.open(name);
 });
 
-test('where no worker is, the task fails with no_worker', async () => {
+test('where no worker is, the task says that it waits for one, then fails with no_worker', async () => {
+  const untaken = expect.objectContaining({ kind: 'no_activity_worker', task: 'a', key: `${stack.taskQueue}-nobody` }) as unknown;
+  const other = await begin({ a: call('tell', [], {}, { taskQueue: `${stack.taskQueue}-nobody` }) });
+  const explained = await until(async () => {
+    const { waitsFor } = (await client.ask('GET', `/runs/${other}/explain`)).body as { waitsFor: { kind: string }[] };
+    return waitsFor.some(({ kind }) => kind === 'no_activity_worker') && waitsFor;
+  });
+  expect(explained).toContainEqual(untaken);
   expect(await client.end(lonely)).toMatchObject({ status: 'failed' });
   expect(await detailOf(lonely)).toMatchObject({ status: 'failed', failure: { code: 'no_worker' } });
 });

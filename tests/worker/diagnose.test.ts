@@ -3,7 +3,7 @@ import type { Execution } from '../../src/temporal/executions.ts';
 import { diagnose, repeatedFailure, type Diagnosis } from '../../src/worker/diagnose.ts';
 
 const is = (status: Execution['status'], taskAttempt = 0, activityFailure = ''): Execution => ({
-  ...{ status, taskAttempt, activityFailure },
+  ...{ status, taskAttempt, activityFailure, untaken: '' },
   temporalRunId: 't',
 });
 

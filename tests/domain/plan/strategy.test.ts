@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { readDefinitionValue } from '../../../src/domain/definition/read.schema.ts';
 import type { JsonObject } from '../../../src/domain/json.ts';
+import { heldBack } from '../../../src/domain/plan/heldBack.ts';
 import { next, type Steps } from '../../../src/domain/plan/next.ts';
 import { ranksOf, sequenceOf } from '../../../src/domain/plan/order.ts';
 import { COMPLETED, isFinal, statusOf, WAITING } from '../../../src/domain/plan/outcome.ts';
@@ -44,6 +45,9 @@ function faultsOf({ graph, used }: Ordered, state: GraphState, { steps, before }
   const begun = [...steps.effects, ...steps.roots];
   const atWork = graph.names.map((_, task) => task).filter((task) => state.busy.has(task) || state.waiting.has(task));
   const faults: string[] = [];
+  const rest = before.filter((task) => !begun.includes(task));
+  const told = heldBack(state).map(({ task }) => task);
+  if (told.sort((a, b) => a - b).join() !== rest.join()) faults.push('what is left is told otherwise');
   if (used === 'sequential') {
     if (begun.length === 0 ? atWork.length === 0 : atWork.length > begun.length) faults.push('not one at a time');
     if (steps.effects.length > 0 && begun.length > 1) faults.push('an effect and something else');
@@ -55,7 +59,6 @@ function faultsOf({ graph, used }: Ordered, state: GraphState, { steps, before }
   const runs = (task: number): boolean => verdict(state, task) === RUN && takesPlace(graph, task);
   const holders = atWork.filter((task) => state.waiting.has(task) || runs(task));
   if (holders.filter((task) => takesPlace(graph, task)).length > (graph.places ?? Infinity)) faults.push('more than there are places');
-  const rest = before.filter((task) => !begun.includes(task));
   if (rest.some((task) => !runs(task))) faults.push('what takes no place was left');
   if (graph.places === undefined && rest.length > 0) faults.push('something was left');
   const rankOf = (task: number): number => graph.rank?.[task] ?? 0;

@@ -127,7 +127,7 @@ export function createExecutions(server: Server, options: { owner: number; ident
       call(() => {
         const found = server.executions.get(id);
         const taskAttempt = found?.task || found?.dispatching ? found.attempt : 0;
-        return found && { status: found.status, temporalRunId: found.runId, taskAttempt, activityFailure: '' };
+        return found && { status: found.status, temporalRunId: found.runId, taskAttempt, activityFailure: '', untaken: '' };
       }),
     terminate: ({ workflowId, temporalRunId }) =>
       call(() => {

@@ -42,32 +42,40 @@ export const Limit = z
 export const explainParams = z.object({ id: z.string() });
 export const limitParams = z.object({ key: z.string() });
 
+/** Why a run waits, by code. */
+export const CAUSES = [
+  ...reason.options,
+  'timer',
+  'event',
+  'approval',
+  'child',
+  'activity',
+  'no_activity_worker',
+  'limit',
+  'max_concurrency',
+  'strategy',
+  'retry',
+  'circuit',
+  'effect',
+  'items',
+  'command',
+  'paused',
+  'engine',
+] as const;
+
 const Cause = z.object({
-  kind: z
-    .enum([
-      ...reason.options,
-      'timer',
-      'event',
-      'approval',
-      'child',
-      'activity',
-      'limit',
-      'retry',
-      'effect',
-      'items',
-      'command',
-      'paused',
-      'engine',
-    ])
-    .meta({
-      description: 'As of a queued run; or timer, limit, next attempt, effect at work, items of a map, a command under way, the next step',
-    }),
+  kind: z.enum(CAUSES).meta({ description: 'Code of the reason; docs/limits.md says what each means' }),
   message: z.string().meta({ description: 'For people' }),
   task: taskId.optional(),
   key: z.string().optional(),
-  limit: z.int().optional(),
-  position: z.int().optional().meta({ description: 'In the queue of the workspace or the line of the limit, from 1' }),
+  limit: z.int().optional().meta({ description: 'How many may hold at once what is waited for' }),
+  position: z.int().optional().meta({
+    description: 'In the queue of the workspace, the line of the limit, or among the tasks of the run that are held back, from 1',
+  }),
   holders: z.array(runIdText).optional().meta({ description: 'Runs that hold what is waited for, at most 10' }),
+  tasks: z.array(taskId).optional().meta({ description: 'Tasks of the run that have its places, or the one whose turn it is, at most 10' }),
+  items: z.int().optional().meta({ description: 'Of a mapped task: how many items wait so' }),
+  host: z.string().optional().meta({ description: 'Whose circuit is open' }),
   sinceAt: time.optional(),
   untilAt: time.optional(),
   attempt: z.int().optional(),
