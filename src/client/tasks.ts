@@ -9,6 +9,12 @@ export type Tasks = ReturnType<typeof createTasks>;
 /** Tasks on their own: runs of one task each. What acts is sent again safely if its answer is lost. */
 export function createTasks({ baseUrl, api }: Http) {
   const once = (key?: string) => ({ 'Idempotency-Key': key ?? crypto.randomUUID() });
+  const command =
+    (type: 'pause' | 'resume' | 'retry') =>
+    (id: string, body: { reason?: string } = {}) => {
+      const header = once();
+      return answeredAtLast(baseUrl, () => api.POST(`/api/v1/tasks/{id}/${type}`, { params: { path: { id }, header }, body }));
+    };
   return {
     create: (body: Schemas['CreateTask'], options: { key?: string } = {}) => {
       const header = once(options.key);
@@ -25,5 +31,9 @@ export function createTasks({ baseUrl, api }: Http) {
       const header = once();
       return answeredAtLast(baseUrl, () => api.POST('/api/v1/tasks/{id}/cancel', { params: { path: { id }, header }, body }));
     },
+    pause: command('pause'),
+    resume: command('resume'),
+    /** One that has ended and did not complete. */
+    retry: command('retry'),
   };
 }

@@ -123,6 +123,52 @@ test('a task is cancelled as its run is, once it is closed no more', async () =>
   expect(await api.call('POST', `/api/v1/tasks/${closed.id}/cancel`)).toMatchObject({ status: 409, body: { code: 'run_already_closed' } });
 });
 
+const command = (id: string, what: string, body: object = {}, more: object = {}) =>
+  api.call('POST', `/api/v1/tasks/${id}/${what}`, { body, headers: keyed(), ...more });
+
+test('a task is paused and resumed, each once', async () => {
+  const { id } = (await create(one)).body as Task;
+  await begin(api.deps.db, id);
+  expect(await command(id, 'resume')).toMatchObject({ status: 409, body: { code: 'state_conflict' } });
+  const paused = await command(id, 'pause', { reason: 'lunch' });
+  expect(paused).toMatchObject({ status: 202, body: { id, paused: true, name: 'Add up', links: { task: `/api/v1/tasks/${id}` } } });
+  expect(await command(id, 'pause')).toMatchObject({ status: 409, body: { code: 'state_conflict' } });
+  expect(await command(id, 'resume')).toMatchObject({ status: 202, body: { id, paused: false } });
+  const { items } = (await api.call('GET', `/api/v1/runs/${id}/events`)).body as { items: { type: string; data?: object }[] };
+  expect(items.filter(({ type }) => type.startsWith('command')).map(({ type, data }) => [type, data])).toMatchObject([
+    ['command.pause', { reason: 'lunch' }],
+    ['command.resume', {}],
+  ]);
+});
+
+test('a task that has failed is run again, one that is open or has completed is not', async () => {
+  const { id } = (await create(one)).body as Task;
+  await begin(api.deps.db, id);
+  expect(await command(id, 'retry')).toMatchObject({ status: 409, body: { code: 'state_conflict' } });
+  await tell(journal, id, { status: 'failed' });
+  await close(journal, id, { status: 'failed' });
+  expect(await command(id, 'retry', { reason: 'mended' })).toMatchObject({ status: 202, body: { id, status: 'queued', name: 'Add up' } });
+  const done = (await create(one)).body as Task;
+  await begin(api.deps.db, done.id);
+  await tell(journal, done.id, { output: '7' });
+  await close(journal, done.id, { status: 'completed', output: '7' });
+  expect(await command(done.id, 'retry')).toMatchObject({ status: 409, body: { code: 'state_conflict' } });
+});
+
+test.each(['pause', 'resume', 'retry', 'cancel'])(
+  '%s of what is no task of the workspace finds nothing, and takes no field that nobody knows',
+  async (what) => {
+    const { id } = (await create(one)).body as Task;
+    expect(await command(id, what, {}, { key: api.stranger.key })).toMatchObject({ status: 404 });
+    expect(await command(id, what, { tasks: ['task'] })).toMatchObject({ status: 422, body: { issues: [{ pointer: '/tasks' }] } });
+    const run = await api.call('POST', '/api/v1/runs', {
+      body: { definition: { dsl: 'tiu/1', name: 'no-task', tasks: { a: { type: 'transform', with: { value: 1 } } } } },
+      headers: keyed(),
+    });
+    expect(await command((run.body as Task).id, what)).toMatchObject({ status: 404, body: { code: 'not_found' } });
+  },
+);
+
 test.each([
   ['a kind that does not exist', { ...one, type: 'transfrom' }, 'invalid_definition', '/type'],
   ['a field the kind has not', { ...call, with: { ...call.with, verb: 'GET' } }, 'invalid_definition', '/with/verb'],

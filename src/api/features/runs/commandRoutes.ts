@@ -4,26 +4,20 @@ import { countedTasks, mainTasks } from '../../../domain/plan/phases.ts';
 import { createState, dependantsOf } from '../../../domain/plan/state.ts';
 import { Problem, type ProblemCode } from '../../../domain/problem.ts';
 import type { Order } from '../../../db/commands.ts';
-import type { RunRow } from '../../../db/repositories/runs.ts';
 import { retryOrder } from '../../../db/retryOrder.ts';
-import type { Deps } from '../../deps.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
+import { commandRun, type Commanding } from '../../runs/commandRun.ts';
 import { checkByHand, storeByHand } from '../../runs/outputByHand.ts';
 import { etagOf } from '../../runs/present.ts';
-import { loadRun, loadRunView, planOf, presentView, taskOf } from '../../runs/readRun.ts';
+import { loadRun, planOf, presentView, taskOf } from '../../runs/readRun.ts';
 import { CancelRun, Run, runParams } from '../../runs/schemas.ts';
 import { CompleteTask, itemParams, PauseRun, RetryRun, SkipTask, taskParams } from './schemas.ts';
 
-type Asked = { deps: Deps; actor: { workspace: string; principal: string }; resource: RunRow };
-
 /** Gives the command, and answers with the run as it stands then. */
-async function give({ deps, actor, resource }: Asked, order: Order, reason: string | undefined): Promise<Reply> {
-  const { workspace, principal } = actor;
-  const of = { run: resource.id, workspace, by: principal, ...(reason !== undefined && { reason }) };
-  await deps.command({ ...of, ...order });
-  const run = (await loadRunView({ deps, actor, params: resource })) ?? { ...resource, counts: null };
-  return { status: 202, body: await presentView(deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
+async function give(call: Commanding, order: Order, reason: string | undefined): Promise<Reply> {
+  const run = await commandRun(call, order, reason);
+  return { status: 202, body: await presentView(call.deps, run), headers: { location: `/api/v1/runs/${run.id}`, etag: etagOf(run) } };
 }
 
 /** What every command has in common. */
@@ -42,7 +36,7 @@ const cancel = defineRoute({
 });
 
 /** Tasks of a run by their ids, with all that depends on them if asked. @throws Problem not_found */
-async function tasksOf({ deps, resource }: Asked, ids: readonly string[], branch: boolean) {
+async function tasksOf({ deps, resource }: Commanding, ids: readonly string[], branch: boolean) {
   const { graph } = await planOf(deps, resource);
   const own = await Promise.all(ids.map(async (id) => (await taskOf(deps, resource, id)).index));
   const indexes = [...new Set(branch ? own.flatMap((task) => [task, ...dependantsOf(createState(graph), task)]) : own)].sort(
@@ -78,14 +72,14 @@ const retry = defineRoute({
 });
 
 /** The place of a task that somebody settles by hand. @throws Problem not_found, invalid_request */
-async function placeOf({ deps, resource }: Asked, id: string, item: number | undefined) {
+async function placeOf({ deps, resource }: Commanding, id: string, item: number | undefined) {
   const { plan, index } = await taskOf(deps, resource, id);
   if (index >= countedTasks(plan.graph)) throw new Problem('not_found', { detail: `${id} is a compensation` });
   if (item !== undefined && !plan.tasks[index]?.map) throw new Problem('not_found', { detail: `${id} has no items` });
   return { plan, place: { task: index, main: mainTasks(plan.graph), item: item ?? -1 } };
 }
 
-type Settling = Asked & { params: { task: string; item?: number } };
+type Settling = Commanding & { params: { task: string; item?: number } };
 
 async function skip(call: Settling & { body?: { reason?: string | undefined } | undefined }): Promise<Reply> {
   const { place } = await placeOf(call, call.params.task, call.params.item);

@@ -1,21 +1,24 @@
+import type { Action } from '../../../domain/access/can.ts';
 import { isClosed } from '../../../domain/plan/outcome.ts';
 import { planMarks } from '../../../domain/redaction/planMarks.ts';
 import { redact } from '../../../domain/redaction/redact.ts';
 import { TASK_LABEL, taskWorkflow } from '../../../domain/run/oneTask.ts';
+import type { Order } from '../../../db/commands.ts';
 import { findInputs, findOutput, listRuns, type RunRow, type RunView } from '../../../db/repositories/runs.ts';
+import { retryOrder } from '../../../db/retryOrder.ts';
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
-import { defineRoute, type Route } from '../../route.ts';
+import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { acceptBatch } from '../../runs/acceptBatch.ts';
 import { awaited, loadAwaited } from '../../runs/awaitRun.ts';
-import { cancelRun } from '../../runs/cancelRun.ts';
+import { commandRun, type Commanding } from '../../runs/commandRun.ts';
 import { etagOf, presentRun, presentTaskRun } from '../../runs/present.ts';
 import { loadRun, planOf, presentView, readShown } from '../../runs/readRun.ts';
 import { CancelRun, runParams } from '../../runs/schemas.ts';
 import { startProblems } from '../../runs/startAnswers.ts';
 import { acceptTask } from './acceptTask.ts';
-import { BatchTask, CreateTask, CreateTasks, listTasksQuery, TaskBatch, TaskRun, TaskRunList } from './schemas.ts';
+import { BatchTask, CommandTask, CreateTask, CreateTasks, listTasksQuery, TaskBatch, TaskRun, TaskRunList } from './schemas.ts';
 
 const tag = 'tasks';
 const location = { location: 'The task', 'idempotent-replayed': 'true when the key was used before' };
@@ -120,22 +123,47 @@ const read = defineRoute({
   },
 });
 
+/** Gives the command, and answers with the task as it stands then. */
+async function give(call: Commanding, order: Order, reason: string | undefined): Promise<Reply> {
+  const run = await commandRun(call, order, reason);
+  const body = await presentOne(call.deps, run);
+  return { status: 202, body, headers: { location: body.links.task, etag: etagOf(run) } };
+}
+
+/** What every command has in common: it is that of the run, which has one task. */
+const command = <A extends Action, T extends string>(action: A, type: T) => ({
+  ...({ method: 'post', path: `/api/v1/tasks/{id}/${type}`, action, tag, idempotency: 'stored' } as const),
+  responses: { 202: { description: 'The command is durable and under way', schema: TaskRun } },
+  problems: ['run_already_closed', 'state_conflict', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable'] as const,
+  load: async (call: Parameters<typeof loadRun>[0]) => tasksOnly(await loadRun(call)),
+});
+
 const cancel = defineRoute({
-  method: 'post',
-  path: '/api/v1/tasks/{id}/cancel',
-  action: 'run.cancel',
-  tag,
+  ...command('run.cancel', 'cancel'),
   summary: 'Ask a task to end; a second time forces it',
   request: { params: runParams, query: noQuery, body: { schema: CancelRun } },
-  responses: { 202: { description: 'The command is durable and under way', schema: TaskRun } },
-  problems: ['run_already_closed', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable'],
-  idempotency: 'stored',
-  load: async (call) => tasksOnly(await loadRun(call)),
+  handler: (call) => give(call, { type: 'cancel', force: call.body?.force ?? false }, call.body?.reason),
+});
+
+const hold = (type: 'pause' | 'resume', summary: string) =>
+  defineRoute({
+    ...command('run.pause', type),
+    summary,
+    request: { params: runParams, query: noQuery, body: { schema: CommandTask } },
+    handler: (call) => give(call, { type }, call.body?.reason),
+  });
+
+const pause = hold('pause', 'Do not begin a task, or no further try of it; one at work comes to its end');
+const resume = hold('resume', 'Go on with a paused task');
+
+const retry = defineRoute({
+  ...command('run.retry', 'retry'),
+  summary: 'Run a task again that has ended and did not complete, in a new generation',
+  request: { params: runParams, query: noQuery, body: { schema: CommandTask } },
   handler: async (call) => {
-    const run = await cancelRun(call, call.resource, call.body?.reason);
-    const body = await presentOne(call.deps, run);
-    return { status: 202, body, headers: { location: body.links.task, etag: etagOf(run) } };
+    const { graph } = await planOf(call.deps, call.resource);
+    return give(call, await retryOrder(call.deps.db, { id: call.resource.id, graph }, undefined), call.body?.reason);
   },
 });
 
-export const taskRoutes: readonly Route[] = [create, createMany, list, read, cancel];
+export const taskRoutes: readonly Route[] = [create, createMany, list, read, cancel, pause, resume, retry];

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { STRATEGIES } from '../../../domain/plan/plan.ts';
 import { batchOf, entries, ownKey } from '../../runs/batchSchemas.ts';
-import { duration, Run, runStatus, startFields } from '../../runs/schemas.ts';
+import { duration, reason, Run, runStatus, startFields } from '../../runs/schemas.ts';
 import { listOf, page, repeated, text } from '../../schemas.ts';
 
 export const CreateTask = z
@@ -21,6 +21,9 @@ export const CreateTask = z
     ...startFields,
   })
   .meta({ id: 'CreateTask' });
+
+/** Of commands that need no more. */
+export const CommandTask = z.strictObject({ reason }).optional().meta({ id: 'CommandTask' });
 
 export const BatchTask = CreateTask.safeExtend({ idempotencyKey: ownKey }).meta({ id: 'BatchTask' });
 export const CreateTasks = z.strictObject({ tasks: entries(BatchTask) }).meta({ id: 'CreateTasks' });
