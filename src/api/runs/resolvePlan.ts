@@ -1,4 +1,4 @@
-import type { Plan } from '../../domain/plan/plan.ts';
+import type { AskedOrder, Plan } from '../../domain/plan/plan.ts';
 import { Problem } from '../../domain/problem.ts';
 import { findDefinition } from '../../db/repositories/definitions.ts';
 import type { RunRow } from '../../db/repositories/runs.ts';
@@ -7,18 +7,16 @@ import type { Deps } from '../deps.ts';
 /** What a run is to follow: the plan, and where it came from. */
 export type Resolved = { plan: Plan; hash: Buffer; body: string; name: string; number?: number; canonical?: string };
 
-/** `run`: that of a run, as it is. */
+/** `run`: that of a run, as it is. `order`: instead of what the definition says; the plan is then another one of the same definition. */
 export type Source =
-  | { definition: string | object }
+  | { definition: string | object; order?: AskedOrder }
   | { run: Pick<RunRow, 'plan' | 'definition' | 'definition_number'> }
-  | { workspace: string; name: string; version: string | number | undefined };
+  | { workspace: string; name: string; version: string | number | undefined; order?: AskedOrder };
 
-/** @throws Problem invalid_definition | not_found */
+/** @throws Problem invalid_definition | invalid_request | not_found */
 export async function resolvePlan(deps: Pick<Deps, 'db' | 'definitions' | 'plans'>, source: Source): Promise<Resolved> {
   if ('definition' in source) {
-    const { definition, plan, planHash, planText, canonical } = deps.definitions.compile(source.definition);
-    deps.plans.know(planHash.toString('hex'), { plan, text: planText });
-    return { plan, hash: planHash, body: planText, name: definition.name, canonical };
+    return compiled(deps, source.definition, source.order);
   }
   if ('run' in source) {
     const { plan: hash, definition, definition_number: number } = source.run;
@@ -30,6 +28,18 @@ export async function resolvePlan(deps: Pick<Deps, 'db' | 'definitions' | 'plans
     throw new Problem('not_found', {
       detail: `No workflow ${source.name}${source.version === undefined ? '' : ` of version ${source.version}`}`,
     });
+  const { name, number } = stored;
+  if (source.order) {
+    const written = stored.media_type === 'application/yaml' ? stored.source : (JSON.parse(stored.source) as object);
+    const { plan, hash, body } = compiled(deps, written, source.order);
+    return { plan, hash, body, name, number };
+  }
   const { plan, text } = await deps.plans.get(stored.plan);
-  return { plan, hash: Buffer.from(stored.plan, 'hex'), body: text, name: stored.name, number: stored.number };
+  return { plan, hash: Buffer.from(stored.plan, 'hex'), body: text, name, number };
+}
+
+function compiled(deps: Pick<Deps, 'definitions' | 'plans'>, source: string | object, order: AskedOrder | undefined) {
+  const { definition, plan, planHash, planText, canonical } = deps.definitions.compile(source, order);
+  deps.plans.know(planHash.toString('hex'), { plan, text: planText });
+  return { plan, hash: planHash, body: planText, name: definition.name, canonical };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RUN_STATUSES, TASK_STATUSES } from '../../domain/plan/outcome.ts';
-import { MODES } from '../../domain/plan/plan.ts';
+import { LIMITS } from '../../domain/definition/limits.ts';
+import { MODES, STRATEGIES } from '../../domain/plan/plan.ts';
 import { PRIORITIES } from '../../domain/run/priority.ts';
 import { anyJson, Failure, maybeTime, runIdText, strategyReason, strategyUsed, taskId, text, time, workflowName } from '../schemas.ts';
 
@@ -70,6 +71,17 @@ export const startFields = {
   startAt: z.iso.datetime({ offset: true }).optional().meta({ description: 'Accepted now, not begun before; a year ahead at most' }),
 };
 
+/** What is said of the order of its tasks. */
+export const orderFields = {
+  strategy: z.enum(STRATEGIES).optional().meta({ description: 'Instead of what the definition says' }),
+  maxConcurrency: z
+    .int()
+    .min(1)
+    .max(LIMITS.runConcurrency)
+    .optional()
+    .meta({ description: 'How many of its tasks are at work at once, instead of what the definition says' }),
+};
+
 export const definitionFields = {
   definition: z
     .union([z.record(z.string(), z.unknown()), z.string().min(1)])
@@ -86,6 +98,7 @@ export const StartRun = z
     ...definitionFields,
     input: anyJson.optional(),
     ...startFields,
+    ...orderFields,
   })
   .refine((body) => (body.definition === undefined) !== (body.workflow === undefined), 'either definition or workflow')
   .meta({ id: 'StartRun' });

@@ -1,7 +1,8 @@
 import path from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Client } from '../../client/createClient.ts';
-import { isClosedRun, type Run } from '../../client/runs.ts';
+import { isClosedRun, type Run, type StartRun } from '../../client/runs.ts';
+import { STRATEGIES } from '../../domain/plan/plan.ts';
 import type { Cli, Terminal } from '../cli.ts';
 import { count } from '../count.ts';
 import { CliError, EXIT } from '../exit.ts';
@@ -11,7 +12,14 @@ import { summary } from '../summary.ts';
 import { uploadPath } from '../uploadPath.ts';
 import { wholeNumber } from '../wholeNumber.ts';
 
-type Options = { input: string[]; watch?: true; wait?: number; json?: true };
+type Options = {
+  input: string[];
+  strategy?: NonNullable<StartRun['strategy']>;
+  maxConcurrency?: number;
+  watch?: true;
+  wait?: number;
+  json?: true;
+};
 
 export const runCommand = (cli: Cli): Command =>
   new Command('run')
@@ -23,6 +31,8 @@ export const runCommand = (cli: Cli): Command =>
       collect,
       [],
     )
+    .addOption(new Option('--strategy <name>', 'in which order its tasks begin, instead of what the definition says').choices(STRATEGIES))
+    .option('--max-concurrency <n>', 'how many of its tasks are at work at once, instead of what the definition says', wholeNumber)
     .option('-w, --watch', 'follow it to its end')
     .option('--wait <seconds>', 'wait so long for its end', wholeNumber)
     .option('--json', 'print the run (with --watch also each event) as a line of JSON')
@@ -34,7 +44,13 @@ export const runCommand = (cli: Cli): Command =>
       const client = cli.connect();
       const say = options.json ? terminal.err : terminal.out;
       const input = { ...inputs.input, ...(await uploadAll(client, inputs, { say, cwd: terminal.cwd })) };
-      const started = await client.runs.start({ definition: text, input });
+      const { strategy, maxConcurrency } = options;
+      const started = await client.runs.start({
+        definition: text,
+        input,
+        ...(strategy && { strategy }),
+        ...(maxConcurrency !== undefined && { maxConcurrency }),
+      });
       say(`run ${started.id}\n`);
       await finish(client, terminal, { started, options });
     });

@@ -61,6 +61,8 @@ export type Definition = {
   mode?: Mode;
   strategy?: Strategy;
   maxConcurrency?: number;
+  /** The strategy is not what was written, but what whoever starts a run asks for. */
+  strategyBy?: 'start';
   /** Ids of all tasks as they were written, where the strategy looks at that: without it two orders are one definition. */
   order?: string[];
   labels: JsonObject;

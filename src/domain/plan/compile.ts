@@ -18,7 +18,7 @@ export function compile(definition: Definition): Plan {
   const ids = new Set(Object.keys(definition.tasks));
   const named = new Map(Object.entries(definition.tasks).map(([id, task]) => [id, namedBy(id, task, { ids, scope: definition.scope })]));
   const edges = edgesOf(new Map(Object.entries(definition.tasks).map(([id, task]) => [id, { ...task, named: named.get(id) ?? [] }])));
-  const strategy = definition.strategy === undefined ? undefined : chooseStrategy(definition.strategy, edges);
+  const strategy = strategyOf(definition, edges);
   const orderOf: OrderOf = strategy?.used === 'sequential' ? (some) => sequenceOf(some, definition.order ?? []) : orderByLevel;
   const order = orderOf(edges);
   const index = new Map(order.map((id, i) => [id, i]));
@@ -56,6 +56,9 @@ export function compile(definition: Definition): Plan {
     ...(definition.scope === undefined ? {} : { scope: definition.scope }),
   };
 }
+
+const strategyOf = ({ strategy, strategyBy: by }: Definition, edges: ReadonlyMap<string, readonly unknown[]>): Plan['strategy'] =>
+  strategy === undefined ? undefined : { ...chooseStrategy(strategy, edges), ...(by && { by }) };
 
 const withEach = (planned: PlanTask, { each }: DefinitionTask): PlanTask =>
   each === undefined ? planned : { ...planned, each: compile(each) };

@@ -57,7 +57,11 @@ export type StrategyChoice = {
   asked: Strategy;
   used: Exclude<Strategy, 'adaptive'>;
   why: 'default' | 'asked' | 'few_tasks' | 'no_dependencies' | 'dependencies';
+  /** Whoever started the run asked for it. Missing: the definition, or nobody. */
+  by?: 'start';
 };
+/** What whoever starts a run says of the order of its tasks; it goes before what the definition says. */
+export type AskedOrder = { strategy?: Strategy | undefined; maxConcurrency?: number | undefined };
 
 export type RetryPolicy = {
   /** Tries after the first. */

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Actor } from '../../../domain/access/can.ts';
+import type { AskedOrder } from '../../../domain/plan/plan.ts';
 import { countRuns, listRuns } from '../../../db/repositories/runs.ts';
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import { defineRoute, type Route } from '../../route.ts';
@@ -31,10 +32,16 @@ const start = defineRoute({
 });
 
 /** What a request to start a run asks for. */
-function startInput({ workspace }: Actor, { definition, workflow, runId, ...rest }: z.output<typeof StartRun>) {
-  const source = workflow ? { workspace, name: workflow.name, version: workflow.version } : { definition: definition ?? '' };
-  return { ...rest, runId, source, fingerprint: { workflow, ...rest } };
+function startInput({ workspace }: Actor, { definition, workflow, runId, strategy, maxConcurrency, ...rest }: z.output<typeof StartRun>) {
+  const order = orderOf({ strategy, maxConcurrency });
+  const source = workflow
+    ? { workspace, name: workflow.name, version: workflow.version, ...order }
+    : { definition: definition ?? '', ...order };
+  return { ...rest, runId, source, fingerprint: { workflow, strategy, maxConcurrency, ...rest } };
 }
+
+const orderOf = (order: AskedOrder): { order?: AskedOrder } =>
+  order.strategy === undefined && order.maxConcurrency === undefined ? {} : { order };
 
 const execute = defineRoute({
   method: 'post',
@@ -47,13 +54,13 @@ const execute = defineRoute({
   problems: startProblems,
   idempotency: 'own',
   handler: (call) => {
-    const { version, runId, ...rest } = call.body ?? {};
-    const source = { workspace: call.actor.workspace, name: call.params.name, version };
+    const { version, runId, strategy, maxConcurrency, ...rest } = call.body ?? {};
+    const source = { workspace: call.actor.workspace, name: call.params.name, version, ...orderOf({ strategy, maxConcurrency }) };
     return acceptRun(call, {
       ...rest,
       runId,
       source,
-      fingerprint: { workflow: { name: call.params.name, version }, ...rest },
+      fingerprint: { workflow: { name: call.params.name, version }, strategy, maxConcurrency, ...rest },
     });
   },
 });

@@ -2,7 +2,18 @@ import { z } from 'zod';
 import { anyJson, Failure, listOf, maybeTime, page, repeated, runIdText, taskId, text, time } from '../../schemas.ts';
 import { filterFields } from '../../runs/filterRuns.ts';
 import { batchOf, entries, ownKey } from '../../runs/batchSchemas.ts';
-import { countsByStatus, percent, reason, Run, runStatus, someTasks, startFields, StartRun, taskStatus } from '../../runs/schemas.ts';
+import {
+  countsByStatus,
+  orderFields,
+  percent,
+  reason,
+  Run,
+  runStatus,
+  someTasks,
+  startFields,
+  StartRun,
+  taskStatus,
+} from '../../runs/schemas.ts';
 
 export const RunOutput = z.object({ runId: runIdText, status: runStatus, output: anyJson }).meta({ id: 'RunOutput' });
 export const RunList = listOf(Run).extend({ total: z.int().optional() }).meta({ id: 'RunList' });
@@ -95,7 +106,7 @@ const RunEvent = z
 export const EventList = z.object({ items: z.array(RunEvent), lastSeq: z.int() }).meta({ id: 'EventList' });
 
 export const ExecuteWorkflow = z
-  .strictObject({ version: z.union([z.int().min(1), text(100)]).optional(), input: anyJson.optional(), ...startFields })
+  .strictObject({ version: z.union([z.int().min(1), text(100)]).optional(), input: anyJson.optional(), ...startFields, ...orderFields })
   .optional()
   .meta({ id: 'ExecuteWorkflow' });
 
