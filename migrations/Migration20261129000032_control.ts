@@ -2,13 +2,13 @@ import { Migration } from '@mikro-orm/migrations';
 
 /**
  * Notices of approvals: the first one when it opens, and its reminders, are rows until they are sent or given up. Of activities of
- * users it is known that no worker takes them.
+ * users it is known that no worker takes them, and they hold slots of limits.
  */
 export class Migration20261129000032_control extends Migration {
   override name = 'Migration20261129000032_control';
 
   override up(): void {
-    for (const statement of [notices, remind, claim, end, untaken]) this.addSql(statement);
+    for (const statement of [notices, remind, claim, end, untaken, externals, sweep]) this.addSql(statement);
   }
 
   override down(): void {
@@ -107,3 +107,74 @@ end $$;`;
 
 /** untaken: of a wait for an activity of a user's, the task queue from which no worker has taken it for some seconds. */
 const untaken = `alter table wait add column untaken text;`;
+
+/**
+ * As claim_v2 for the task of an activity of a user's, whose execution asks: it takes a slot and a token of each limit, or a place in the line
+ * of the first that lacks (item -2: it asks again, nobody wakes it). The slots are its until it has ended, through its retries; null: it has them all.
+ */
+const externals = `
+create function hold_external_v1(p_run uuid, p_task int, p_generation int, p_limits json) returns json language plpgsql volatile set enable_seqscan = off set lock_timeout = '2s' as $$
+declare s run_state; t task; w wait; l record; b limit_bucket; v_now timestamptz(3); v_ahead bigint; v_own boolean; v_key text; v_ms double precision; begin
+  select * into s from run_state q where q.run = p_run for no key update;
+  select * into t from task k where k.run = p_run and k.task = p_task and k.item = -1 and k.generation = p_generation;
+  select * into w from wait x where x.run = p_run and x.task = p_task and x.item = -2 and x.generation = p_generation and x.kind = 'limit' and not x.closed;
+  for l in select * from json_to_recordset(p_limits) x(key text, concurrency int, rate int, "perMs" bigint) order by x.key collate "C" loop
+    b := limit_bucket_v1(s.workspace, l.key, l.concurrency, l.rate, l."perMs");
+    v_now := clock_timestamp();
+    delete from lease x where x.workspace = s.workspace and x.key = l.key and (x.expires < v_now or x.run = p_run and x.task = p_task and x.item = -1 and x.holder <> t.token);
+    v_own := exists (select from lease x where x.workspace = s.workspace and x.key = l.key and x.holder = t.token);
+    continue when v_own; -- its execution was lost, and asks again
+    select count(*) into v_ahead from wait x where x.workspace = s.workspace and x.limit_key = l.key and x.kind = 'limit' and not x.closed and (x.expires is null or x.expires > v_now)
+      and (w.run is null or w.limit_key is distinct from l.key or (x.since, x.run, x.task, x.item) < (w.since, p_run, p_task, -2));
+    if v_ahead >= l.concurrency - (select count(*) from lease x where x.workspace = s.workspace and x.key = l.key) then
+      v_key := l.key; v_ms := null;
+      exit;
+    elsif v_ahead + 1 > b.tokens + 1e-6 and v_key is null then
+      v_key := l.key; v_ms := (v_ahead + 1 - b.tokens) / l.rate * l."perMs";
+    end if;
+  end loop;
+  if v_key is null then
+    for l in select * from json_to_recordset(p_limits) x(key text, concurrency int, rate int, "perMs" bigint) order by x.key collate "C" loop
+      continue when exists (select from lease x where x.workspace = s.workspace and x.key = l.key and x.holder = t.token);
+      if l.rate is not null then update limit_bucket x set tokens = x.tokens - 1 where x.workspace = s.workspace and x.key = l.key; end if;
+      if l.concurrency is not null then
+        insert into lease (workspace, key, slot, holder, run, task, item, attempt, expires)
+          select s.workspace, l.key, (select min(g) from generate_series(1, l.concurrency) g where not exists (select from lease x where x.workspace = s.workspace and x.key = l.key and x.slot = g)),
+            t.token, p_run, p_task, -1, t.attempt, 'infinity';
+      end if;
+    end loop;
+    update wait x set closed = true where x.run = p_run and x.task = p_task and x.item = -2 and x.generation = p_generation and x.kind = 'limit';
+    return null;
+  end if;
+  insert into wait as x (run, task, item, generation, kind, workspace, limit_key, since, expires) values (p_run, p_task, -2, p_generation, 'limit', s.workspace, v_key, v_now, v_now + interval '30 s')
+    on conflict (run, task, item, generation, kind) do update set limit_key = excluded.limit_key, expires = excluded.expires, closed = false, since = case when x.closed then excluded.since else x.since end;
+  if w.limit_key <> v_key then -- it has left another line
+    perform wake_line_v1(k) from limit_bucket k where k.workspace = s.workspace and k.key = w.limit_key;
+  end if;
+  return json_build_object('retryInMs', least(5000, greatest(200, coalesce(ceil(v_ms), 200 + 50 * v_ahead))));
+end $$;
+-- as end_external_v1, and its slots are free; returns the runs that were woken
+create function end_external_v2(p_run uuid, p_task int, p_generation int) returns setof uuid language plpgsql volatile set enable_seqscan = off set lock_timeout = '2s' as $$
+declare v_holders uuid[]; begin
+  perform end_external_v1(p_run, p_task, p_generation);
+  update wait x set closed = true where x.run = p_run and x.task = p_task and x.item = -2 and x.generation = p_generation and x.kind = 'limit' and not x.closed;
+  v_holders := array(select distinct l.holder from lease l where l.run = p_run and l.task = p_task and l.item = -1);
+  if v_holders <> '{}' then return query select free_leases_v1(v_holders); end if;
+end $$;`;
+
+/** As in Migration20261125000005_admission; an activity of a user's is at work while its task waits for it. */
+const sweep = `
+create or replace function sweep_limits_v1() returns setof uuid language plpgsql volatile set enable_seqscan = off set lock_timeout = '2s' as $$
+declare b limit_bucket; begin
+  update wait w set closed = true where w.kind = 'limit' and not w.closed and (w.expires < clock_timestamp() or not exists (select from run_state s where s.run = w.run and s.finished is null)
+    or exists (select from task t where t.run = w.run and t.task = w.task and t.item = w.item and t.generation = w.generation and t.finished is not null));
+  for b in select k.* from limit_bucket k where (k.workspace, k.key) in (
+      select l.workspace, l.key from lease l where l.run is not null union select w.workspace, w.limit_key from wait w where not w.closed and w.kind = 'limit') order by k.workspace, k.key for update loop
+    delete from lease l where l.workspace = b.workspace and l.key = b.key and (l.expires < clock_timestamp() or not exists (select from task t join run_state s on s.run = t.run
+      where t.run = l.run and t.task = l.task and t.item = l.item and t.token = l.holder and s.finished is null and (t.status = 'running' or t.status = 'waiting' and exists (
+        select from wait x where x.run = t.run and x.task = t.task and x.item = -1 and x.generation = t.generation and x.kind = 'external' and not x.closed))));
+    return query select wake_line_v1(b);
+  end loop;
+  delete from limit_bucket k where k.used < clock_timestamp() - greatest(86400000, k.per_ms) * interval '1 ms'
+    and not exists (select from lease l where l.workspace = k.workspace and l.key = k.key);
+end $$;`;

@@ -1,11 +1,13 @@
-import { endExternalRow, waitingExternal, type ExternalKey } from '../db/externals.ts';
+import { endExternalRow, holdExternal, waitingExternal, type ExternalKey } from '../db/externals.ts';
 import { Refused, Stale } from '../db/journal/record.ts';
 import type { Json } from '../domain/json.ts';
+import { aroundOf } from '../domain/plan/scope.ts';
 import { Problem, type Failure } from '../domain/problem.ts';
 import { isInfrastructure, storeAttempted, type Attempted } from './attempt.ts';
 import type { ActivityDeps } from './deps.ts';
 import { bindingsOf, checkOutput } from './evaluate.ts';
 import { externalCall, type ExternalCall } from './externalCall.ts';
+import { limitRequests } from './limits.ts';
 import { createOutputs } from './outputs.ts';
 import type { CompiledTask, RunContext } from './plans.ts';
 
@@ -18,8 +20,11 @@ type ContextOf = (run: string) => Promise<RunContext>;
 /** What the execution that calls an activity of a user's asks of us, before and after. */
 export function createExternalActivities(deps: ActivityDeps, contextOf: ContextOf) {
   return {
-    /** `over`: nobody waits for it any more, or what it would be called with is at fault and the task has failed of it. */
-    loadExternal: async (id: ExternalId): Promise<ExternalCall | { over: true }> => {
+    /**
+     * What to call, once it has the slots of its limits. `over`: nobody waits for it any more, or what it would be called with is at fault
+     * and the task has failed of it; `retryInMs`: it stands in the line of a limit, and is to ask again.
+     */
+    loadExternal: async (id: ExternalId): Promise<ExternalCall | { over: true } | { retryInMs: number }> => {
       const waiting = await waitingExternal(deps.db, id);
       if (!waiting) {
         await over(deps, id);
@@ -32,7 +37,7 @@ export function createExternalActivities(deps: ActivityDeps, contextOf: ContextO
         return { over: true };
       }
       try {
-        return await callOf(deps, context, task);
+        return (await lineOf(deps, context, { id, task })) ?? (await callOf(deps, context, task));
       } catch (error) {
         if (!(error instanceof Problem) || isInfrastructure(error)) throw error;
         await record(deps, { id, context, result: endedBy(error) });
@@ -47,6 +52,13 @@ export function createExternalActivities(deps: ActivityDeps, contextOf: ContextO
       await record(deps, { id, context, result });
     },
   };
+}
+
+/** @throws Problem as limitRequests */
+function lineOf({ db }: ActivityDeps, { compiled, facts }: RunContext, { id, task }: { id: ExternalId; task: CompiledTask }) {
+  if (task.limited.length === 0) return undefined;
+  const { input, names } = aroundOf(compiled.plan, facts.input);
+  return holdExternal(db, id, limitRequests(task, { ...names, input }));
 }
 
 async function callOf(deps: ActivityDeps, context: RunContext, task: CompiledTask): Promise<ExternalCall> {
@@ -94,6 +106,7 @@ async function record(deps: ActivityDeps, given: { id: ExternalId; context: RunC
 }
 
 async function over(deps: ActivityDeps, id: ExternalId): Promise<void> {
-  await endExternalRow(deps.db, id);
+  const woken = await endExternalRow(deps.db, id);
+  for (const run of new Set(woken)) void deps.poke(run).catch(() => undefined); // the sweeper wakes whom nobody woke
   deps.kick(); // its run is to be told
 }

@@ -4,7 +4,7 @@ import { compileCondition } from '../domain/expression/compileCondition.ts';
 import { compileTemplate } from '../domain/expression/compileTemplate.ts';
 import type { Compiled, Scope } from '../domain/expression/expression.ts';
 import { isObject, type Json, type JsonObject } from '../domain/json.ts';
-import type { Field, Kind } from '../domain/kinds/kind.ts';
+import { hasAttempts, type Field, type Kind } from '../domain/kinds/kind.ts';
 import { KINDS } from '../domain/kinds/kinds.ts';
 import { WHOLE, type Marks } from '../domain/redaction/marks.ts';
 import { planMarks } from '../domain/redaction/planMarks.ts';
@@ -120,7 +120,7 @@ const secretsIn = (fields: readonly CompiledField[]): string[] => {
 
 /** Inline tasks have no attempts to limit. */
 function compileLimits(plan: Plan, task: PlanTask, contract: Kind): CompiledTask['limited'] {
-  if (contract.class !== 'effect') return [];
+  if (!hasAttempts(contract)) return [];
   const names = ['input', ...(plan.scope?.names ?? []), ...(task.map ? [task.map.as, 'item', 'index'] : [])];
   return [...(plan.limits ?? []), ...(task.limits ?? [])].map(({ key, ...rest }) => ({
     ...rest,

@@ -150,7 +150,8 @@ export function pendingOf(db: Rows, run: string): Promise<PendingRow[]> {
         (select count(*)::int from slice c where c.run = w.run and c.task = w.task and c.generation = w.generation) + ${runsOfItems()} as parts,
         (select count(*)::int from slice c where c.run = w.run and c.task = w.task and c.generation = w.generation and c.done) + ${runsOfItems('and x.closed')} as done,
         w.untaken
-      from wait w where w.run = $1 and w.item = -1 and not w.closed and w.kind <> 'deadline'
+      from wait w where w.run = $1 and not w.closed and w.kind <> 'deadline' and (w.item = -1 and not (w.kind = 'external' and exists (select from wait x
+          where x.run = w.run and x.task = w.task and x.item = -2 and x.kind = 'limit' and not x.closed)) or w.item = -2 and w.kind = 'limit')
       union all
       select w.task, w.kind, w.since, w.until, null, null, w.limit_key, ${LINE}, w.items, null, null, null
       from (select distinct on (x.task, x.limit_key) x.*, (count(*) over (partition by x.task, x.limit_key))::int as items

@@ -2,6 +2,7 @@ import type { TaskStatus } from '../domain/plan/outcome.ts';
 import type { Stop } from '../domain/plan/state.ts';
 import type { Failure } from '../domain/problem.ts';
 import type { Database } from './database.ts';
+import type { LimitRequest } from './limits.ts';
 
 type Rows = Pick<Database, 'rows'>;
 
@@ -79,9 +80,28 @@ export async function decideExternal(
   return row?.decided === true;
 }
 
-/** The task has ended, or nobody waits for it: its run is told. */
-export async function endExternalRow(db: Rows, key: ExternalKey): Promise<void> {
-  await db.rows({ name: 'end_external', text: 'select end_external_v1($1, $2, $3)', values: keyValues(key) });
+/** The task has ended, or nobody waits for it: its run is told, its slots are free. @returns the runs whose turn has come: poke them */
+export async function endExternalRow(db: Rows, key: ExternalKey): Promise<string[]> {
+  const rows = await db.rows<{ run: string }>({
+    name: 'end_external',
+    text: 'select end_external_v2($1, $2, $3) as run',
+    values: keyValues(key),
+  });
+  return rows.map(({ run }) => run);
+}
+
+/** Takes the slots and tokens that its activity needs, all or none. @returns undefined: it has them; else when to ask again, in the line of the first that lacks */
+export async function holdExternal(
+  db: Rows,
+  key: ExternalKey,
+  limits: readonly LimitRequest[],
+): Promise<{ retryInMs: number } | undefined> {
+  const [row] = await db.rows<{ line: { retryInMs: number } | null }>({
+    name: 'hold_external',
+    text: 'select hold_external_v1($1, $2, $3, $4) as line',
+    values: [...keyValues(key), JSON.stringify(limits)],
+  });
+  return row?.line ?? undefined;
 }
 
 /** The task's row while it waits; undefined when it does not, or its run is closed. */

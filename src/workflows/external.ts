@@ -1,5 +1,7 @@
-import { ApplicationFailure, CancellationScope, CancelledFailure } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, CancelledFailure, continueAsNew, isCancellation, sleep } from '@temporalio/workflow';
 import type { ExternalEnd, ExternalId } from '../activities/external.ts';
+import type { ExternalCall } from '../activities/externalCall.ts';
+import { Problem } from '../domain/problem.ts';
 import { local } from './activities.ts';
 import { callActivity } from './callActivity.ts';
 
@@ -10,12 +12,32 @@ import { callActivity } from './callActivity.ts';
 export async function external(id: ExternalId): Promise<void> {
   const calling = new CancellationScope(); // of the root, so that a cancel of this execution reaches it
   await CancellationScope.nonCancellable(async () => {
-    const call = await local.loadExternal.executeWithOptions({ summary: 'load arguments' }, [id]);
+    const call = await load(id, calling);
     if ('over' in call) return;
-    const { end, output } = await calling.run(() => callActivity(call));
+    const { end, output } = 'cancelled' in call ? CANCELLED : await calling.run(() => callActivity(call));
     await local.endExternal.executeWithOptions({ summary: `record: ${end.status}` }, output === undefined ? [id, end] : [id, end, output]);
     show(end);
   });
+}
+
+/** So many times it asks for its turn in one history. */
+const MAX_ASKED = 500;
+const CANCELLED = { end: { status: 'cancelled', failure: new Problem('task_cancelled').toFailure() } as const, output: undefined };
+
+/** What it is called with, once its limits let it: until then it stands in a line, and may be cancelled there. */
+async function load(id: ExternalId, calling: CancellationScope): Promise<ExternalCall | { over: true } | { cancelled: true }> {
+  for (let asked = 0; asked < MAX_ASKED; asked++) {
+    const call = await local.loadExternal.executeWithOptions({ summary: 'load arguments' }, [id]);
+    if (!('retryInMs' in call)) return call;
+    const { retryInMs } = call;
+    try {
+      await calling.run(() => sleep(retryInMs));
+    } catch (error) {
+      if (isCancellation(error)) return { cancelled: true };
+      throw error;
+    }
+  }
+  return continueAsNew<typeof external>(id);
 }
 
 /** The end of the execution, for people who look at Temporal. @throws CancelledFailure, ApplicationFailure with the code */

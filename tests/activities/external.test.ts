@@ -8,6 +8,8 @@ import {
   openExternals,
   type ExternalKey,
 } from '../../src/db/externals.ts';
+import { sweepLimits } from '../../src/db/limits.ts';
+import { createClaims } from '../../src/db/claims.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
 
@@ -152,7 +154,7 @@ test('it is started once, and again when it is forgotten', async () => {
   expect([await claimed(id), await claimed(id)]).toEqual([1, 0]);
   expect(await openExternals(engine.db, 1_000)).not.toContainEqual(expect.objectContaining({ runId: id.runId })); // it has just been asked for
   await engine.db.pool.query(`update wait set asked_at = asked_at - interval '10 s' where run = $1`, [id.runId]);
-  expect(await openExternals(engine.db, 1_000)).toContainEqual({ ...keyOf(id), starts: 1 });
+  expect(await openExternals(engine.db, 1_000)).toContainEqual({ ...keyOf(id), starts: 1, untaken: null });
   expect([await forgetExternal(engine.db, keyOf(id)), await forgetExternal(engine.db, keyOf(id))]).toEqual([true, false]);
   expect(await claimed(id)).toBe(1);
 });
@@ -206,4 +208,74 @@ test('a pause stops neither its start nor its end', async () => {
   expect(await load(id)).toMatchObject({ activity: 'charge' });
   await end(id, { status: 'completed' }, 1);
   expect(await statusOf(id)).toBe('completed');
+});
+
+const limited = (key: string, more: JsonObject = {}) => activity({}, { limits: [{ key, concurrency: 1, ...more }] });
+const holders = async (key: string) =>
+  (await engine.db.pool.query<{ run: string }>('select run from lease where key = $1 order by slot', [key])).rows.map(({ run }) => run);
+const line = async (key: string) =>
+  (
+    await engine.db.pool.query<{ run: string }>(
+      `select run from wait where limit_key = $1 and kind = 'limit' and not closed order by since`,
+      [key],
+    )
+  ).rows.map(({ run }) => run);
+
+test('an activity holds a slot of its limit until it has ended; the next stands in line and asks again', async () => {
+  const [first, second, third] = [await aCall(limited('till')), await aCall(limited('till')), await aCall(limited('till'))];
+  expect(await load(first)).toMatchObject({ activity: 'charge' });
+  expect(await load(first)).toMatchObject({ activity: 'charge' }); // its execution was lost, and asks anew
+  expect(await load(second)).toEqual({ retryInMs: 200 });
+  expect(await load(third)).toEqual({ retryInMs: 250 });
+  await sweepLimits(engine.db); // nobody renews what it holds
+  expect([await holders('till'), await line('till')]).toEqual([[first.runId], [second.runId, third.runId]]);
+  await end(first, { status: 'completed' }, 1);
+  expect(await load(third)).toMatchObject({ retryInMs: 250 }); // nobody overtakes
+  expect(await load(second)).toMatchObject({ activity: 'charge' });
+  expect([await holders('till'), await line('till')]).toEqual([[second.runId], [third.runId]]);
+  await end(second, { status: 'failed', failure: { code: 'activity_failed', message: 'no' } });
+  await load(third);
+  await end(third, { status: 'completed' }, 1);
+  expect([await holders('till'), await line('till')]).toEqual([[], []]);
+});
+
+test('limits of the run hold for its activities too, and effects stand in the same line', async () => {
+  const id = await aCall(activity(), { of: 'shop' }, { limits: [{ key: '${input.of}', concurrency: 1 }] });
+  expect(await load(id)).toMatchObject({ activity: 'charge' });
+  const effect = await engine.submit(
+    aPlan({ dsl: 'tiu/1', name: 'test', tasks: { a: { type: 'http', with: { url: 'https://example.org/' } } } }),
+  );
+  const loaded = await engine.inActivity(engine.activities.loadRun, effect);
+  const epoch = 'ended' in loaded ? 0 : loaded.epoch;
+  const claim = () =>
+    createClaims({ db: engine.db })({
+      ...{ run: effect, task: 0, item: -1, generation: 0, epoch, token: '00000000-0000-4000-8000-000000000001' },
+      limits: [{ key: 'shop', concurrency: 1 }],
+    });
+  expect(await claim()).toHaveProperty('waiting');
+  await end(id, { status: 'completed' }, 1);
+  const { rows } = await engine.db.pool.query(`select decision from wait where run = $1 and kind = 'limit'`, [effect]);
+  expect(rows).toEqual([{ decision: 'granted' }]);
+});
+
+test('one that ends while it is in line, or whose run is closed, holds and waits for nothing', async () => {
+  const [first, second] = [await aCall(limited('desk')), await aCall(limited('desk'))];
+  await load(first);
+  await load(second);
+  await cancel(second);
+  expect(await load(second)).toEqual({ over: true });
+  expect(await line('desk')).toEqual([]);
+  await engine.db.pool.query(`update run_state set finished = now(), status = 'cancelled' where run = $1`, [first.runId]);
+  await sweepLimits(engine.db);
+  expect(await holders('desk')).toEqual([]);
+});
+
+test('a rate holds it back until its token is there, and it asks within 5 s; a key that is none fails it', async () => {
+  const rate = { key: 'slow', rate: { limit: 1, per: 'PT1H' } };
+  const [first, second] = [await aCall(activity({}, { limits: [rate] })), await aCall(activity({}, { limits: [rate] }))];
+  expect(await load(first)).toMatchObject({ activity: 'charge' });
+  expect(await load(second)).toEqual({ retryInMs: 5_000 });
+  const wrong = await aCall(activity({}, { limits: [{ key: '${input.of}', concurrency: 1 }] }), { of: '' });
+  expect(await load(wrong)).toEqual({ over: true });
+  expect(await rowOf(wrong)).toMatchObject({ status: 'failed', failure: { code: 'invalid_task_input' } });
 });

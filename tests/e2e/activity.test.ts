@@ -144,6 +144,28 @@ test('where no worker is, the task says that it waits for one, then fails with n
   expect(await detailOf(lonely)).toMatchObject({ status: 'failed', failure: { code: 'no_worker' } });
 });
 
+test('activities of other runs share a limit: one at a time, the next in line, where it can be cancelled', async () => {
+  const limits = [{ key: 'till', concurrency: 1 }];
+  const standsInLine = (id: string) =>
+    until(async () => {
+      const { waitsFor } = (await client.ask('GET', `/runs/${id}/explain`)).body as { waitsFor: { kind: string }[] };
+      return waitsFor.some(({ kind }) => kind === 'limit');
+    });
+  const first = await begin({ a: call('hold', 'first', { limits }) });
+  await users.begun('first');
+  const second = await begin({ a: call('hold', 'second', { limits }) });
+  await standsInLine(second);
+  const third = await begin({ a: call('hold', 'third', { limits }) });
+  await standsInLine(third);
+  await client.ask('POST', `/runs/${third}/cancel`);
+  expect(await client.end(third)).toMatchObject({ status: 'cancelled' });
+  expect([users.callsOf('second'), users.callsOf('third')]).toEqual([0, 0]);
+  users.open('first');
+  await users.begun('second');
+  users.open('second');
+  for (const id of [first, second]) expect(await client.end(id)).toMatchObject({ status: 'completed' });
+});
+
 test('our worker is killed between the start and the result: the activity runs once, and the run goes on', async () => {
   const id = await begin({ a: call('hold', 'killed') });
   await users.begun('killed');

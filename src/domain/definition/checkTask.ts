@@ -36,14 +36,15 @@ export function checkTask(
   if (kind.name === 'approval') checkApproval(read.with ?? {}, { at: child(at, 'with'), report });
   checkTimes(read, kind, { at, report, ...(runDeadlineMs === undefined ? {} : { runDeadlineMs }) });
   if (read.map !== undefined) checkMap(read.map, kind, { at: child(at, 'map'), report });
-  if (read.limits !== undefined && kind.class !== 'effect')
+  if (read.limits !== undefined && !hasAttempts(kind))
     report({
       pointer: child(at, 'limits'),
       code: 'not_applicable',
       message: `${kind.name} has no attempts to limit`,
-      hint: 'limits bound the attempts of effects, such as http',
+      hint: 'limits bound the attempts of effects, such as http, and of activities',
     });
-  if (read.loop !== undefined && kind.class !== 'effect')
+  if (read.loop !== undefined && kind.name === 'activity') report(activityAlone(child(at, 'loop'), 'loop'));
+  else if (read.loop !== undefined && kind.class !== 'effect')
     report({
       pointer: child(at, 'loop'),
       code: 'not_applicable',
@@ -60,6 +61,11 @@ export function checkTask(
     }
   }
 }
+
+const activityAlone = (pointer: string, key: 'map' | 'loop') => ({
+  ...notSupported(pointer, `\`${key}\` of an activity`),
+  hint: '`map.tasks` with the activity in it runs it for each item',
+});
 
 /** What its schema does not say. What holds expressions is looked at when it is evaluated. */
 function checkApproval(given: { [field: string]: Json }, { at, report }: Place): void {
@@ -160,7 +166,8 @@ function checkTimes(read: ReadTask, kind: Kind, { at, report, runDeadlineMs }: P
 
 function checkMap(map: NonNullable<ReadTask['map']>, kind: Kind, { at, report }: Place): void {
   const { items, matrix } = map;
-  if ((kind.class === 'control' && kind.name !== 'workflow') || kind.name === 'switch')
+  if (kind.name === 'activity') report(activityAlone(at, 'map'));
+  else if ((kind.class === 'control' && kind.name !== 'workflow') || kind.name === 'switch')
     report({ pointer: at, code: 'not_applicable', message: `${kind.name} cannot be mapped` });
   if ((items === undefined) === (matrix === undefined))
     report({ pointer: at, code: 'invalid_value', message: 'must have either `items` or `matrix`' });

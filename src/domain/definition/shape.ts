@@ -222,7 +222,7 @@ const input = optional(freeObject, 'Input, by kind.');
 const retryOfTask = optional(retryOrName, 'When an attempt fails: a policy, or the name of one in `use.retries`.');
 const timeout = optional(duration, 'Of one attempt; effects and activities.');
 const deadline = optional(duration, 'Of the whole task with its retries and waiting.');
-const limitsOfTask = optional(limits, 'What its attempts share with others; effects only, per item of a mapped task.');
+const limitsOfTask = optional(limits, 'What its attempts share with others; effects and activities only, per item of a mapped task.');
 
 const loop = fields({
   until: required(condition, 'Ends it when true; may name the output of the task itself.'),
@@ -352,7 +352,7 @@ export const document = fields(
       'Tasks of a run at work at once that touch the outside, are mapped over what does or start a run; any number without it.',
     ),
     concurrency: optional(concurrency, 'How many runs may be open at once, by key.'),
-    limits: optional(limits, 'What the attempts of every effect of the run share with others.'),
+    limits: optional(limits, 'What the attempts of every effect and activity of the run share with others.'),
     use: optional(use, 'What tasks may refer to by name.'),
     defaults: optional(
       fields({

@@ -14,6 +14,8 @@ test.each<[string, JsonObject]>([
   ['arguments of any form, with expressions', activity({ args: ['${input.order}', { n: 1 }, null] })],
   ['one argument', activity({ args: '${input.order}' })],
   ['a queue that the input names', activity({ taskQueue: 'billing-${input.region}' })],
+  ['limits', activity({}, { limits: [{ key: '${input.k}', concurrency: 1, rate: { limit: 1, per: 'PT1S' } }] })],
+  ['a map of tasks with it', { map: { items: [1], tasks: { b: activity() } } }],
   ['timeout, deadline, heartbeat and retry', activity({ heartbeat: 'PT10S' }, { timeout: 'PT1M', deadline: 'PT1H', retry: { limit: 3 } })],
 ])('%s', (_, task) => {
   expect(issuesOf(task)).toEqual([]);
@@ -21,9 +23,8 @@ test.each<[string, JsonObject]>([
 
 test.each<[string, JsonObject, string]>([
   ['a secret in its arguments', activity({ args: [{ key: '${secrets.token}' }] }), 'secret_not_allowed /tasks/a/with/args/0/key'],
-  ['a map', activity({}, { map: { items: [1] } }), 'not_applicable /tasks/a/map'],
-  ['a loop', activity({}, { loop: { until: 'true', max: 2 } }), 'not_applicable /tasks/a/loop'],
-  ['limits', activity({}, { limits: [{ key: 'k', concurrency: 1 }] }), 'not_applicable /tasks/a/limits'],
+  ['a map', activity({}, { map: { items: [1] } }), 'not_supported /tasks/a/map'],
+  ['a loop', activity({}, { loop: { until: 'true', max: 2 } }), 'not_supported /tasks/a/loop'],
   ['what a deadline makes of it', activity({}, { deadline: 'PT1S', onDeadline: 'continue' }), 'not_applicable /tasks/a/onDeadline'],
   ['no time at all', activity({}, { timeout: 'PT0S' }), 'invalid_value /tasks/a/timeout'],
   ['retries of timeouts alone', activity({}, { retry: { codes: ['task_timed_out'] } }), 'not_applicable /tasks/a/retry'],
