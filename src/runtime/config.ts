@@ -83,6 +83,10 @@ const schema = z.object({
     .describe('How often a notice of an approval, or a reminder of one, is tried; then it is given up, which the events of the run tell'),
   TIU_NOTICE_DELAY: size(10_000).describe('From a notice that could not be sent to the next try; twice as long each time, an hour at most'),
   TIU_COMMANDS: z.string().default('').describe('Programs that command tasks may run, name=/absolute/path by commas; empty = none'),
+  TIU_COMMAND_PATHS: z
+    .string()
+    .default('')
+    .describe('Files and folders that programs of command tasks see besides the system, by commas; :rw behind one = they write there'),
   TIU_MAX_COMMANDS: size(4).describe('Programs of command tasks at work at once in a worker; more wait for a place'),
   TIU_COMMAND_MEMORY: z.coerce
     .number()

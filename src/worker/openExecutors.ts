@@ -3,7 +3,7 @@ import type { Executors } from '../activities/kinds/executor.ts';
 import { claimObject, recordArtifact } from '../db/artifacts.ts';
 import type { Database } from '../db/database.ts';
 import { createArchives } from '../providers/archive/archives.ts';
-import { readAllowList } from '../providers/command/allowList.ts';
+import { readAllowList, readVisible } from '../providers/command/allowList.ts';
 import { createPrograms } from '../providers/command/programs.ts';
 import { createCircuits, type Circuits } from '../providers/http/circuits.ts';
 import { createHttpClient } from '../providers/http/httpClient.ts';
@@ -71,6 +71,7 @@ const openPrograms = (config: Config) =>
   createPrograms({
     allowed: readAllowList(config.TIU_COMMANDS),
     memoryBytes: config.TIU_COMMAND_MEMORY,
+    visible: readVisible(config.TIU_COMMAND_PATHS),
     keepBytes: config.TIU_COMMAND_KEEP,
     maxBytes: config.TIU_COMMAND_MAX_OUTPUT,
     graceMs: config.TIU_COMMAND_GRACE,

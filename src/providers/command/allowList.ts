@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { VisiblePath } from './ownFiles.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
@@ -17,4 +18,16 @@ export function readAllowList(text: string): ReadonlyMap<string, string> {
     allowed.set(name, program);
   }
   return allowed;
+}
+
+/** What programs see besides: absolute paths between commas or line breaks; `:rw` behind one lets them write there. @throws Error that names an entry which is wrong */
+export function readVisible(text: string): VisiblePath[] {
+  const entries = text.split(/[,\n]+/).map((part) => part.trim());
+  return entries.filter(Boolean).map((entry) => {
+    const writable = entry.endsWith(':rw');
+    const at = writable ? entry.slice(0, -':rw'.length) : entry;
+    if (!path.isAbsolute(at) || path.normalize(at) === '/')
+      throw new Error(`TIU_COMMAND_PATHS: expected /absolute/path or /absolute/path:rw: ${entry}`);
+    return { path: path.resolve(at), writable };
+  });
 }

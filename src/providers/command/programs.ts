@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Problem } from '../../domain/problem.ts';
 import { canRun, probeConfinement, type ConfinementLimits } from './confinement.ts';
+import { makeFolders, type VisiblePath } from './ownFiles.ts';
 import { superviseProcess, type Ended, type ProcessLimits } from './superviseProcess.ts';
 
 export type ProgramSettings = ProcessLimits & {
@@ -10,6 +11,8 @@ export type ProgramSettings = ProcessLimits & {
   allowed: ReadonlyMap<string, string>;
   /** Address space of each process, bytes. */
   memoryBytes: number;
+  /** What every program sees besides its folder and what it needs to run, where files are hidden. */
+  visible: readonly VisiblePath[];
 };
 
 type ProgramCall = { program: string; args: readonly string[]; stdin: string; env: Record<string, string>; signal: AbortSignal };
@@ -26,8 +29,8 @@ const PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /** Programs of this machine that the operator has allowed. What confines them is probed once, in the background. */
 export function createPrograms(settings: ProgramSettings): Programs {
-  const { allowed, memoryBytes } = settings;
-  const probed = allowed.size === 0 ? undefined : probeConfinement(memoryBytes);
+  const { allowed, memoryBytes, visible } = settings;
+  const probed = allowed.size === 0 ? undefined : probeConfinement(memoryBytes, visible);
   return {
     run: async ({ program, args, stdin, env, signal }) => {
       const file = allowed.get(program);
@@ -37,12 +40,14 @@ export function createPrograms(settings: ProgramSettings): Programs {
       if (loader !== undefined) throw new Problem('invalid_task_input', { detail: `with.env: a task cannot set ${loader}` });
       if (!(await canRun(file)))
         throw new Problem('command_not_started', { detail: `${program} is not where the operator says, or cannot be run` });
-      const { wrapper, limits } = await probed;
+      const { wrap, limits } = await probed;
       const folder = await mkdtemp(path.join(os.tmpdir(), 'tiu-command-'));
       try {
+        await makeFolders(folder);
+        const argv = [...(await wrap({ folder, file })), file, ...args];
         signal.throwIfAborted();
-        const argv = [...wrapper, file, ...args];
-        return { ...(await superviseProcess({ argv, folder, stdin, env: { PATH, ...env }, signal }, settings)), limits };
+        const start = { argv, folder: path.join(folder, 'work'), stdin, env: { PATH, ...env }, signal };
+        return { ...(await superviseProcess(start, settings)), limits };
       } finally {
         await rm(folder, { recursive: true, force: true, maxRetries: 3 });
       }

@@ -25,7 +25,7 @@ const unused = {
     webhookKeys: [],
     maxCommands: 1,
   },
-  programs: createPrograms({ allowed: new Map(), memoryBytes: 1, keepBytes: 1, maxBytes: 1, graceMs: 1 }),
+  programs: createPrograms({ allowed: new Map(), visible: [], memoryBytes: 1, keepBytes: 1, maxBytes: 1, graceMs: 1 }),
 };
 const executors = createExecutors({ ...store, ...unused, archives: createArchives(store), syntax, http, now: () => 0 });
 function run(kind: string, input: { [field: string]: Json }): Promise<Json> {

@@ -11,7 +11,7 @@ import { matchesSchema } from '../../../src/domain/definition/jsonSchema.schema.
 import type { Json, JsonObject } from '../../../src/domain/json.ts';
 import { command as contract } from '../../../src/domain/kinds/command.ts';
 import { Problem } from '../../../src/domain/problem.ts';
-import { readAllowList } from '../../../src/providers/command/allowList.ts';
+import { readAllowList, readVisible } from '../../../src/providers/command/allowList.ts';
 import { probeConfinement, type ConfinementLimits } from '../../../src/providers/command/confinement.ts';
 import { createPrograms, type ProgramSettings } from '../../../src/providers/command/programs.ts';
 import { superviseProcess } from '../../../src/providers/command/superviseProcess.ts';
@@ -20,15 +20,14 @@ import { until } from '../../worker/support/aRun.ts';
 import { anExecution } from './anExecution.ts';
 
 const MEMORY = 64 * 2 ** 20;
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-test-'));
 const settings: ProgramSettings = {
   allowed: readAllowList(`sh=/bin/sh, cat=/bin/cat, dd=/bin/dd, node=${process.execPath}, missing=/nonexistent/program, folder=/tmp`),
-  ...{ memoryBytes: MEMORY, keepBytes: 1_000, maxBytes: 10_000, graceMs: 300 },
+  ...{ visible: [{ path: folder, writable: true }], memoryBytes: MEMORY, keepBytes: 1_000, maxBytes: 10_000, graceMs: 300 },
 };
 let limits: ConfinementLimits;
-let folder: string;
 beforeAll(async () => {
-  ({ limits } = await probeConfinement(MEMORY));
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-test-'));
+  ({ limits } = await probeConfinement(MEMORY, []));
 });
 afterAll(() => {
   fs.rmSync(folder, { recursive: true });
@@ -97,8 +96,58 @@ test('its folder is its own and empty, and gone afterwards, whatever became of i
   expect([files.trim(), fs.existsSync(first)]).toEqual(['0', false]);
   const failure = await shell('touch file; pwd; exit 3').catch((error: unknown) => error as Problem);
   const data = (failure as Problem).data as { stdout: string };
-  expect(data.stdout.trim()).toMatch(/tiu-command-/);
+  expect(data.stdout.trim()).toMatch(limits.files === 'own' ? /^\/workdir$/ : /tiu-command-/);
   expect(fs.existsSync(data.stdout.trim())).toBe(false);
+  expect(fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith('tiu-command-'))).toEqual([]);
+});
+
+test('it sees its folder, itself and what programs need to run, and changes none of that; else the output says so', async () => {
+  const secret = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-hidden-')), 'secret');
+  fs.writeFileSync(secret, 'hidden');
+  const script = `cat ${secret} ${path.resolve('package.json')} /etc/shadow /.old/etc/passwd; ls /root /home /var; touch /usr/x /etc/passwd /new; echo kept > /tmp/t; cat /tmp/t; ls -A / | tr '\\n' ' '`;
+  const { stdout, stderr, limits: told } = await shell(script, { input: { expectExit: [0, 1, 2] }, visible: [], keepBytes: 5_000 });
+  fs.rmSync(path.dirname(secret), { recursive: true });
+  expect(told.files).toBe(limits.files);
+  if (limits.files === 'not_enforced') {
+    expect(stdout).toContain('hidden');
+    return;
+  }
+  expect(stdout).toMatch(/^kept\n/);
+  const seen = new Set(['.old', 'bin', 'dev', 'etc', 'lib', 'lib32', 'lib64', 'libx32', 'proc', 'sbin', 'tmp', 'usr', 'workdir']);
+  expect(
+    stdout
+      .slice('kept\n'.length)
+      .trim()
+      .split(' ')
+      .filter((name) => !seen.has(name)),
+  ).toEqual([]);
+  expect(stderr.split('\n').filter((line) => /No such file|Read-only/.test(line))).toHaveLength(10);
+  expect(fs.existsSync('/new')).toBe(false);
+});
+
+test('what the operator shows is seen, and written where it says so', async () => {
+  const shown = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-shown-'));
+  fs.writeFileSync(path.join(shown, 'file'), 'shown');
+  const visible = readVisible(`${shown}, ${folder}:rw`);
+  expect(visible).toEqual([{ path: shown, writable: false }, { path: folder, writable: true }]); // prettier-ignore
+  const script = `cat ${shown}/file; echo more > ${folder}/written; echo less > ${shown}/file`;
+  await shell(script, { visible, input: { expectExit: [0, 1, 2] } });
+  expect(fs.readFileSync(path.join(folder, 'written'), 'utf8')).toBe('more\n');
+  if (limits.files === 'own') expect(fs.readFileSync(path.join(shown, 'file'), 'utf8')).toBe('shown');
+  fs.rmSync(shown, { recursive: true });
+});
+
+test.each(['relative/path', '/', '/tmp/..', ':rw'])('paths that cannot be shown are refused at start: %s', (entry) => {
+  expect(() => readVisible(`/opt/tools,${entry}`)).toThrow('TIU_COMMAND_PATHS');
+  expect(readVisible('')).toEqual([]);
+});
+
+test('a program that lies elsewhere is seen with its own file alone', async () => {
+  const { stdout } = await run(
+    { program: 'node', args: ['-p', `fs.readdirSync(path.dirname(process.execPath)).length`] },
+    { memoryBytes: 8 * 2 ** 30 },
+  );
+  if (limits.files === 'own') expect(stdout).toBe('1\n');
 });
 
 test('an exit code that is not expected is a failure with the ends of both outputs', async () => {
@@ -258,7 +307,7 @@ test('a program ends with a worker that is killed', async () => {
   const source = path.resolve(import.meta.dirname, '../../../src/providers/command/programs.ts');
   const script = `
     const { createPrograms } = await import(${JSON.stringify(source)});
-    const programs = createPrograms({ allowed: new Map([['sh', '/bin/sh']]), memoryBytes: ${MEMORY}, keepBytes: 1, maxBytes: 1, graceMs: 1 });
+    const programs = createPrograms({ allowed: new Map([['sh', '/bin/sh']]), visible: [{ path: ${JSON.stringify(folder)}, writable: true }], memoryBytes: ${MEMORY}, keepBytes: 1, maxBytes: 1, graceMs: 1 });
     const args = ['-c', 'echo up > ${folder}/orphan; exec sleep ${nap(7)}'];
     await programs.run({ program: 'sh', args, stdin: '', env: {}, signal: new AbortController().signal });`;
   const worker = spawn(process.execPath, ['--input-type=module', '-e', script], {
