@@ -10,7 +10,7 @@ import {
 } from '../db/execution.ts';
 import { Stale } from '../db/journal/record.ts';
 import { next } from '../domain/plan/next.ts';
-import { cleanupOf } from '../domain/plan/cleanup.ts';
+import { cleanupOf, generationOfUndoing, undoesThis } from '../domain/plan/cleanup.ts';
 import { COMPLETED, type ClosedStatus } from '../domain/plan/outcome.ts';
 import { COMPENSATE, FINALLY, MAIN, mainTasks, undoneBy, type Phase } from '../domain/plan/phases.ts';
 import type { Graph } from '../domain/plan/plan.ts';
@@ -99,7 +99,7 @@ function advanceOf(
     const cleanup = cleanupOf(state, record.status, stop === 'pause' ? null : stop);
     if (!cleanup) return undefined;
     const undone = cleanup.begin.map((task) => undoneBy(graph, task) ?? 0);
-    const begin = cleanup.begin.map((task, i) => ({ task, generation: state.generation[undone[i] ?? 0] ?? 0 }));
+    const begin = cleanup.begin.map((task) => ({ task, generation: generationOfUndoing(state, task) }));
     const data =
       cleanup.phase === COMPENSATE
         ? JSON.stringify({ status: record.status, tasks: names(undone) })
@@ -108,7 +108,7 @@ function advanceOf(
   }
   const inOrder = [...state.begun].sort((a, b) => (state.seq[a] ?? 0) - (state.seq[b] ?? 0));
   const compensations = inOrder.map((task) => ({ task, undone: undoneBy(graph, task) ?? 0 }));
-  const current = compensations.filter(({ task, undone }) => state.generation[task] === state.generation[undone]);
+  const current = compensations.filter(({ task }) => undoesThis(state, task));
   const done = current.filter(({ task }) => state.outcome[task] === COMPLETED).map(({ undone }) => undone);
   const left = current.filter(({ task }) => state.outcome[task] !== COMPLETED).map(({ undone }) => undone);
   const data = JSON.stringify({ status: record.status, compensated: names(done), failed: names(left) });

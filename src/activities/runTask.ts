@@ -5,7 +5,8 @@ import { holdsTask, type Claim, type TaskKey, type TaskRow } from '../db/executi
 import type { LimitRequest } from '../db/limits.ts';
 import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
-import { isWorthRetrying, retryDelayMs } from '../domain/plan/retry.ts';
+import { afterRound } from '../domain/plan/loop.ts';
+import { isWorthRetrying, retryDelayMs, triesOf } from '../domain/plan/retry.ts';
 import { aroundOf } from '../domain/plan/scope.ts';
 import type { Stop } from '../domain/plan/state.ts';
 import type { JsonObject } from '../domain/json.ts';
@@ -140,7 +141,7 @@ async function execute(deps: EffectDeps, work: Work): Promise<Attempted> {
   try {
     const bindings = await bindingsFor(deps, context, { task, item: request.item, generation: request.generation });
     const result = await attempt(deps, task, { bindings, execution, alone: claim.losses >= 2 });
-    return afterRound(task, { result, bindings, round: claim.round + 1 });
+    return endOfRound(task, { result, bindings, round: claim.round + 1 });
   } catch (error) {
     if (!(error instanceof Problem) || isInfrastructure(error)) throw error;
     return { status: 'failed', failure: error.toFailure(), retryable: false };
@@ -153,13 +154,13 @@ async function execute(deps: EffectDeps, work: Work): Promise<Attempted> {
 }
 
 /** What a round of a loop comes to: its end, another round, or, after the last one, what the definition says. @throws those of expressions */
-function afterRound(task: CompiledTask, given: { result: Attempted; bindings: Bindings; round: number }): Attempted {
+function endOfRound(task: CompiledTask, given: { result: Attempted; bindings: Bindings; round: number }): Attempted {
   const { result, bindings, round } = given;
   if (!task.loop || !task.until || result.status !== 'completed') return result;
   const own = { status: 'completed', output: result.output, error: null };
-  if (task.until.evaluate({ ...bindings, tasks: { ...(bindings.tasks as JsonObject), [task.id]: own } }) === true) return result;
-  if (round < task.loop.max) return { ...result, again: true };
-  if (task.loop.onExhausted === 'continue') return result;
+  const holds = task.until.evaluate({ ...bindings, tasks: { ...(bindings.tasks as JsonObject), [task.id]: own } }) === true;
+  const end = afterRound(task.loop, round, holds);
+  if (end !== 'exhausted') return end === 'again' ? { ...result, again: true } : result;
   return { status: 'failed', failure: new Problem('loop_exhausted', { detail: `after ${round} rounds` }).toFailure(), retryable: false };
 }
 
@@ -210,7 +211,7 @@ async function finish(deps: ActivityDeps, work: Finish): Promise<EffectEnd> {
   const { task, claim, request } = work;
   if ('again' in work.result) return anotherRound(deps, work, task.loop?.everyMs ?? 0);
   const { result, stored } = await storeAttempted(deps, work.context.facts.workspace, work.result);
-  const tries = claim.attempt - claim.losses - claim.round; // rounds that ended well are none
+  const tries = triesOf(claim);
   const policy = task.retry;
   if (
     'retryable' in result &&

@@ -166,6 +166,19 @@ test('what was undone runs again in a retry', async () => {
   expect(await client.statuses(id)).toMatchObject({ a: 'completed', b: 'completed' });
 });
 
+test('what could not be undone is tried once more when the run fails again after a retry, and the run ends', async () => {
+  receiver.fail('/left/undo', 1);
+  receiver.fail('/left/b', 2);
+  const id = await begin({ a: http('/left/a', { compensate: http('/left/undo') }), b: http('/left/b', { dependsOn: ['a'] }) });
+  expect(await client.end(id)).toMatchObject({ status: 'failed' });
+  expect(await client.statuses(id)).toMatchObject({ a: 'completed', 'a.compensate': 'failed' });
+  expect(await post(id, 'retry')).toMatchObject({ status: 202 });
+  expect(await client.end(id)).toMatchObject({ status: 'failed' });
+  expect(pathsOf(id)).toEqual(['/left/a', '/left/b', '/left/undo', '/left/b', '/left/undo']);
+  expect(await client.statuses(id)).toMatchObject({ a: 'compensated', b: 'failed', 'a.compensate': 'completed' });
+  await gapless(id);
+});
+
 test('a retry of a mapped task calls its failed items alone', async () => {
   receiver.fail('/item/3', 1);
   const id = await begin(

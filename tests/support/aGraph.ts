@@ -23,7 +23,7 @@ export const joinOf = (need = 0): { join?: 'any' | { quorum: number } } =>
   need === 0 ? {} : { join: need === 1 ? 'any' : { quorum: need } };
 
 /** What a task of a random graph does when it runs. `take` is the branch of a switch. */
-type Behaviour = { ends: Outcome; take: number };
+export type Behaviour = { ends: Outcome; take: number };
 export type RandomGraph = { graph: Graph; behaviour: Behaviour[] };
 
 /** Up to `max` tasks with conditions, joins, failures, switches and `onError: continue`; dependencies point at lower indexes. */
@@ -49,8 +49,14 @@ export function aRandomGraph(random: () => number, max = 14): RandomGraph {
   return { graph, behaviour };
 }
 
-/** The reference model: outcomes straight from the words of the definition format, in topological order. */
-export function expected({ graph, behaviour }: RandomGraph): { outcomes: Outcome[]; status: 'completed' | 'failed' } {
+/**
+ * The reference model: outcomes straight from the words of the definition format, in topological order.
+ * @param pinned outcomes of tasks that somebody settled by hand, or that are kept of another run
+ */
+export function expected(
+  { graph, behaviour }: RandomGraph,
+  pinned: ReadonlyMap<number, Outcome> = new Map(),
+): { outcomes: Outcome[]; status: 'completed' | 'failed' } {
   const outcomes: Outcome[] = [];
   const accepts = (task: number, [dependency, mask, branches]: Edge): boolean => {
     const outcome = outcomes[dependency] ?? 0;
@@ -61,7 +67,9 @@ export function expected({ graph, behaviour }: RandomGraph): { outcomes: Outcome
     const matching = edges.filter((edge) => accepts(task, edge)).length;
     const broken = edges.some((edge) => !accepts(task, edge) && ![COMPLETED, SKIPPED].includes(outcomes[edge[0]] ?? 0));
     const need = graph.need[task] ?? 0;
-    if (matching >= (need > 0 ? need : edges.length)) outcomes[task] = behaviour[task]?.ends ?? COMPLETED;
+    const known = pinned.get(task);
+    if (known !== undefined) outcomes[task] = known;
+    else if (matching >= (need > 0 ? need : edges.length)) outcomes[task] = behaviour[task]?.ends ?? COMPLETED;
     else outcomes[task] = broken ? BLOCKED : SKIPPED;
   });
   const fails = outcomes.some(

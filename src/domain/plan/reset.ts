@@ -1,3 +1,4 @@
+import { undoesThis } from './cleanup.ts';
 import { BLOCKED, CANCELLED, COMPENSATED, FAILED, PENDING, TIMED_OUT } from './outcome.ts';
 import { mainTasks, undoneBy } from './phases.ts';
 import type { GraphState } from './state.ts';
@@ -47,8 +48,8 @@ const isBroken = (state: GraphState, task: number): boolean => {
   return BROKEN.has(outcome) || outcome === PENDING;
 };
 
-/** The task that a compensation of this generation has undone, or tried to. */
-function undoneInThis({ graph, generation }: GraphState, compensation: number): number[] {
-  const undone = undoneBy(graph, compensation);
-  return undone !== undefined && generation[undone] === generation[compensation] ? [undone] : [];
+/** The task that a compensation has undone, or tried to, as it has ended now. */
+function undoneInThis(state: GraphState, compensation: number): number[] {
+  const undone = undoneBy(state.graph, compensation);
+  return undone !== undefined && undoesThis(state, compensation) ? [undone] : [];
 }

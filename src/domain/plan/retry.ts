@@ -11,6 +11,13 @@ export function isWorthRetrying(policy: RetryPolicy | undefined, failure: { code
 }
 
 /**
+ * Attempts that count against the limit of retries: one that was lost with its worker is no try, and a round of a loop that
+ * ended well needs no retry.
+ * @param round how many rounds have
+ */
+export const triesOf = ({ attempt, losses, round }: { attempt: number; losses: number; round: number }): number => attempt - losses - round;
+
+/**
  * Delay before the next try, ms: exponential, capped, then jittered downwards by up to its share.
  * @param tries attempts made so far, 1 or more
  * @param random in [0, 1)

@@ -257,8 +257,9 @@ export function advance(tables: Tables, args: AdvanceArgs): object {
   const what = phase < FINALLY ? 'run.compensating' : state.phase > MAIN ? 'run.compensated' : 'run.finishing';
   addEvent(rows, ++state.lastSeq, { type: what, data, at: now });
   for (const [i, task] of begin.entries()) {
-    const generation = generations[i] ?? 0;
-    rows.tasks.set(taskKey(task, -1, generation), { ...aTask(task, -1, generation), seq: ++state.lastSeq });
+    const key = taskKey(task, -1, generations[i] ?? 0);
+    const seq = ++state.lastSeq;
+    if (!rows.tasks.has(key)) rows.tasks.set(key, { ...aTask(task, -1, generations[i] ?? 0), seq }); // on conflict do nothing
     addEvent(rows, state.lastSeq, { type: 'task.pending', task, at: now });
   }
   for (const [i, task] of undone.entries()) {
