@@ -1,9 +1,9 @@
 import { readDefinitionValue } from '../../src/domain/definition/read.schema.ts';
 import type { Json } from '../../src/domain/json.ts';
 import { compile } from '../../src/domain/plan/compile.ts';
-import { COMPLETED, FAILED, SKIPPED, statusOf, TASK_STATUSES, TIMED_OUT } from '../../src/domain/plan/outcome.ts';
-import { mainTasks } from '../../src/domain/plan/phases.ts';
-import { EFFECT, STRATEGIES, type Graph, type Plan } from '../../src/domain/plan/plan.ts';
+import { COMPLETED, FAILED, SKIPPED, statusOf, TASK_STATUSES, TIMED_OUT, type Outcome } from '../../src/domain/plan/outcome.ts';
+import { countedTasks, mainTasks } from '../../src/domain/plan/phases.ts';
+import { EFFECT, STRATEGIES, type Plan } from '../../src/domain/plan/plan.ts';
 import { PRIORITIES } from '../../src/domain/run/priority.ts';
 import { aRandom, aRandomGraph, expected, joinOf } from '../support/aGraph.ts';
 
@@ -15,7 +15,15 @@ export type Sample = {
   outcomes: { [task: string]: string };
   failFast: boolean;
   deadline: boolean;
+  /** When somebody sends the events that its tasks wait for. */
+  events: { [task: string]: Sending };
+  /** How many rounds loops go through. */
+  rounds: { [task: string]: number };
 };
+
+/** `late`: when nobody waits any more. `twice`: the same event, and another one besides. */
+export type Sending = 'early' | 'inTime' | 'twice' | 'late' | 'never';
+const SENDINGS = ['early', 'inTime', 'twice'] as const;
 
 const wordsOf = (mask: number): string[] => TASK_STATUSES.filter((_, outcome) => (mask >> outcome) & 1);
 
@@ -34,6 +42,40 @@ function goodTask(random: () => number, isEffect: boolean): object {
     : { type: 'transform', with: { value: 1 } };
 }
 
+/** A task that loops, or waits for an event: in place of what would end in the same way. */
+type Special = { task: object; sending?: Sending; rounds?: number; ends?: Outcome };
+
+/** Effects that loop until their condition holds, or have had enough. */
+function aLoop(name: string, random: () => number, isGood: boolean): Special {
+  const max = 1 + Math.floor(random() * 4);
+  const meets = isGood ? 1 + Math.floor(random() * 5) : max + 1;
+  const onExhausted = isGood && meets > max ? { onExhausted: 'continue' } : {};
+  const loop = { until: `\${tasks.${name}.output.body.round >= ${meets}}`, max, every: 'PT0.1S', ...onExhausted };
+  const path = random() < 0.4 ? 'shy' : 'round';
+  return { task: { ...call(path, { limit: 5, delay: 'PT0.1S', codes: ['http_status'] }), loop }, rounds: Math.min(meets, max) };
+}
+
+/** Waits for an event of its own run, or of a key that many wait for. One that nobody sends in time ends by its deadline. */
+function anEvent(name: string, random: () => number, isGood: boolean): Special {
+  const key = random() < 0.2 ? 'shared' : `\${run.id}/${name}`;
+  const task = { type: 'event', with: { name: 'go', key } };
+  const mayEnd = !isGood || random() < 0.3;
+  if (!mayEnd || (isGood && key === 'shared')) return { task, sending: SENDINGS[Math.floor(random() * SENDINGS.length)] ?? 'early' };
+  const sending = random() < 0.5 ? 'late' : 'never';
+  const own = { ...task, with: { name: 'never', key: `\${run.id}/${name}` }, deadline: `PT${random() < 0.5 ? 0.2 : 2}S` };
+  return isGood ? { task: { ...own, onDeadline: 'continue' }, sending } : { task: own, sending, ends: TIMED_OUT };
+}
+
+/** Of some of the tasks; drawn apart, so that the rest of a sample does not change with it. */
+function aSpecial(seed: number, name: string, { ends, isEffect }: { ends: Outcome; isEffect: boolean }): Special | undefined {
+  const random = aRandom((seed ^ 0xe7e) * 31 + Number(name.slice(1)));
+  if (random() > 0.35 || ends === SKIPPED) return undefined;
+  return isEffect ? aLoop(name, random, ends === COMPLETED) : anEvent(name, random, ends === COMPLETED);
+}
+
+/** One of five cannot be done. */
+const aCompensation = (seed: number, good: object): object => (aRandom(seed ^ 0xbad)() < 0.2 ? call('bad', { limit: 0 }) : good);
+
 const badTask = (isEffect: boolean): object => (isEffect ? call('bad', { limit: 0 }) : { type: 'assert', with: { that: 'false' } });
 
 /** Half of the definitions say in which order their tasks begin; drawn apart, so that the rest of a sample does not change with it. */
@@ -46,25 +88,34 @@ function aStrategy(seed: number, names: readonly string[]): { more: object; prio
   return { more: strategy === undefined ? {} : { strategy, ...places }, priorities: Object.fromEntries(looks ? priorities : []) };
 }
 
-/** A random definition: inline tasks, effects, waits and maps, with conditions, joins, failures and tolerance. */
+/** A random definition: inline tasks, effects, loops, waits for time and events, maps, with conditions, joins, failures and tolerance. */
 function aSample(seed: number): Sample {
   const random = aRandom(seed);
   const { graph, behaviour } = aRandomGraph(random, 7);
   const failFast = random() < 0.15;
   const deadline = random() < 0.06;
   const { more, priorities } = aStrategy(seed, graph.names);
+  const specials = new Map(
+    graph.names.map((name, i) => [
+      name,
+      aSpecial(seed, name, { ends: behaviour[i]?.ends ?? COMPLETED, isEffect: graph.classes[i] === EFFECT }),
+    ]),
+  );
   const tasks = graph.names.map((name, i) => {
     const ends = behaviour[i]?.ends ?? COMPLETED;
     const isEffect = graph.classes[i] === EFFECT;
+    const special = specials.get(name)?.task;
     const edges = graph.deps[i]?.map(([dependency, mask]) => ({ task: graph.names[dependency], when: wordsOf(mask) })) ?? [];
     const task = {
-      ...(ends === FAILED || ends === TIMED_OUT ? badTask(isEffect) : goodTask(random, isEffect)),
+      ...plain(special, ends === FAILED || ends === TIMED_OUT ? badTask(isEffect) : goodTask(random, isEffect)),
       ...(edges.length > 0 && { dependsOn: edges }),
       ...joinOf(graph.need[i]),
       ...(graph.tolerant[i] === 1 && { onError: 'continue' }),
       ...(ends === SKIPPED && { if: 'false' }),
       ...(priorities[name] !== undefined && { priority: priorities[name] }),
-      ...(random() < 0.3 && { compensate: random() < 0.5 ? call('good', { limit: 1 }) : { type: 'transform', with: { value: 1 } } }),
+      ...(random() < 0.3 && {
+        compensate: aCompensation(seed + i, random() < 0.5 ? call('good', { limit: 1 }) : { type: 'transform', with: { value: 1 } }),
+      }),
     };
     return [name, task] as const;
   });
@@ -89,18 +140,35 @@ function aSample(seed: number): Sample {
     graph: { ...plan.graph, deps: plan.graph.deps.slice(0, main) },
     behaviour: plan.graph.names.slice(0, main).map((name) => {
       const { ends = COMPLETED, take = 0 } = behaviour[graph.names.indexOf(name)] ?? {};
-      return { ends: ends === TIMED_OUT ? FAILED : ends, take };
+      return { ends: specials.get(name)?.ends ?? (ends === TIMED_OUT ? FAILED : ends), take };
     }),
   });
-  const outcomes = Object.fromEntries(plan.graph.names.map((name, i) => [name, wordOf(plan.graph, model, i)]));
-  return { plan, body: JSON.stringify(plan), status: model.status, outcomes, failFast, deadline };
+  const outcomes = Object.fromEntries(plan.graph.names.map((name, i) => [name, wordOf(plan, model, i)]));
+  return { plan, body: JSON.stringify(plan), status: model.status, outcomes, failFast, deadline, ...ofSpecials(specials) };
 }
 
+function ofSpecials(specials: ReadonlyMap<string, Special | undefined>): Pick<Sample, 'events' | 'rounds'> {
+  const of = <T>(what: (special: Special) => T | undefined): { [task: string]: T } =>
+    Object.fromEntries(
+      [...specials].flatMap(([name, special]) => {
+        const found = special && what(special);
+        return found === undefined ? [] : [[name, found]];
+      }),
+    );
+  return { events: of(({ sending }) => sending), rounds: of(({ rounds }) => rounds) };
+}
+
+/** What is drawn for a task is drawn in any case, so that what comes after it stays the same. */
+const plain = (special: object | undefined, drawn: object): object => special ?? drawn;
+
 /** What a task of the plan ends as, or would: a compensation that is not needed has no row. */
-function wordOf(graph: Graph, { outcomes, status }: ReturnType<typeof expected>, task: number): string {
+function wordOf({ graph, tasks }: Plan, { outcomes, status }: ReturnType<typeof expected>, task: number): string {
   const own = outcomes[task];
-  if (own === undefined) return graph.names[task] === 'l1' && graph.kinds[task] === 'assert' ? 'failed' : 'completed';
-  return own === COMPLETED && status === 'failed' && graph.undoes?.includes(task) ? 'compensated' : statusOf(own);
+  const isBad = (index: number): boolean => graph.kinds[index] === 'assert' || JSON.stringify(tasks[index]?.with).includes('outside/bad');
+  if (own === undefined) return isBad(task) ? 'failed' : 'completed';
+  const undoes = graph.undoes?.indexOf(task) ?? -1;
+  const isUndone = own === COMPLETED && status === 'failed' && undoes >= 0 && !isBad(countedTasks(graph) + undoes);
+  return isUndone ? 'compensated' : statusOf(own);
 }
 
 const SAMPLES = 400;

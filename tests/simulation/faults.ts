@@ -179,6 +179,7 @@ function cancelAtOnce(world: World, run: string): void {
 /** Everything is back and nothing goes wrong any more. */
 export function calm(world: World, workers: number): void {
   world.trace('calm');
+  world.isCalm = true;
   for (const name of Object.keys(world.odds) as (keyof Odds)[]) world.odds[name] = 0;
   world.temporal.down = false;
   world.databaseDown = false;

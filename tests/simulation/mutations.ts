@@ -176,4 +176,34 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
     from: 'return places - taken;',
     to: 'return places + taken;',
   },
+  'a round of a loop counts as a try': {
+    file: 'src/domain/plan/retry.ts',
+    from: 'attempt - losses - round',
+    to: 'attempt - losses + 0 * round',
+  },
+  'a round of a loop is forgotten': {
+    file: 'tests/simulation/database/execution.ts',
+    from: 'round: row.branch ?? 0,',
+    to: 'round: 0,',
+  },
+  'a loop has one round more': {
+    file: 'src/domain/plan/loop.ts',
+    from: 'rounds < max',
+    to: 'rounds <= max',
+  },
+  'nobody looks for events that were left': {
+    file: 'src/worker/reconciler.ts',
+    from: 'if ((await sweepEvents(deps.db)).length > 0) deps.kick();',
+    to: '',
+  },
+  'an event may be taken again': {
+    file: 'tests/simulation/database/events.ts',
+    from: 'oldest.taken = tables.now();',
+    to: '',
+  },
+  'what could not be undone is undone in the same generation': {
+    file: 'src/domain/plan/cleanup.ts',
+    from: 'return begun.has(compensation) ?',
+    to: 'return begun.size < 0 ?',
+  },
 };

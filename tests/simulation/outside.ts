@@ -2,6 +2,9 @@ import type { Executors } from '../../src/activities/kinds/executor.ts';
 import { Problem } from '../../src/domain/problem.ts';
 import type { Clock } from './clock.ts';
 
+/** Which round of a loop has this key: the first one has none. */
+const roundOf = (key: string): number => 1 + Number(key.split('/')[4] ?? 0);
+
 /** Where effects go: remembers every call by its key. */
 export type Outside = {
   executors: Executors;
@@ -23,7 +26,7 @@ export function createOutside({ random, clock }: { random: () => number; clock: 
       const what = JSON.stringify(input.url).split('/').at(-1)?.replace('"', '');
       const end = (): void => {
         if (what === 'bad' || (what === 'shy' && tries < SHY_UNTIL)) reject(new Problem('http_status', { data: { status: 500 } }));
-        else resolve({ status: 200, headers: {}, body: null });
+        else resolve({ status: 200, headers: {}, body: { round: roundOf(key) } });
       };
       clock.after(random() < 0.9 ? random() * 60 : random() * LONG_MS, end);
       const abort = (): void => {

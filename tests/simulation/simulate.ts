@@ -11,7 +11,9 @@ import type { RunEvent } from '../../src/domain/run/events.ts';
 import { Problem } from '../../src/domain/problem.ts';
 import { newest, type RunRows } from './database/tables.ts';
 import { sampleOf, type Sample } from './definitions.ts';
+import { checkRounds, createSenders, type Senders } from './events.ts';
 import { calm, createFaults } from './faults.ts';
+import { openConnection } from './substitutes/connection.ts';
 import { Violation } from './watch.ts';
 import { createWorld, type World } from './world.ts';
 
@@ -42,13 +44,14 @@ function live(world: World): Outcome {
   for (let i = 0; i < workers; i++) world.boot();
   const client: Client = { submits: undefined as unknown as Submits, commands: undefined as unknown as Commands };
   clock.as(0, () => Object.assign(client, { submits: createSubmits({ url: '' }), commands: createCommands({ url: '' }) }));
+  const senders = openSenders(world);
   const accepted = new Map<string, Accepted>();
   const wanted = 1 + Math.floor(random() * 3);
   for (let i = 0; i < wanted; i++)
     clock.after(
       random() * 1_500,
       () => {
-        submitOften(world, client, { key: `k${i}`, sample: sampleOf(seed * 3 + i), accepted });
+        submitOften(world, client, { key: `k${i}`, sample: sampleOf(seed * 3 + i), accepted, onAccepted: senders.accepted });
       },
       0,
     );
@@ -75,14 +78,25 @@ function live(world: World): Outcome {
       calmSince = clock.now() + 1;
     }
     if (!clock.step()) break;
-    if (calmSince > 0 && accepted.size === wanted && isQuiet(world)) break;
+    if (calmSince > 0 && accepted.size === wanted && senders.unanswered() === 0 && isQuiet(world)) break;
     if (calmSince > 0 && clock.now() > calmSince + BOUND_MS) break;
   }
   if (accepted.size < wanted) throw new Violation(`only ${accepted.size} of ${wanted} submits were answered`);
   for (const one of accepted.values()) checkRun(world, one);
+  senders.check();
   if (world.tables.runs.size !== wanted) throw new Violation(`${wanted} submits made ${world.tables.runs.size} runs`);
   checkExecutions(world);
   return { steps: clock.steps(), simulatedMs: clock.now(), faults: faults.count(), corrections: world.corrections };
+}
+
+/** In a process of its own, as an api is. */
+function openSenders(world: World): Senders {
+  let senders: Senders | undefined;
+  world.clock.as(0, () => {
+    const { rows } = openConnection({ url: '', name: 'events' });
+    senders = createSenders(world, { workspace: WORKSPACE, rows: (statement) => rows(statement) });
+  });
+  return senders as unknown as Senders;
 }
 
 function isQuiet({ tables, temporal }: World): boolean {
@@ -93,9 +107,11 @@ function isQuiet({ tables, temporal }: World): boolean {
 
 const hash = (text: string): Buffer => createHash('sha256').update(text).digest();
 
+type Submitting = { key: string; sample: Sample; accepted: Map<string, Accepted>; onAccepted: (run: string, sample: Sample) => void };
+
 /** Submits under one key, sometimes twice at once, until somebody answers. */
-function submitOften(world: World, client: Client, given: { key: string; sample: Sample; accepted: Map<string, Accepted> }): void {
-  const { key, sample, accepted } = given;
+function submitOften(world: World, client: Client, given: Submitting): void {
+  const { key, sample, accepted, onAccepted } = given;
   const mode = world.random() < 0.5 ? 'express' : 'standard';
   const submit = (): void => {
     client.submits
@@ -119,6 +135,7 @@ function submitOften(world: World, client: Client, given: { key: string; sample:
         if (outcome === 'conflict' || (known && known.run !== runId))
           throw new Violation(`submit ${key} was answered ${outcome} ${runId} after ${known?.run ?? 'nothing'}`);
         accepted.set(key, known ?? { run: runId, sample, cancelled: false });
+        onAccepted(runId, sample);
       })
       .catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error;
@@ -260,6 +277,7 @@ function checkRun(world: World, { run, sample, cancelled }: Accepted): void {
   if (view.status !== status) throw new Violation(`the events of ${run} end in ${view.status}, its row in ${status}`);
   const commanded = rows.commands.some(({ type }) => type === 'cancel' || type === 'skip' || type === 'complete');
   checkOrder(rows, sample);
+  checkRounds(world, rows, sample);
   if (cancelled && !commanded) throw new Violation(`the cancel of ${run} was answered and is lost`);
   for (const row of newest(rows, null)) {
     const name = names[row.task] ?? '';

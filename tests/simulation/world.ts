@@ -36,6 +36,8 @@ export type World = {
   processes: Set<Process>;
   odds: Odds;
   databaseDown: boolean;
+  /** Nothing goes wrong any more, and nobody asks for anything. */
+  isCalm: boolean;
   watch: Watch;
   trace: (what: string) => void;
   isTraced: boolean;
@@ -81,7 +83,7 @@ export function createWorld(seed: number, trace: ((line: string) => void) | unde
     },
   };
   const world: World = {
-    ...{ seed, random, clock, tables, temporal, odds, latency, processes: new Set(), databaseDown: false, made: OUTSIDE },
+    ...{ seed, random, clock, tables, temporal, odds, latency, processes: new Set(), databaseDown: false, isCalm: false, made: OUTSIDE },
     ...{
       outside: createOutside({ random, clock }),
       watch: createWatch(tables),

@@ -1,7 +1,21 @@
 import type { TaskStatus } from '../../../src/domain/plan/outcome.ts';
 import { FINALLY, MAIN, type Phase } from '../../../src/domain/plan/phases.ts';
 import type { Intent } from '../../../src/domain/plan/state.ts';
-import { addEvent, aTask, countsAsFailed, dueMs, itemOrNull, newest, stopOf, taskKey, toRow, type RunRows, type Tables } from './tables.ts';
+import {
+  addEvent,
+  aTask,
+  aWait,
+  countsAsFailed,
+  dueMs,
+  itemOrNull,
+  newest,
+  stopOf,
+  taskKey,
+  toRow,
+  type RunRows,
+  type Tables,
+  type WaitRow,
+} from './tables.ts';
 
 const STALE = { stale: true };
 const json = (text: string | null): unknown => (text === null ? null : JSON.parse(text));
@@ -80,17 +94,7 @@ export function claim(tables: Tables, [run, epoch, task, item, generation, token
   rows.tasks.set(key, row);
   const waitKey = `${key}/deadline`;
   if (deadline !== null && !rows.waits.has(waitKey))
-    rows.waits.set(waitKey, {
-      task,
-      item,
-      generation,
-      kind: 'deadline',
-      until: deadline,
-      decision: null,
-      failure: null,
-      closed: false,
-      dispatched: false,
-    });
+    rows.waits.set(waitKey, aWait({ task, item, generation, kind: 'deadline', until: deadline }));
   addEvent(rows, state.lastSeq, { type: 'task.started', task, item: itemOrNull(item), attempt: row.attempt, at: now });
   state.status = state.paused ? 'paused' : 'running';
   return {
@@ -115,23 +119,39 @@ export function endItems(rows: RunRows, task: number, generation: number, now: n
 
 const DEADLINE = JSON.stringify({ code: 'deadline_exceeded', message: 'The deadline has passed' });
 
-function settleWait(rows: RunRows, wait: RunRows['waits'] extends Map<string, infer W> ? W : never, now: number): void {
+type AtDeadline = { onDeadline?: { status: TaskStatus; output?: unknown; failure?: unknown; as?: string } };
+
+/** What a wait comes to: what was decided, or what its time makes of it. */
+function endOfWait({ kind, decision, failure, output, data }: WaitRow): {
+  status: TaskStatus;
+  failure: string | null;
+  output: string | null;
+} {
+  if (kind === 'timer') return { status: decision ?? 'completed', failure, output: JSON.stringify('2026') };
+  if (decision !== null) return { status: decision, failure, output };
+  const { onDeadline } = JSON.parse(data ?? '{}') as AtDeadline;
+  const status = kind === 'deadline' || kind === 'event' ? (onDeadline?.status ?? 'timed_out') : 'completed';
+  const known = onDeadline?.failure === undefined ? null : JSON.stringify(onDeadline.failure);
+  const given = onDeadline?.output === undefined ? null : JSON.stringify(onDeadline.output);
+  return { status, failure: status === 'timed_out' ? (known ?? DEADLINE) : known, output: given };
+}
+
+function settleWait(rows: RunRows, wait: WaitRow, now: number): void {
   const { task, item, generation, kind } = wait;
-  const status: TaskStatus = wait.decision ?? (kind === 'deadline' ? 'timed_out' : 'completed');
-  const failure = wait.failure ?? (kind === 'deadline' ? DEADLINE : null);
+  const { status, failure, output } = endOfWait(wait);
   for (const other of rows.waits.values())
     if (other.task === task && other.item === item && other.generation === generation && (other.kind === kind || kind === 'deadline'))
       other.closed = true;
   const row = rows.tasks.get(taskKey(task, item, generation));
   if (row?.finished !== null) return;
   if (kind === 'deadline') endItems(rows, task, generation, now);
-  const output = kind === 'timer' ? JSON.stringify('2026') : null;
   Object.assign(row, { status, seq: ++rows.state.lastSeq, finished: now, token: null, nextAt: null, failure, output });
   if (item === -1) {
     rows.state.open--;
     if (countsAsFailed(status)) rows.state.failed++;
   }
-  addEvent(rows, row.seq, { type: `task.${status}`, task, item: itemOrNull(item), data: failure, at: now });
+  const data = failure ?? (kind === 'event' && wait.decision === null ? JSON.stringify({ onDeadline: 'continue' }) : null);
+  addEvent(rows, row.seq, { type: `task.${status}`, task, item: itemOrNull(item), data, at: now });
 }
 
 const byDue = (a: { until: number | null; task: number; item: number; kind: string }, b: typeof a): number =>

@@ -3,6 +3,7 @@ import { MAIN } from '../../../src/domain/plan/phases.ts';
 import {
   addEvent,
   aTask,
+  aWait,
   countsAsFailed,
   itemOrNull,
   stopOf,
@@ -186,9 +187,9 @@ function openWaits({ rows, now }: Commit, sent: Sent, columns: Columns): void {
     const delay = number(ms, i);
     const at = word(until, i);
     const due = at === null ? (delay === null ? null : now + delay) : Date.parse(at);
-    const { task, item, generation } = sent;
+    const { task, item, generation, data } = sent;
     if (!rows.waits.has(key))
-      rows.waits.set(key, { task, item, generation, kind, until: due, decision: null, failure: null, closed: false, dispatched: false });
+      rows.waits.set(key, { ...aWait({ task, item, generation, kind, until: due }), data: kind === 'event' ? data : null });
   });
   const [sliceOf, ks, los, his] = columns.slice(22);
   sliceOf?.forEach((position, i) => {

@@ -1,6 +1,7 @@
 import type { Statement } from '../../../src/db/database.ts';
 import * as control from './control.ts';
 import * as dispatch from './dispatch.ts';
+import * as events from './events.ts';
 import * as execution from './execution.ts';
 import { journalCommit } from './journalCommit.ts';
 import { command, submit } from './submit.ts';
@@ -104,6 +105,11 @@ const WORK = new Map<string, Work>([
   many('outputs', (tables, values: [string, number[]]) => outputs(tables, values, false)),
   many('outputs_items', (tables, values: [string, number[]]) => outputs(tables, values, true)),
   many('map_items', mapItems),
+  many('event_schemas', () => []),
+  many('has_event', events.has),
+  many('store_event', events.store),
+  many('give_event', events.give),
+  many('left_events', events.left),
   many('holds_task', holds),
   many('run_standing', standing),
   many('admit', dispatch.admit),
@@ -143,7 +149,6 @@ const WORK = new Map<string, Work>([
     'sweep_workers',
     'notify_run',
     'end_queued',
-    'left_events',
     'expire_events',
     'open_externals',
   ].map(nothing),

@@ -55,7 +55,7 @@ export function submit(tables: Tables, values: readonly unknown[]): object[] {
         mode: word(values[24], i) ?? 'standard',
       },
       deadlineMs: deadline === null ? null : deadline - now,
-      ...{ created: now, tasks: new Map(), events: [], commands: [], waits: new Map(), slices: [], output: null },
+      ...{ created: now, tasks: new Map(), events: [], commands: [], waits: new Map(), slices: [], output: null, forkedFrom: null },
     };
     tables.runs.set(run, rows);
     addEvent(rows, 1, { type: 'run.accepted', data: word(values[29], i), at: now });

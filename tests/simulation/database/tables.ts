@@ -63,7 +63,7 @@ export type EventRow = {
   at: number;
 };
 
-type WaitRow = {
+export type WaitRow = {
   task: number;
   item: number;
   generation: number;
@@ -73,6 +73,21 @@ type WaitRow = {
   failure: string | null;
   closed: boolean;
   dispatched: boolean;
+  /** JSON text: what it says of itself, what it was given. */
+  data: string | null;
+  output: string | null;
+};
+
+/** An event of the workspace; taken: somebody has got it. */
+type OutsideEvent = {
+  id: string;
+  workspace: string;
+  name: string;
+  key: string;
+  payload: string;
+  at: number;
+  expires: number;
+  taken: number | null;
 };
 
 type SliceRow = { task: number; generation: number; k: number; lo: number; hi: number; done: boolean };
@@ -93,6 +108,7 @@ export type RunRows = {
   waits: Map<string, WaitRow>;
   slices: SliceRow[];
   output: string | null;
+  forkedFrom: string | null;
 };
 
 export type Tables = {
@@ -100,6 +116,7 @@ export type Tables = {
   runs: Map<string, RunRows>;
   plans: Map<string, string>;
   keys: Map<string, { hash: string; run: string; expires: number }>;
+  events: Map<string, OutsideEvent>;
   /** Runs with a command, other than a cancel, that their workflow has not seen. */
   untold: Map<string, { pokeAfter: number | null }>;
   duties: Map<string, { holder: string; expires: number }>;
@@ -115,6 +132,7 @@ export const createTables = (now: () => number): Tables => ({
   runs: new Map(),
   plans: new Map(),
   keys: new Map(),
+  events: new Map(),
   untold: new Map(),
   duties: new Map(),
   workers: new Map(),
@@ -131,6 +149,10 @@ export const countsAsFailed = (status: string): boolean => FAILED.has(status);
 export const aTask = (task: number, item: number, generation: number): TaskRow => ({
   ...{ task, item, generation, status: 'pending', branch: null, attempt: 0, losses: 0, token: null, seq: 0 },
   ...{ output: null, failure: null, started: null, finished: null, nextAt: null, deadline: null },
+});
+
+export const aWait = (of: Pick<WaitRow, 'task' | 'item' | 'generation' | 'kind' | 'until'>): WaitRow => ({
+  ...{ ...of, decision: null, failure: null, closed: false, dispatched: false, data: null, output: null },
 });
 
 /** The newest generation of each task, by task. */
