@@ -9,6 +9,7 @@ import { createSubmits } from '../db/submit.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
+import { openTokens } from '../providers/tokens/tokens.ts';
 import type { Config } from '../runtime/config.ts';
 import { createAuthenticate } from './auth/authenticate.ts';
 import { createDefinitions } from './definitions.ts';
@@ -27,6 +28,8 @@ import { routes } from './routes.ts';
 
 /** Opens everything an API process needs. `close` ends it, after the server has ended. */
 export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps; close: () => Promise<void> }> {
+  const clock = () => Date.now();
+  const tokens = await openTokens(config, clock); // before anything is open: its keys may be wrong
   const url = config.DATABASE_URL;
   // leaves room for the connections of feed, submits, forks, commands and notices
   const db = await openDatabase({ url, role: 'tiu_engine', max: config.TIU_API_CONNECTIONS });
@@ -58,6 +61,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     }),
     payloadCipher: openPayloadCipher(config),
     secretCipher: openSecretCipher(config),
+    tokens,
     submitRun: submits.submitRun,
     forkRun: forks.forkRun,
     pressure,
@@ -71,7 +75,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     workspaces: createWorkspaces({ db, feed, log, config }),
     metrics: createApiMetrics(),
     log,
-    clock: () => Date.now(),
+    clock,
     document: openapi(routes),
     migrations: neededMigrations(),
   };

@@ -7,6 +7,7 @@ import type { Submits } from '../db/submit.ts';
 import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
 import type { PayloadCipher } from '../providers/payloadCipher/payloadCipher.ts';
 import type { SecretCipher } from '../providers/secretCipher/secretCipher.ts';
+import type { Tokens } from '../providers/tokens/tokens.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Authenticate } from './auth/authenticate.ts';
 import type { Definitions } from './definitions.ts';
@@ -30,6 +31,8 @@ export type Deps = {
   payloadCipher: PayloadCipher;
   /** Of the secrets of workspaces. */
   secretCipher: SecretCipher;
+  /** Access tokens of people who have signed in. */
+  tokens: Tokens;
   submitRun: Submits['submitRun'];
   /** Tells workers that these runs have something to look at. */
   poke: (runs: readonly string[]) => void;

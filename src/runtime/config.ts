@@ -28,6 +28,37 @@ const schema = z.object({
     .default(8 * 2 ** 10)
     .describe('One secret'),
   TIU_MAX_SECRETS: size(1_000).describe('Secrets of a workspace'),
+  TIU_TOKEN_KEYS: z
+    .string()
+    .optional()
+    .describe(
+      'Keys that sign access tokens, id:base64 of 32 bytes each, by commas; the first signs, all verify; unset = nobody can sign in',
+    ),
+  TIU_TOKEN_KEYS_FILE: z.string().optional().describe('File with these keys, one a line; TIU_TOKEN_KEYS goes before it'),
+  TIU_TOKEN_ISSUER: z.string().optional().describe('Issuer that access tokens name; unset = TIU_PUBLIC_URL, or urn:tiu without one'),
+  TIU_TOKEN_AUDIENCE: z.string().default('tiu').describe('Audience of access tokens'),
+  TIU_ACCESS_TOKEN_TTL: z.coerce
+    .number()
+    .int()
+    .min(1_000)
+    .max(3_600_000)
+    .default(900_000)
+    .describe('How long an access token is good for; the session behind it may end before'),
+  TIU_SESSION_IDLE: size(12 * 3_600_000).describe('How long a session lives without a request'),
+  TIU_SESSION_LIFE: size(24 * 3_600_000).describe('How long a session lives at most'),
+  TIU_SESSION_REMEMBER_IDLE: size(30 * 86_400_000).describe('The same of a session that is to be remembered: without a request'),
+  TIU_SESSION_REMEMBER_LIFE: size(90 * 86_400_000).describe('The same of a session that is to be remembered: at most'),
+  TIU_MAX_SESSIONS: z.coerce.number().int().min(1).max(1_000).default(20).describe('Sessions of a person; one more ends the oldest'),
+  TIU_REFRESH_GRACE: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(60_000)
+    .default(10_000)
+    .describe('How long a refresh token that was used is answered again as the first time; later use ends its session'),
+  TIU_SOCKET_TICKET_TTL: size(30_000).describe('How long a socket ticket waits for its one use'),
+  TIU_FRESH: size(300_000).describe('How long somebody who has proved who they are need not do so again for what is asked for anew'),
+  TIU_ORIGINS: z.string().default('').describe('Origins, by commas, of other sites whose pages may use the cookies of a session'),
   TIU_CODEC_ORIGINS: z.string().default('').describe('Origins, by commas, of the Temporal UIs that may ask the codec server'),
   TIU_CODEC_TOKEN: z
     .string()

@@ -1,0 +1,78 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Problem } from '../../domain/problem.ts';
+import { endSurplus, insertSession, type SessionMethod, type SessionPlace } from '../../db/sessions.ts';
+import type { Deps } from '../deps.ts';
+
+type SessionRequest = {
+  account: string;
+  method: SessionMethod;
+  /** Whether a second factor was shown. */
+  mfa: boolean;
+  remember?: boolean;
+  /** What the person calls the device. */
+  device?: string;
+  ip: string;
+  userAgent: string;
+  /** Where to act; ignored unless the person is a member there. */
+  workspace?: string;
+};
+
+/** What a client is given. `expiresIn` in seconds; `workspace` and `role` are null for who is a member of none. */
+export type OpenedSession = {
+  sessionId: string;
+  accessToken: string;
+  tokenType: 'Bearer';
+  expiresIn: number;
+  refreshToken: string;
+  workspace: string | null;
+  role: string | null;
+};
+
+type SessionDeps = Pick<Deps, 'config' | 'db' | 'tokens' | 'clock'>;
+
+/** Longest of what a client says of itself that is kept, characters. */
+const MAX_TEXT = 300;
+
+export const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+
+/** A token that nobody guesses, with a prefix that scanners for leaked secrets find. */
+export const newToken = (prefix: 'tiur' | 'tiut'): string => `${prefix}_${randomBytes(32).toString('base64url')}`;
+
+/**
+ * Opens a session of somebody who has just proved who they are. Always a new one; the oldest ends if the person has too many.
+ * @throws Problem sign_in_not_configured | unauthenticated (the account is not active)
+ */
+export async function openSession(deps: SessionDeps, request: SessionRequest): Promise<OpenedSession> {
+  const { config, db, tokens } = deps;
+  if (!tokens.isConfigured) throw notConfigured();
+  const { account, method, mfa, remember = false, device, workspace } = request;
+  const now = deps.clock();
+  const refreshToken = newToken('tiur');
+  const place = await insertSession(db, {
+    ...{ account, method, mfa, remember, workspace, now, device: device?.slice(0, MAX_TEXT), refreshHash: hashOf(refreshToken) },
+    ip: request.ip,
+    userAgent: request.userAgent.slice(0, MAX_TEXT),
+    idleMs: remember ? config.TIU_SESSION_REMEMBER_IDLE : config.TIU_SESSION_IDLE,
+    lifeMs: remember ? config.TIU_SESSION_REMEMBER_LIFE : config.TIU_SESSION_LIFE,
+  });
+  if (!place) throw new Problem('unauthenticated');
+  await endSurplus(db, { account, max: config.TIU_MAX_SESSIONS, now });
+  return grantOf(tokens, place, refreshToken);
+}
+
+/** Tokens of a session, as a client is given them. */
+export async function grantOf(tokens: Deps['tokens'], place: SessionPlace, refreshToken: string): Promise<OpenedSession> {
+  const { id, account, workspace, role } = place;
+  return {
+    sessionId: id,
+    accessToken: await tokens.signAccess({ account, session: id, workspace }),
+    tokenType: 'Bearer',
+    expiresIn: Math.floor(tokens.accessMs / 1_000),
+    refreshToken,
+    workspace: role === null ? null : workspace,
+    role,
+  };
+}
+
+export const notConfigured = (): Problem =>
+  new Problem('sign_in_not_configured', { detail: 'Set TIU_TOKEN_KEYS or TIU_TOKEN_KEYS_FILE for the api processes' });

@@ -1,0 +1,98 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { SYSTEM_WORKSPACE } from '../domain/retention/policy.ts';
+import type { Database } from './database.ts';
+
+type Rows = Pick<Database, 'rows'>;
+
+/** How a person has proved who they are. */
+export type SessionMethod = 'password' | 'oidc' | 'passkey' | 'device' | 'invitation';
+
+/** Times in ms since the epoch, durations in ms. `refreshHash` is the SHA-256 of its first refresh token. */
+export type NewSession = {
+  account: string;
+  method: SessionMethod;
+  mfa: boolean;
+  remember: boolean;
+  device: string | undefined;
+  ip: string;
+  userAgent: string;
+  /** Where it acts, if the person is a member there; else where they were last, else where they have been longest. */
+  workspace: string | undefined;
+  refreshHash: Buffer;
+  now: number;
+  idleMs: number;
+  lifeMs: number;
+};
+
+/** Where a session acts. `role` is null, and `workspace` the system workspace, for who is a member of none. */
+export type SessionPlace = { id: string; account: string; workspace: string; role: string | null };
+
+/** What holds of a session `s` at the time in parameter `$n`. */
+export const isOpen = (n: number): string =>
+  `s.ended is null and s.expires > to_timestamp($${n}::float8 / 1000) and s.active + s.idle > to_timestamp($${n}::float8 / 1000)`;
+
+const time = (n: number): string => `to_timestamp($${n}::float8 / 1000)`;
+const interval = (n: number): string => `make_interval(secs => $${n}::float8 / 1000)`;
+
+/** Opens a session, notes the sign-in, and writes it to the audit. @returns undefined for an account that is not active */
+export async function insertSession(db: Rows, session: NewSession): Promise<SessionPlace | undefined> {
+  const { account, method, mfa, remember, device, ip, userAgent, workspace, refreshHash, now, idleMs, lifeMs } = session;
+  const rows = await db.rows<SessionPlace>({
+    name: 'session_insert',
+    text: `with a as (update account set last_login = ${time(10)} where id = $2 and status = 'active' returning id),
+      p as (select m.workspace, m.role from membership m join a on a.id = m.account where m.expires is null or m.expires > ${time(10)}
+        order by m.workspace is not distinct from $9::uuid desc,
+          m.workspace is not distinct from (select l.workspace from session l where l.account = $2 order by l.created desc limit 1) desc, m.granted, m.workspace
+        limit 1),
+      s as (insert into session (id, workspace, account, method, mfa, remember, device, ip, user_agent, created, proved, active, idle, expires)
+        select $1, coalesce((select workspace from p), '${SYSTEM_WORKSPACE}'), a.id, $3, $4, $5, $6, $7, $8, ${time(10)}, ${time(10)}, ${time(10)},
+          ${interval(11)}, ${time(10)} + ${interval(12)} from a returning *),
+      t as (insert into refresh_token (hash, session, created) select $13, s.id, s.created from s),
+      u as (insert into audit (id, workspace, actor, action, subject, data, at)
+        select $14, '${SYSTEM_WORKSPACE}', 'user:' || s.account, 'auth.login', 'session:' || s.id,
+          json_build_object('method', s.method, 'mfa', s.mfa, 'ip', s.ip, 'userAgent', s.user_agent), clock_timestamp() from s)
+      select s.id, s.account, s.workspace, (select role from p) as role from s`,
+    values: [
+      ...[randomUUIDv7(), account, method, mfa, remember, device ?? null, ip, userAgent, workspace ?? null, now, idleMs, lifeMs],
+      ...[refreshHash, randomUUIDv7()],
+    ],
+  });
+  return rows[0];
+}
+
+/** Ends all but the newest open ones of an account. @returns how many */
+export function endSurplus(db: Rows, of: { account: string; max: number; now: number }): Promise<number> {
+  const which = `s.id in (select s.id from session s where s.account = $1 and ${isOpen(6)} order by s.created desc, s.id desc offset $5)`;
+  return end(db, { name: 'session_end_surplus', which, values: [of.max, of.now] }, { account: of.account, reason: 'too_many', by: 'tiu' });
+}
+
+/**
+ * Ends the sessions of an account, now and in every api process. May stand in the transaction of what it is for.
+ * @param of.except session that stays  @param of.by principal of who does it
+ * @returns how many there were
+ */
+export function endSessions(db: Rows, of: { account: string; except?: string; reason: string; by: string }): Promise<number> {
+  return end(db, { name: 'session_end_all', which: 's.id is distinct from $5::uuid', values: [of.except ?? null] }, of);
+}
+
+/** Ends one. @returns whether the account had it open */
+export async function endSession(db: Rows, of: { account: string; session: string; reason: string; by: string }): Promise<boolean> {
+  return (await end(db, { name: 'session_end_one', which: 's.id = $5::uuid', values: [of.session] }, of)) > 0;
+}
+
+type Choice = { name: string; which: string; values: readonly unknown[] };
+
+/** The trigger of the table tells api processes. */
+async function end(db: Rows, choice: Choice, of: { account: string; reason: string; by: string }): Promise<number> {
+  const rows = await db.rows<{ n: number }>({
+    name: choice.name,
+    text: `with e as (update session s set ended = clock_timestamp(), end_reason = $2, ended_by = $3
+        where s.account = $1 and s.ended is null and ${choice.which} returning s.id),
+      u as (insert into audit (id, workspace, actor, action, subject, data, at)
+        select $4, '${SYSTEM_WORKSPACE}', $3, 'session.ended', 'user:' || $1::uuid, json_build_object('reason', $2::text, 'sessions', json_agg(e.id)), clock_timestamp()
+        from e having count(*) > 0)
+      select count(*)::int as n from e`,
+    values: [of.account, of.reason, of.by, randomUUIDv7(), ...choice.values],
+  });
+  return rows[0]?.n ?? 0;
+}
