@@ -9,9 +9,8 @@ import { createSubmits } from '../db/submit.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
-import { openTokens } from '../providers/tokens/tokens.ts';
 import type { Config } from '../runtime/config.ts';
-import { createAuthenticate } from './auth/authenticate.ts';
+import { openIdentity } from './auth/identity.ts';
 import { createDefinitions } from './definitions.ts';
 import type { Deps } from './deps.ts';
 import { createPressure } from './http/pressure.ts';
@@ -27,9 +26,7 @@ import { createWorkspaces } from './realtime/workspaces.ts';
 import { routes } from './routes.ts';
 
 /** Opens everything an API process needs. `close` ends it, after the server has ended. */
-export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps; close: () => Promise<void> }> {
-  const clock = () => Date.now();
-  const tokens = await openTokens(config, clock); // before anything is open: its keys may be wrong
+export async function createDeps(config: Config, log: Log, clock = () => Date.now()): Promise<{ deps: Deps; close: () => Promise<void> }> {
   const url = config.DATABASE_URL;
   // leaves room for the connections of feed, submits, forks, commands and notices
   const db = await openDatabase({ url, role: 'tiu_engine', max: config.TIU_API_CONNECTIONS });
@@ -43,6 +40,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
   const untouched = createUntouched(feed);
   const plans = createPlans(db);
   const pressure = createPressure(config, { submits: submits.waiting, reads: () => db.pool.waitingCount });
+  const { close: closeIdentity, ...identity } = await openIdentity(config, { db, feed, clock });
   const deps: Deps = {
     config,
     db,
@@ -61,13 +59,12 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
     }),
     payloadCipher: openPayloadCipher(config),
     secretCipher: openSecretCipher(config),
-    tokens,
     submitRun: submits.submitRun,
     forkRun: forks.forkRun,
     pressure,
     command: commands.command,
     poke: commands.poke,
-    authenticate: createAuthenticate({ db }),
+    ...identity,
     closings: createClosings({ db, feed, log }),
     untouched,
     awaited: createAwaited({ untouched, tell: submits.tellAwaited }),
@@ -81,6 +78,7 @@ export async function createDeps(config: Config, log: Log): Promise<{ deps: Deps
   };
   const close = async () => {
     pressure.close();
+    closeIdentity();
     await feed.close();
     await Promise.all([submits.close(), forks.close(), commands.close()]);
     await db.close();

@@ -10,6 +10,7 @@ import type { SecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Tokens } from '../providers/tokens/tokens.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Authenticate } from './auth/authenticate.ts';
+import type { Watch } from './auth/watch.ts';
 import type { Definitions } from './definitions.ts';
 import type { Pressure } from './http/pressure.ts';
 import type { ApiMetrics } from './metrics.ts';
@@ -40,6 +41,8 @@ export type Deps = {
   command: Commands['command'];
   pressure: Pressure;
   authenticate: Authenticate;
+  /** Who is here for long is told when they may no longer. */
+  watch: Watch['watch'];
   closings: Closings;
   untouched: Untouched;
   /** Somebody waits for this run, which was queued a moment ago. */

@@ -27,6 +27,8 @@ export type Call<P, Q, B, R> = {
   requestId: string;
   /** What fires when the client has gone or the process wants to end. */
   gone: () => AbortSignal;
+  /** What fires when the caller may no longer, for answers that go on. */
+  revoked: () => AbortSignal;
 };
 
 export type Reply = {
@@ -34,7 +36,7 @@ export type Reply = {
   /** An object is sent as JSON; text, bytes and streams as `type` says. */
   body?: unknown;
   type?: string;
-  headers?: Record<string, string>;
+  headers?: Record<string, string | string[]>;
   /** What an idempotent replay answers instead of `body`. */
   replay?: unknown;
 };

@@ -16,6 +16,8 @@ import { runRoutes } from './features/runs/routes.ts';
 import { scheduleFireRoutes } from './features/schedules/fireRoutes.ts';
 import { scheduleRoutes } from './features/schedules/routes.ts';
 import { secretRoutes } from './features/secrets/routes.ts';
+import { sessionRoutes } from './features/sessions/routes.ts';
+import { tokenRoutes } from './features/sessions/tokenRoutes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
 import type { Route } from './route.ts';
@@ -37,6 +39,8 @@ export const routes: readonly Route[] = [
   ...queueRoutes,
   ...reportRoutes,
   ...artifactRoutes,
+  ...sessionRoutes,
+  ...tokenRoutes,
   ...apiKeyRoutes,
   ...secretRoutes,
   ...payloadRoutes,

@@ -96,3 +96,69 @@ async function end(db: Rows, choice: Choice, of: { account: string; reason: stri
   });
   return rows[0]?.n ?? 0;
 }
+
+/**
+ * The same session under another id, for somebody who has proved again who they are: what knew the former id opens nothing.
+ * @returns undefined if it is not open
+ */
+export async function renewSession(
+  db: Rows,
+  of: { session: string; mfa: boolean; refreshHash: Buffer; now: number },
+): Promise<SessionPlace | undefined> {
+  const rows = await db.rows<SessionPlace>({
+    name: 'session_renew',
+    text: `with o as (update session s set ended = clock_timestamp(), end_reason = 'renewed', ended_by = 'user:' || s.account where s.id = $1 and ${isOpen(5)} returning s.*),
+      s as (insert into session (id, workspace, account, method, mfa, remember, device, ip, user_agent, created, proved, active, idle, expires)
+        select $2, o.workspace, o.account, o.method, o.mfa or $3, o.remember, o.device, o.ip, o.user_agent, o.created, ${time(5)}, ${time(5)}, o.idle, o.expires
+        from o returning *),
+      t as (insert into refresh_token (hash, session, created) select $4, s.id, ${time(5)} from s)
+      select s.id, s.account, s.workspace, m.role from s
+      left join membership m on m.account = s.account and m.workspace = s.workspace and (m.expires is null or m.expires > ${time(5)})`,
+    values: [of.session, randomUUIDv7(), of.mfa, of.refreshHash, of.now],
+  });
+  return rows[0];
+}
+
+/**
+ * Lets a session act in another workspace. @returns undefined unless the person is a member there and the session open
+ */
+export async function switchWorkspace(
+  db: Rows,
+  of: { session: string; workspace: string; now: number },
+): Promise<SessionPlace | undefined> {
+  const rows = await db.rows<SessionPlace>({
+    name: 'session_switch',
+    text: `with s as (update session s set workspace = m.workspace from membership m
+        where s.id = $1 and ${isOpen(3)} and m.account = s.account and m.workspace = $2 and (m.expires is null or m.expires > ${time(3)})
+        returning s.id, s.account, s.workspace, m.role),
+      u as (insert into audit (id, workspace, actor, action, subject, at)
+        select $4, s.workspace, 'user:' || s.account, 'session.switched', 'session:' || s.id, clock_timestamp() from s)
+      select * from s`,
+    values: [of.session, of.workspace, of.now, randomUUIDv7()],
+  });
+  return rows[0];
+}
+
+/** What a person is shown of one of their sessions. */
+export type SessionInfo = {
+  id: string;
+  workspace: string;
+  method: SessionMethod;
+  mfa: boolean;
+  remember: boolean;
+  device: string | null;
+  ip: string;
+  user_agent: string;
+  created: Date;
+  active: Date;
+  expires: Date;
+};
+
+/** Open sessions of an account, the last used first. */
+export const listSessions = (db: Rows, of: { account: string; now: number }): Promise<SessionInfo[]> =>
+  db.rows<SessionInfo>({
+    name: 'session_list',
+    text: `select s.id, s.workspace, s.method, s.mfa, s.remember, s.device, s.ip, s.user_agent, s.created, s.active, s.expires from session s
+      where s.account = $1 and ${isOpen(2)} order by s.active desc, s.id desc`,
+    values: [of.account, of.now],
+  });

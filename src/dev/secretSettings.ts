@@ -1,13 +1,23 @@
 import path from 'node:path';
 import { keptIn, newKey } from './keptIn.ts';
 
+/** Settings of keys, and the file that the stack keeps them in. */
+const KEYS = [
+  { setting: 'TIU_SECRET_KEYS', file: 'secret.keys' },
+  { setting: 'TIU_TOKEN_KEYS', file: 'token.keys' },
+] as const;
+
 /**
- * The key of the stack's secrets is made once and kept in the folder of all state, unless the settings name others
- * (`TIU_SECRET_KEYS_FILE=` set to nothing: there are no secrets).
+ * The keys of the stack's secrets and of its access tokens are made once and kept in the folder of all state, unless the
+ * settings name others (`TIU_SECRET_KEYS_FILE=` set to nothing: there are no secrets; `TIU_TOKEN_KEYS_FILE=`: nobody signs in).
  */
 export function secretSettings(env: Record<string, string | undefined>, state: string): Record<string, string> {
-  if ((env.TIU_SECRET_KEYS ?? env.TIU_SECRET_KEYS_FILE) !== undefined) return {};
-  const file = path.join(state, 'secret.keys');
-  keptIn(file, newKey);
-  return { TIU_SECRET_KEYS_FILE: file };
+  const missing = KEYS.filter(({ setting }) => (env[setting] ?? env[`${setting}_FILE`]) === undefined);
+  return Object.fromEntries(
+    missing.map(({ setting, file }) => {
+      const kept = path.join(state, file);
+      keptIn(kept, newKey);
+      return [`${setting}_FILE`, kept];
+    }),
+  );
 }

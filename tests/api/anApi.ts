@@ -42,11 +42,11 @@ const quiet = {
 };
 
 /** The API in this process over a database of its own. */
-export async function anApi(settings: Record<string, string> = {}): Promise<TestApi> {
+export async function anApi(settings: Record<string, string> = {}, more: { clock?: () => number } = {}): Promise<TestApi> {
   const base = await aDatabase();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-api-'));
   const config = readConfig({ DATABASE_URL: base.url, TIU_OBJECTS: path.join(folder, 'objects'), ...PATIENT, ...settings });
-  const { deps, close } = await createDeps(config, quiet);
+  const { deps, close } = await createDeps(config, quiet, more.clock);
   const ending = new AbortController();
   const server = createApi(deps, ending.signal);
   const sockets = createSockets(deps, server);

@@ -32,7 +32,7 @@ test('a stack says where it is, to its owner alone', () => {
   expect(stack.printed.join('\n')).toContain(`${api ?? ''}/api/docs`);
   expect(stack.printed.join('\n')).toContain(temporalUi ?? '');
   expect(parts.map((part) => part.name).sort()).toEqual(['api', 'postgres', 'temporal', 'worker-1', 'worker-2']);
-  for (const file of ['stack.json', 'owner.key', 'postgres.password', 'payload.keys', 'secret.keys'])
+  for (const file of ['stack.json', 'owner.key', 'postgres.password', 'payload.keys', 'secret.keys', 'token.keys'])
     expect([file, fs.statSync(path.join(state, file)).mode & 0o777]).toEqual([file, 0o600]);
 });
 

@@ -61,14 +61,19 @@ export async function openSession(deps: SessionDeps, request: SessionRequest): P
 }
 
 /** Tokens of a session, as a client is given them. */
-export async function grantOf(tokens: Deps['tokens'], place: SessionPlace, refreshToken: string): Promise<OpenedSession> {
+export const grantOf = async (tokens: Deps['tokens'], place: SessionPlace, refreshToken: string): Promise<OpenedSession> => ({
+  ...(await accessOf(tokens, place)),
+  refreshToken,
+});
+
+/** The same for a session whose refresh token stays. */
+export async function accessOf(tokens: Deps['tokens'], place: SessionPlace): Promise<Omit<OpenedSession, 'refreshToken'>> {
   const { id, account, workspace, role } = place;
   return {
     sessionId: id,
     accessToken: await tokens.signAccess({ account, session: id, workspace }),
     tokenType: 'Bearer',
     expiresIn: Math.floor(tokens.accessMs / 1_000),
-    refreshToken,
     workspace: role === null ? null : workspace,
     role,
   };

@@ -2,13 +2,16 @@ import type { Context } from 'koa';
 import { can, mayEver, type Actor, type Resource } from '../../domain/access/can.ts';
 import { NO_RIGHTS } from '../../domain/access/roles.ts';
 import { Problem } from '../../domain/problem.ts';
-import { bearer } from '../auth/authenticate.ts';
+import type { Authenticated } from '../auth/authenticate.ts';
+import { tokenOf } from '../auth/cookies.ts';
+import { requireSameSite } from '../auth/sameSite.ts';
 import type { Deps } from '../deps.ts';
 import type { Call, Reply, Route } from '../route.ts';
 import { checkBodyHeaders, hasBody, mediaType, parseJson, readBytes, textOf, type MediaType } from './body.ts';
 import { idempotencyKey, idempotent } from './idempotency.ts';
 import { validate } from './validate.ts';
 
+const SIGN_IN = '/api/v1/auth/';
 const NOTHING = Buffer.alloc(0);
 const NOBODY: Actor = { principal: 'public', workspace: '', grants: new Set(), roles: new Set(), projects: new Map(), ...NO_RIGHTS };
 
@@ -17,7 +20,8 @@ export const runRoute =
   (deps: Deps, route: Route) =>
   async (ctx: Context & { params: Record<string, string> }): Promise<void> => {
     limits(deps, route, ctx);
-    const actor = route.action === 'public' ? NOBODY : await deps.authenticate(bearer(ctx.headers.authorization));
+    const who = await authenticate(deps, route, ctx);
+    const actor = who?.actor ?? NOBODY;
     const { text, ...input } = await read(deps, route, ctx);
     const call = {
       deps,
@@ -27,6 +31,7 @@ export const runRoute =
       raw: ctx.req,
       requestId: ctx.state.requestId as string,
       gone: ctx.state.gone as Call<never, never, never, never>['gone'],
+      revoked: () => revokedOf(deps, ctx, who),
     };
     const resource = await authorise(route, call);
     const act = () => route.handler({ ...call, resource } as Call<never, never, never, never>);
@@ -35,6 +40,27 @@ export const runRoute =
       key === undefined ? await act() : await idempotent(deps, { actor, key, what: `${route.method} ${ctx.path}`, body: text }, act);
     present(ctx, reply);
   };
+
+/** Who asks, unless anybody may. Nobody signs in or out for a page of another site. */
+async function authenticate(deps: Deps, route: Route, ctx: Context): Promise<Authenticated | undefined> {
+  if (route.action !== 'public') return deps.authenticate(tokenOf(deps.config, ctx.req as { method: string; headers: typeof ctx.headers }));
+  if (route.path.startsWith(SIGN_IN) && route.method !== 'get') requireSameSite(deps.config, { headers: ctx.headers, isProven: false });
+  return undefined;
+}
+
+/** Fires when who asks may no longer. */
+function revokedOf(deps: Deps, ctx: Context, who: Authenticated | undefined): AbortSignal {
+  const controller = new AbortController();
+  if (!who) return controller.signal;
+  const end = deps.watch(who, {
+    changed: () => undefined,
+    ended: (problem) => {
+      controller.abort(problem);
+    },
+  });
+  ctx.res.once('close', end);
+  return controller.signal;
+}
 
 function limits(deps: Deps, route: Route, ctx: Context): void {
   const body = route.request?.body;

@@ -11,6 +11,11 @@ export type Feed = {
   onChange: (listener: (change: Change) => void) => () => void;
   /** Told the id of a short run that has ended, and how to read it out of its notice. What changed is told besides, and later. */
   onEnd: (listener: (run: string, read: () => ClosedRun) => void) => void;
+  /**
+   * Told whose rights have changed: `account:<id>`, `workspace:<id>`, `session:<id>` or `key:<id>`; undefined = maybe anybody's,
+   * as notices may have been lost.
+   */
+  onAccess: (listener: (subject: string | undefined) => void) => void;
   close: () => Promise<void>;
 };
 
@@ -27,15 +32,18 @@ export function createFeed(deps: { url: string; log: Log }): Feed {
     for (const listener of listeners) listener(change);
   };
   const ends: ((run: string, read: () => ClosedRun) => void)[] = [];
+  const rights: ((subject: string | undefined) => void)[] = [];
   const listener = listen({
     url: deps.url,
     options: startupOptions('tiu_engine'),
-    channels: ['run', 'end'],
+    channels: ['run', 'end', 'access'],
     onNotice: (channel, payload) => {
-      if (channel === 'end') for (const end of ends) end(payload.slice(ID_AT, ID_AT + 36), () => readEnd(payload));
+      if (channel === 'access') for (const changed of rights) changed(payload);
+      else if (channel === 'end') for (const end of ends) end(payload.slice(ID_AT, ID_AT + 36), () => readEnd(payload));
       else tell(payload === '*' ? undefined : new Set(payload.split(',')));
     },
     onListen: () => {
+      for (const changed of rights) changed(undefined);
       tell(undefined);
     },
     onError: (error) => {
@@ -51,6 +59,7 @@ export function createFeed(deps: { url: string; log: Log }): Feed {
       return () => listeners.delete(add);
     },
     onEnd: (listener) => void ends.push(listener),
+    onAccess: (listener) => void rights.push(listener),
     close: async () => {
       clearInterval(poll);
       await listener.close();

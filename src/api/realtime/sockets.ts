@@ -6,6 +6,8 @@ import { can, type Actor } from '../../domain/access/can.ts';
 import { Problem } from '../../domain/problem.ts';
 import type { RunEvent } from '../../domain/run/events.ts';
 import { UUID } from '../cursor.ts';
+import type { Authenticated } from '../auth/authenticate.ts';
+import { authenticateSocket } from '../auth/socketTickets.ts';
 import type { Deps } from '../deps.ts';
 import { loadRun } from '../runs/readRun.ts';
 import { presentProblem, toProblem, type ProblemBody } from '../http/problems.ts';
@@ -16,13 +18,16 @@ import { buffered, drained } from './pressure.ts';
 const BUFFER = 1024 * 1024;
 const MAX_FRAME = 1024 * 1024;
 const MAX_SUBSCRIPTIONS = 100;
-/** How often the tokens of open sockets are looked at again, ms. */
-const RECHECK_MS = 10_000;
 
-type SocketData = { actor: Actor; token: string; topics: Map<string, () => void> };
+type SocketData = Authenticated & { topics: Map<string, () => void> };
 type TopicEvent = { topic: string; seq: number; type: string; at: string; runId?: string; data?: unknown };
 type Ack = { ok: true; seq: number } | { ok: false; problem: ProblemBody };
-type ToClient = { event: (event: TopicEvent) => void; behind: (notice: { topic: string; seq: number }) => void };
+type ToClient = {
+  event: (event: TopicEvent) => void;
+  behind: (notice: { topic: string; seq: number }) => void;
+  /** Why the server closes the socket. */
+  closed: (problem: ProblemBody) => void;
+};
 type ToServer = { subscribe: (request: unknown, ack: unknown) => void; unsubscribe: (request: unknown, ack: unknown) => void };
 type Client = Socket<ToServer, ToClient, Record<string, never>, SocketData>;
 type Io = Server<ToServer, ToClient, Record<string, never>, SocketData>;
@@ -55,7 +60,17 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
   io.on('connection', (socket) => {
     socket.on('subscribe', (request, ack) => void reply(ack, () => subscribe(deps, socket, request)));
     socket.on('unsubscribe', (request, ack) => void reply(ack, () => unsubscribe(socket, request)));
+    const unwatch = deps.watch(socket.data, {
+      changed: (actor) => {
+        socket.data.actor = actor;
+      },
+      ended: (problem) => {
+        socket.emit('closed', presentProblem(problem, randomUUID()));
+        socket.disconnect(true);
+      },
+    });
     socket.once('disconnect', () => {
+      unwatch();
       for (const leave of socket.data.topics.values()) leave();
     });
   });
@@ -76,14 +91,9 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     for (const run of runs)
       io.local.to(topic).emit('event', { topic, seq: run.lastSeq, type: 'run.progress', at, runId: run.id, data: run });
   });
-  const recheck = setInterval(() => {
-    for (const socket of io.of('/').sockets.values())
-      deps.authenticate(socket.data.token).catch((error: unknown) => error instanceof Problem && socket.disconnect(true));
-  }, RECHECK_MS);
   return {
     count: () => io.of('/').sockets.size,
     close: async () => {
-      clearInterval(recheck);
       await io.close(); // closes the HTTP server too
     },
   };
@@ -92,9 +102,9 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
 /** @throws Problem unauthenticated | overloaded | rate_limited */
 async function authenticate(deps: Deps, socket: Client, open: ReadonlyMap<string, Client>): Promise<void> {
   const token: unknown = socket.handshake.auth.token;
-  const actor = await deps.authenticate(typeof token === 'string' ? token : undefined);
-  admit(deps, actor, open);
-  socket.data = { actor, token: String(token), topics: new Map() };
+  const who = await authenticateSocket(deps, typeof token === 'string' ? token : undefined);
+  admit(deps, who.actor, open);
+  socket.data = { ...who, topics: new Map() };
 }
 
 function admit({ config }: Deps, { principal }: Actor, open: ReadonlyMap<string, Client>): void {

@@ -4,10 +4,7 @@ import type { OrmDatabase } from '../database.ts';
 import { ApiKey } from '../entities/apiKey.entity.ts';
 import { Audit } from '../entities/audit.entity.ts';
 
-const FORMAT = /^tiu_[0-9a-f]{32}_[A-Za-z0-9_-]{43}$/;
-
 export type ApiKeyInfo = { id: string; name: string; scopes: Scope[]; created: Date; lastUsed: Date | null };
-export type KeyHolder = { id: string; workspace: string; scopes: Scope[] };
 
 const hashOf = (key: string): Buffer => createHash('sha256').update(key).digest();
 
@@ -37,17 +34,6 @@ const auditOf = (action: string, key: { id: string; workspace: string; by: strin
   at: new Date(),
 });
 
-/** Whose key this is; undefined for one that is malformed, unknown or revoked. */
-export async function findKeyHolder(db: OrmDatabase, key: string): Promise<KeyHolder | undefined> {
-  if (!FORMAT.test(key)) return undefined;
-  const rows = await db.rows<KeyHolder>({
-    name: 'key_holder',
-    text: 'select id, workspace, scopes from api_key where hash = $1 and revoked is null',
-    values: [hashOf(key)],
-  });
-  return rows[0];
-}
-
 /** Keys that are not revoked, newest first. @param before id of the last one of the page before */
 export async function listApiKeys(
   db: OrmDatabase,
@@ -75,14 +61,5 @@ export async function revokeApiKey(db: OrmDatabase, key: { workspace: string; id
     const changed = await em.nativeUpdate(ApiKey, { id: key.id, workspace: key.workspace, revoked: null }, { revoked: new Date() });
     if (changed === 1) await em.insert(Audit, auditOf('key.revoke', key));
     return changed === 1;
-  });
-}
-
-/** Notes that a key was used, at most once a minute. */
-export async function touchApiKey(db: OrmDatabase, id: string): Promise<void> {
-  await db.rows({
-    name: 'key_touch',
-    text: `update api_key set last_used = clock_timestamp() where id = $1 and (last_used is null or last_used < clock_timestamp() - interval '1 minute')`,
-    values: [id],
   });
 }

@@ -27,7 +27,7 @@ export type Tokens = {
   successors: (refreshToken: string) => string[];
 };
 
-type TokenSettings = {
+export type TokenSettings = {
   TIU_TOKEN_KEYS?: string | undefined;
   TIU_TOKEN_KEYS_FILE?: string | undefined;
   TIU_TOKEN_ISSUER?: string | undefined;

@@ -77,7 +77,7 @@ const revoke = defineRoute({
   handler: async ({ deps, actor, params }) => {
     if (!UUID.test(params.id) || !(await revokeApiKey(deps.db, { workspace: actor.workspace, id: params.id, by: actor.principal })))
       throw new Problem('not_found');
-    deps.authenticate.forget();
+    deps.authenticate.forget(`key:${params.id}`);
     return { status: 204 };
   },
 });

@@ -168,11 +168,12 @@ const events = defineRoute({
     200: { description: 'Events in order, without a gap', schema: EventList, types: ['application/json', 'text/event-stream'] },
   },
   load: loadRun,
-  handler: async ({ deps, resource, query, headers, gone, raw }) => {
+  handler: async ({ deps, resource, query, headers, gone, revoked, raw }) => {
     if (wantsStream(headers.accept)) {
       const last = Number(headers['last-event-id'] ?? query.after ?? 0);
       raw.socket.setTimeout(0);
-      const stream = await eventStream(deps.rooms, resource, { after: Number.isSafeInteger(last) && last >= 0 ? last : 0, gone: gone() });
+      const after = Number.isSafeInteger(last) && last >= 0 ? last : 0;
+      const stream = await eventStream(deps.rooms, resource, { after, gone: AbortSignal.any([gone(), revoked()]) });
       return { status: 200, type: 'text/event-stream', body: stream, headers: { 'x-accel-buffering': 'no' } };
     }
     const { names } = (await planOf(deps, resource)).graph;

@@ -1,0 +1,51 @@
+import { ROLES, type Action, type Role, type Scope } from './actions.ts';
+import type { Actor } from './can.ts';
+import { ACTIONS } from './actions.ts';
+import { NO_RIGHTS, RIGHTS, rightsOfScopes, rolesWithin, scopesOf, type Rights } from './roles.ts';
+
+/** A role as a membership names it; `actions` are those of a role that the workspace has made itself, null of the product's own. */
+type Grant = { role: string; actions: readonly string[] | null };
+
+/** What a person has in one workspace: nothing without a role. */
+export type Grants = { grant: Grant | null; projects: readonly (Grant & { project: string })[] };
+
+const isRole = (name: string): name is Role => (ROLES as readonly string[]).includes(name);
+const isAction = (name: string): name is Action => Object.hasOwn(ACTIONS, name);
+
+/** One that nobody knows any more gives nothing. */
+function rightsOf({ role, actions }: Grant): Rights {
+  if (isRole(role)) return RIGHTS[role];
+  const known = new Set(actions?.filter(isAction));
+  return { actions: known, own: known };
+}
+
+const rolesOf = ({ role }: Grant): ReadonlySet<string> => (isRole(role) ? rolesWithin(role) : new Set([role]));
+
+/** A person who has signed in. @param of.provedAt ms since the epoch */
+export function personActor(of: Grants & { account: string; workspace: string; session: string; provedAt: number }): Actor {
+  const rights = of.grant ? rightsOf(of.grant) : NO_RIGHTS;
+  return {
+    principal: `user:${of.account}`,
+    account: of.account,
+    workspace: of.workspace,
+    session: { id: of.session, provedAt: of.provedAt },
+    grants: new Set(scopesOf(rights)),
+    roles: of.grant ? rolesOf(of.grant) : new Set(),
+    projects: new Map(of.grant ? of.projects.map((grant) => [grant.project, rightsOf(grant)]) : []),
+    ...rights,
+  };
+}
+
+/** A key that a person has made: what its scopes say, of what the person may do now. */
+export function personKeyActor(of: Grants & { id: string; account: string; workspace: string; scopes: readonly Scope[] }): Actor {
+  const within = of.grant ? rightsOf(of.grant) : NO_RIGHTS;
+  return {
+    principal: `key:${of.id}`,
+    account: of.account,
+    workspace: of.workspace,
+    grants: new Set(of.scopes),
+    roles: new Set(),
+    projects: new Map(of.grant ? of.projects.map((grant) => [grant.project, rightsOfScopes(of.scopes, rightsOf(grant))]) : []),
+    ...rightsOfScopes(of.scopes, within),
+  };
+}
