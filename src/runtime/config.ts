@@ -57,7 +57,9 @@ const schema = z.object({
     .default(10_000)
     .describe('How long a refresh token that was used is answered again as the first time; later use ends its session'),
   TIU_SOCKET_TICKET_TTL: size(30_000).describe('How long a socket ticket waits for its one use'),
-  TIU_FRESH: size(300_000).describe('How long somebody who has proved who they are need not do so again for what is asked for anew'),
+  TIU_FRESH: size(900_000).describe(
+    'How long after proving who they are somebody may do what a stolen session must not be enough for, such as making a key',
+  ),
   TIU_ORIGINS: z.string().default('').describe('Origins, by commas, of other sites whose pages may use the cookies of a session'),
   TIU_CODEC_ORIGINS: z.string().default('').describe('Origins, by commas, of the Temporal UIs that may ask the codec server'),
   TIU_CODEC_TOKEN: z

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** A principal of a workspace. Only the SHA-256 of the key is kept. */
+/** A principal of a workspace, and the person it belongs to, if any. Only the SHA-256 of the key is kept. */
 export const ApiKey = defineEntity({
   name: 'ApiKey',
   tableName: 'api_key',
@@ -11,6 +11,8 @@ export const ApiKey = defineEntity({
     hash: p.blob(),
     scopes: p.array(),
     created: p.datetime().length(3),
+    account: p.uuid().nullable(),
+    expires: p.datetime().length(3).nullable(),
     revoked: p.datetime().length(3).nullable(),
     lastUsed: p.datetime().length(3).nullable(),
     version: p.integer().version(),

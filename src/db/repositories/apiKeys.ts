@@ -1,29 +1,42 @@
 import { createHash, randomBytes, randomUUIDv7 } from 'node:crypto';
+import type { InferEntity } from '@mikro-orm/core';
 import type { Scope } from '../../domain/access/actions.ts';
 import type { OrmDatabase } from '../database.ts';
 import { ApiKey } from '../entities/apiKey.entity.ts';
 import { Audit } from '../entities/audit.entity.ts';
 
-export type ApiKeyInfo = { id: string; name: string; scopes: Scope[]; created: Date; lastUsed: Date | null };
+/** `account`: the person it belongs to. */
+export type ApiKeyInfo = {
+  id: string;
+  workspace: string;
+  name: string;
+  scopes: Scope[];
+  created: Date;
+  lastUsed: Date | null;
+  account: string | null;
+  expires: Date | null;
+};
 
 const hashOf = (key: string): Buffer => createHash('sha256').update(key).digest();
 
+type NewApiKey = { workspace: string; name: string; scopes: readonly Scope[]; by: string; account?: string; expires?: Date };
+
 /** Makes a key of a workspace. The key itself is in the answer and nowhere else. @param input.by who makes it */
-export async function createApiKey(
-  db: OrmDatabase,
-  input: { workspace: string; name: string; scopes: readonly Scope[]; by: string },
-): Promise<ApiKeyInfo & { key: string }> {
-  const { workspace, name } = input;
+export async function createApiKey(db: OrmDatabase, input: NewApiKey): Promise<ApiKeyInfo & { key: string }> {
+  const { workspace, name, account = null, expires = null } = input;
   const id = randomUUIDv7();
-  const key = `tiu_${id.replaceAll('-', '')}_${randomBytes(32).toString('base64url')}`;
+  const key = `${prefixOf(id)}${randomBytes(32).toString('base64url')}`;
   const scopes = [...new Set(input.scopes)].sort();
   const created = new Date();
   await db.orm.em.fork().transactional(async (em) => {
-    await em.insert(ApiKey, { id, workspace, name, hash: hashOf(key), scopes, created, version: 1 });
+    await em.insert(ApiKey, { id, workspace, name, hash: hashOf(key), scopes, created, account, expires, version: 1 });
     await em.insert(Audit, auditOf('key.create', { id, workspace, by: input.by }));
   });
-  return { id, key, name, scopes, created, lastUsed: null };
+  return { id, workspace, key, name, scopes, created, lastUsed: null, account, expires };
 }
+
+/** What a key begins with: enough to find which one has leaked. */
+export const prefixOf = (id: string): string => `tiu_${id.replaceAll('-', '')}_`;
 
 const auditOf = (action: string, key: { id: string; workspace: string; by: string }) => ({
   id: randomUUIDv7(),
@@ -34,26 +47,41 @@ const auditOf = (action: string, key: { id: string; workspace: string; by: strin
   at: new Date(),
 });
 
-/** Keys that are not revoked, newest first. @param before id of the last one of the page before */
+/**
+ * Keys that are not revoked, newest first.
+ * @param page.account undefined = whoever they belong to  @param page.before id of the last one of the page before
+ */
 export async function listApiKeys(
   db: OrmDatabase,
-  page: { workspace: string; before: string | undefined; limit: number },
+  page: { workspace: string; account: string | undefined; before: string | undefined; limit: number },
 ): Promise<ApiKeyInfo[]> {
+  const { workspace, account, before } = page;
   const rows = await db.orm.em
     .fork()
     .find(
       ApiKey,
-      { workspace: page.workspace, revoked: null, ...(page.before !== undefined && { id: { $lt: page.before } }) },
+      { workspace, revoked: null, ...(account !== undefined && { account }), ...(before !== undefined && { id: { $lt: before } }) },
       { orderBy: { id: 'desc' }, limit: page.limit },
     );
-  return rows.map((row) => ({
-    id: row.id,
-    name: row.name,
-    scopes: row.scopes as Scope[],
-    created: row.created,
-    lastUsed: row.lastUsed ?? null,
-  }));
+  return rows.map(infoOf);
 }
+
+/** One that is not revoked. */
+export async function findApiKey(db: OrmDatabase, key: { workspace: string; id: string }): Promise<ApiKeyInfo | undefined> {
+  const row = await db.orm.em.fork().findOne(ApiKey, { ...key, revoked: null });
+  return row ? infoOf(row) : undefined;
+}
+
+const infoOf = (row: InferEntity<typeof ApiKey>): ApiKeyInfo => ({
+  id: row.id,
+  workspace: row.workspace,
+  name: row.name,
+  scopes: row.scopes as Scope[],
+  created: row.created,
+  lastUsed: row.lastUsed ?? null,
+  account: row.account ?? null,
+  expires: row.expires ?? null,
+});
 
 /** @returns false if there is no such key in the workspace, or it was revoked before */
 export async function revokeApiKey(db: OrmDatabase, key: { workspace: string; id: string; by: string }): Promise<boolean> {

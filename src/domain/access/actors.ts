@@ -1,6 +1,5 @@
-import { ROLES, type Action, type Role, type Scope } from './actions.ts';
+import { ACTIONS, ROLES, type Action, type Role, type Scope } from './actions.ts';
 import type { Actor } from './can.ts';
-import { ACTIONS } from './actions.ts';
 import { NO_RIGHTS, RIGHTS, rightsOfScopes, rolesWithin, scopesOf, type Rights } from './roles.ts';
 
 /** A role as a membership names it; `actions` are those of a role that the workspace has made itself, null of the product's own. */
@@ -36,16 +35,20 @@ export function personActor(of: Grants & { account: string; workspace: string; s
   };
 }
 
+/** What no key of a person may: a stolen one would make others that outlive it. */
+const NEVER: Scope = 'keys:manage';
+
 /** A key that a person has made: what its scopes say, of what the person may do now. */
 export function personKeyActor(of: Grants & { id: string; account: string; workspace: string; scopes: readonly Scope[] }): Actor {
   const within = of.grant ? rightsOf(of.grant) : NO_RIGHTS;
+  const scopes = of.scopes.filter((scope) => scope !== NEVER);
   return {
     principal: `key:${of.id}`,
     account: of.account,
     workspace: of.workspace,
-    grants: new Set(of.scopes),
+    grants: new Set(scopes),
     roles: new Set(),
-    projects: new Map(of.grant ? of.projects.map((grant) => [grant.project, rightsOfScopes(of.scopes, rightsOf(grant))]) : []),
-    ...rightsOfScopes(of.scopes, within),
+    projects: new Map(of.grant ? of.projects.map((grant) => [grant.project, rightsOfScopes(scopes, rightsOf(grant))]) : []),
+    ...rightsOfScopes(scopes, within),
   };
 }

@@ -46,6 +46,8 @@ const MAX_TOKEN = 2_048;
 /** How far the clocks of two api processes may be apart, ms. */
 const SKEW_MS = 5_000;
 
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
 const unauthenticated = (cause?: unknown) => new Problem('unauthenticated', { cause });
 
 /**
@@ -81,7 +83,7 @@ export async function openTokens(settings: TokenSettings, clock: () => number): 
       });
       const { sub, sid, workspace, exp = 0, iat = Infinity, aud } = payload;
       if (typeof aud !== 'string' || iat * 1_000 > now + SKEW_MS) throw unauthenticated();
-      if (typeof sub !== 'string' || typeof sid !== 'string' || typeof workspace !== 'string') throw unauthenticated();
+      if (!isId(sub) || !isId(sid) || !isId(workspace)) throw unauthenticated();
       return { account: sub, session: sid, workspace, expires: exp * 1_000 };
     },
     jwks: () => ({ keys: keys.map(({ jwk, kid }) => ({ ...jwk, kid, alg: ALGORITHM, use: 'sig' })) }),
@@ -92,6 +94,8 @@ export async function openTokens(settings: TokenSettings, clock: () => number): 
       ),
   };
 }
+
+const isId = (claim: unknown): claim is string => typeof claim === 'string' && UUID.test(claim);
 
 function firstOf([first]: readonly SigningKey[]): SigningKey {
   if (!first) throw new Problem('sign_in_not_configured', { detail: 'Set TIU_TOKEN_KEYS or TIU_TOKEN_KEYS_FILE for the api processes' });

@@ -1,24 +1,45 @@
 import { z } from 'zod';
+import { can } from '../../../domain/access/can.ts';
 import { Problem } from '../../../domain/problem.ts';
-import { createApiKey, listApiKeys, revokeApiKey, type ApiKeyInfo } from '../../../db/repositories/apiKeys.ts';
+import { createApiKey, findApiKey, listApiKeys, prefixOf, revokeApiKey, type ApiKeyInfo } from '../../../db/repositories/apiKeys.ts';
+import { requireFresh } from '../../auth/requireFresh.ts';
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { listOf, maybeTime, page, scope, text, time } from '../../schemas.ts';
 import { iso, maybeIso } from '../../time.ts';
 
 const ApiKey = z
-  .object({ id: z.string().meta({ format: 'uuid' }), name: z.string(), scopes: z.array(scope), createdAt: time, lastUsedAt: maybeTime })
+  .object({
+    id: z.string().meta({ format: 'uuid' }),
+    name: z.string(),
+    prefix: z.string().meta({ description: 'What the key begins with' }),
+    scopes: z.array(scope),
+    account: z.string().nullable().meta({ format: 'uuid', description: 'The person it belongs to; null = nobody in particular' }),
+    createdAt: time,
+    expiresAt: maybeTime,
+    lastUsedAt: maybeTime.meta({ description: 'By the minute' }),
+  })
   .meta({ id: 'ApiKey' });
 const NewApiKey = ApiKey.extend({
   key: z.string().nullable().meta({ description: 'Shown here and never again; null when the answer is replayed' }),
 }).meta({ id: 'NewApiKey' });
+const createRequest = z
+  .strictObject({
+    name: text(100),
+    scopes: z.array(scope).min(1),
+    expiresAt: z.iso.datetime({ offset: true }).optional().meta({ description: 'Without it the key stays until it is revoked' }),
+  })
+  .meta({ id: 'CreateApiKey' });
 
 const tag = 'api keys';
 const presentKey = (key: ApiKeyInfo) => ({
   id: key.id,
   name: key.name,
+  prefix: prefixOf(key.id),
   scopes: key.scopes,
+  account: key.account,
   createdAt: iso(key.created),
+  expiresAt: maybeIso(key.expires),
   lastUsedAt: maybeIso(key.lastUsed),
 });
 
@@ -27,12 +48,16 @@ const list = defineRoute({
   path: '/api/v1/api-keys',
   action: 'key.read',
   tag,
-  summary: 'Keys of the workspace, newest first',
+  summary: 'Keys, newest first',
+  description: "Those of the workspace, or one's own for who may not see the others'.",
   request: { query: z.strictObject(page) },
   responses: { 200: { description: 'A page', schema: listOf(ApiKey).meta({ id: 'ApiKeyList' }) } },
   handler: async ({ deps, actor, query }) => {
     const before = fromCursor(query.cursor, UUID);
-    const rows = await listApiKeys(deps.db, { workspace: actor.workspace, before, limit: query.limit + 1 });
+    const mayAll = can(actor, 'key.read', { workspace: actor.workspace });
+    if (!mayAll && actor.account === undefined) throw new Problem('forbidden');
+    const account = mayAll ? undefined : actor.account;
+    const rows = await listApiKeys(deps.db, { workspace: actor.workspace, account, before, limit: query.limit + 1 });
     const { rows: shown, nextCursor } = pageOf(rows, query.limit, (row) => row.id);
     return { status: 200, body: { items: shown.map(presentKey), nextCursor } };
   },
@@ -44,18 +69,26 @@ const create = defineRoute({
   action: 'key.create',
   tag,
   summary: 'Make a key',
-  description: 'A key may be given only what its maker has.',
-  request: {
-    query: z.strictObject({}),
-    body: { schema: z.strictObject({ name: text(100), scopes: z.array(scope).min(1) }).meta({ id: 'CreateApiKey' }) },
-  },
+  description:
+    'A key may be given only what its maker has. That of a person belongs to them: it never has more rights than they have, ends with them, and makes no keys.',
+  request: { query: z.strictObject({}), body: { schema: createRequest } },
   responses: { 201: { description: 'Made', schema: NewApiKey, headers: { location: 'The key' } } },
-  problems: ['idempotency_mismatch', 'idempotency_in_progress'],
+  problems: ['idempotency_mismatch', 'idempotency_in_progress', 'reauthentication_required'],
   idempotency: 'stored',
   handler: async ({ deps, actor, body }) => {
-    const beyond = body.scopes.filter((wanted) => !actor.grants.has(wanted));
-    if (beyond.length > 0) throw new Problem('forbidden', { detail: `The key has not: ${beyond.join(', ')}` });
-    const made = await createApiKey(deps.db, { workspace: actor.workspace, by: actor.principal, ...body });
+    const { name, scopes, expiresAt } = body;
+    if (actor.session) requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
+    const beyond = scopes.filter((wanted) => !actor.grants.has(wanted));
+    if (beyond.length > 0) throw new Problem('forbidden', { detail: `You may not hand on: ${beyond.join(', ')}` });
+    if (actor.account !== undefined && scopes.includes('keys:manage')) throw invalid('/scopes', 'the key of a person makes no keys');
+    const expires = expiresAt === undefined ? undefined : new Date(expiresAt);
+    if (expires && expires.getTime() <= deps.clock()) throw invalid('/expiresAt', 'is past');
+    const { account } = actor;
+    const made = await createApiKey(deps.db, {
+      ...{ workspace: actor.workspace, by: actor.principal, name, scopes },
+      ...(account !== undefined && { account }),
+      ...(expires && { expires }),
+    });
     const shown = presentKey(made);
     return {
       status: 201,
@@ -66,6 +99,9 @@ const create = defineRoute({
   },
 });
 
+const invalid = (pointer: string, message: string): Problem =>
+  new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
+
 const revoke = defineRoute({
   method: 'delete',
   path: '/api/v1/api-keys/{id}',
@@ -73,11 +109,22 @@ const revoke = defineRoute({
   tag,
   summary: 'Revoke a key',
   request: { params: z.object({ id: z.string() }), query: z.strictObject({}) },
-  responses: { 204: { description: 'It is refused from now on; other processes notice within a second' } },
-  handler: async ({ deps, actor, params }) => {
-    if (!UUID.test(params.id) || !(await revokeApiKey(deps.db, { workspace: actor.workspace, id: params.id, by: actor.principal })))
-      throw new Problem('not_found');
-    deps.authenticate.forget(`key:${params.id}`);
+  responses: { 204: { description: 'It is refused from now on, within a second everywhere' } },
+  load: async ({ deps, actor, params }) => {
+    const key = UUID.test(params.id) ? await findApiKey(deps.db, { workspace: actor.workspace, id: params.id }) : undefined;
+    // what belongs to the person who asks is their own, whatever they ask with
+    return (
+      key && {
+        id: key.id,
+        workspace: key.workspace,
+        ...(key.account !== null && key.account === actor.account && { owner: actor.principal }),
+      }
+    );
+  },
+  handler: async ({ deps, actor, resource }) => {
+    const { id, workspace } = resource;
+    if (!(await revokeApiKey(deps.db, { workspace, id, by: actor.principal }))) throw new Problem('not_found');
+    deps.authenticate.forget(`key:${id}`);
     return { status: 204 };
   },
 });
