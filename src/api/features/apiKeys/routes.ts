@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { can } from '../../../domain/access/can.ts';
+import type { Scope } from '../../../domain/access/actions.ts';
+import { can, type Actor } from '../../../domain/access/can.ts';
+import { rightsOfScopes } from '../../../domain/access/roles.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { createApiKey, findApiKey, listApiKeys, prefixOf, revokeApiKey, type ApiKeyInfo } from '../../../db/repositories/apiKeys.ts';
 import { requireFresh } from '../../auth/requireFresh.ts';
@@ -78,7 +80,7 @@ const create = defineRoute({
   handler: async ({ deps, actor, body }) => {
     const { name, scopes, expiresAt } = body;
     if (actor.session) requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
-    const beyond = scopes.filter((wanted) => !actor.grants.has(wanted));
+    const beyond = scopes.filter((wanted) => !mayHandOn(actor, wanted));
     if (beyond.length > 0) throw new Problem('forbidden', { detail: `You may not hand on: ${beyond.join(', ')}` });
     if (actor.account !== undefined && scopes.includes('keys:manage')) throw invalid('/scopes', 'the key of a person makes no keys');
     const expires = expiresAt === undefined ? undefined : new Date(expiresAt);
@@ -98,6 +100,10 @@ const create = defineRoute({
     };
   },
 });
+
+/** A person may hand on what they have a part of, as the key never has more than they. */
+const mayHandOn = (actor: Actor, wanted: Scope): boolean =>
+  actor.account === undefined ? actor.grants.has(wanted) : rightsOfScopes([wanted], actor).own.size > 0;
 
 const invalid = (pointer: string, message: string): Problem =>
   new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
