@@ -1,7 +1,6 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { Database } from '../../../src/db/database.ts';
 import { openSession, type OpenedSession } from '../../../src/api/auth/openSession.ts';
-import type { Deps } from '../../../src/api/deps.ts';
 
 export const TOKEN_KEYS = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
 
@@ -27,5 +26,8 @@ export const grant = (db: Rows, of: { account: string; workspace: string; role: 
 export const sql = <R extends object>(db: Rows, text: string, values: readonly unknown[] = []): Promise<R[]> =>
   db.rows<R>({ name: '', text, values });
 
-export const signIn = (deps: Deps, account: string, more: Partial<Parameters<typeof openSession>[1]> = {}): Promise<OpenedSession> =>
-  openSession(deps, { account, method: 'password', mfa: false, ip: '127.0.0.1', userAgent: 'test', ...more });
+export const signIn = (
+  deps: Parameters<typeof openSession>[0],
+  account: string,
+  more: Partial<Parameters<typeof openSession>[1]> = {},
+): Promise<OpenedSession> => openSession(deps, { account, method: 'password', mfa: false, ip: '127.0.0.1', userAgent: 'test', ...more });

@@ -1,0 +1,169 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { once } from 'node:events';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Socket } from 'socket.io-client';
+import type { OrmDatabase } from '../../src/db/database.ts';
+import { openTokens, type Tokens } from '../../src/providers/tokens/tokens.ts';
+import { readConfig, type Config } from '../../src/runtime/config.ts';
+import { anAccount, grant, signIn, sql, TOKEN_KEYS } from '../api/auth/aPerson.ts';
+import { aStack, type TestStack } from '../support/aStack.ts';
+import { aSocket, ask } from './aSubscriber.ts';
+
+const ROUNDS = 200;
+const AT_ONCE = 4;
+
+let stack: TestStack;
+let deps: { config: Config; db: OrmDatabase; tokens: Tokens; clock: () => number };
+beforeAll(async () => {
+  stack = await aStack({
+    apis: 2,
+    workers: 0,
+    env: { TIU_TOKEN_KEYS: TOKEN_KEYS, TIU_MAX_EVENT_LOOP_DELAY: '60000', TIU_MAX_SESSIONS: '1000' },
+  });
+  const config = readConfig({ DATABASE_URL: stack.base.url, TIU_TOKEN_KEYS: TOKEN_KEYS, TIU_MAX_SESSIONS: '1000' });
+  const clock = () => Date.now();
+  deps = { config, clock, db: await stack.base.open(), tokens: await openTokens(config, clock) };
+});
+afterAll(() => stack.stop());
+
+const member = async (role = 'viewer') => {
+  const account = await anAccount(deps.db, { [stack.workspace]: role });
+  return { account, ...(await signIn(deps, account)) };
+};
+const post = (index: number, path: string, { token, body }: { token?: string; body?: object }) =>
+  fetch(`${stack.urls[index % 2] ?? ''}/api/v1/auth/${path}`, {
+    method: 'POST',
+    headers: { ...(body && { 'content-type': 'application/json' }), ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+const me = async (index: number, token: string) =>
+  (await fetch(`${stack.urls[index] ?? ''}/api/v1/auth/me`, { headers: { authorization: `Bearer ${token}` } })).status;
+/** Several at once, spread over both processes. */
+const refreshes = async (refreshToken: string) => {
+  const answers = await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => post(index, 'refresh', { body: { refreshToken } })));
+  return Promise.all(answers.map(async (answer) => ({ status: answer.status, ...((await answer.json()) as { refreshToken?: string }) })));
+};
+const disable = (account: string) => sql(deps.db, `update account set status = 'disabled' where id = $1`, [account]);
+
+async function connected(index: number, token: string): Promise<{ socket: Socket; closed: Promise<unknown> }> {
+  const socket = aSocket(stack.urls[index] ?? '', token);
+  const emitter = socket as unknown as NodeJS.EventEmitter;
+  const told = once(emitter, 'closed');
+  const gone = once(emitter, 'disconnect');
+  await once(emitter, 'connect');
+  return { socket, closed: Promise.all([told, gone]).then(([[problem]]) => problem as unknown) };
+}
+
+test(`a refresh token that ${AT_ONCE} use at once has one successor, in ${ROUNDS} of ${ROUNDS} rounds`, async () => {
+  const { sessionId, refreshToken } = await member();
+  let token = refreshToken;
+  for (let round = 0; round < ROUNDS; round++) {
+    const answers = await refreshes(token);
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+    const next = new Set(answers.map((answer) => answer.refreshToken ?? ''));
+    expect(next.size).toBe(1);
+    token = [...next][0] ?? '';
+  }
+  const [kept] = await sql(deps.db, 'select count(*)::int as n, count(used)::int as used from refresh_token where session = $1', [
+    sessionId,
+  ]);
+  expect(kept).toEqual({ n: ROUNDS + 1, used: ROUNDS });
+}, 300_000);
+
+test(`one that is used again later ends its session, once, whatever else comes at once, in ${ROUNDS} of ${ROUNDS} rounds`, async () => {
+  const account = await anAccount(deps.db);
+  for (let round = 0; round < ROUNDS; round++) {
+    const { sessionId, refreshToken } = await signIn(deps, account);
+    const { refreshToken: next } = (await (await post(round, 'refresh', { body: { refreshToken } })).json()) as { refreshToken: string };
+    await sql(deps.db, `update refresh_token set used = used - interval '11 s' where session = $1 and used is not null`, [sessionId]);
+    const [again] = await Promise.all([refreshes(refreshToken), refreshes(next)]);
+    expect(again.map(({ status }) => status)).toEqual(again.map(() => 401));
+    const [session] = await sql(deps.db, 'select end_reason from session where id = $1', [sessionId]);
+    expect(session).toEqual({ end_reason: 'refresh_reuse' });
+  }
+  const [audit] = await sql(deps.db, `select count(*)::int as n from audit where action = 'session.refresh_reused' and actor = $1`, [
+    `user:${account}`,
+  ]);
+  expect(audit).toEqual({ n: ROUNDS });
+}, 300_000);
+
+test('a ticket opens one socket, however many want to use it', async () => {
+  const { accessToken } = await member();
+  for (let round = 0; round < 20; round++) {
+    const { ticket } = (await (await post(round, 'socket-ticket', { token: accessToken })).json()) as { ticket: string };
+    const sockets = Array.from(
+      { length: AT_ONCE },
+      (_, index) => aSocket(stack.urls[index % 2] ?? '', ticket) as Socket & NodeJS.EventEmitter,
+    );
+    const came = await Promise.all(
+      sockets.map((socket) =>
+        Promise.race([
+          once(socket, 'connect').then(() => 'in'),
+          once(socket, 'connect_error').then(([error]) => (error as { data: { code: string } }).data.code),
+        ]),
+      ),
+    );
+    for (const socket of sockets) socket.disconnect();
+    expect(came.sort()).toEqual(['in', ...Array.from({ length: AT_ONCE - 1 }, () => 'unauthenticated')]);
+  }
+});
+
+test('who is disabled loses every socket in every process, and is told why', async () => {
+  for (let round = 0; round < 20; round++) {
+    const { account, accessToken } = await member();
+    const { ticket } = (await (await post(round, 'socket-ticket', { token: accessToken })).json()) as { ticket: string };
+    const other = await member();
+    const open = [await connected(0, accessToken), await connected(1, ticket)];
+    const stays = await connected(round % 2, other.accessToken);
+    await disable(account);
+    for (const { closed } of open) expect(await closed).toMatchObject({ code: 'unauthenticated', status: 401 });
+    expect(await ask(stays.socket, 'subscribe', { topic: `workspace:${stack.workspace}` })).toMatchObject({ ok: true });
+    stays.socket.disconnect();
+  }
+});
+
+test('a role that gives less closes sockets, one that gives more does not', async () => {
+  const { account, accessToken } = await member('viewer');
+  const { socket, closed } = await connected(0, accessToken);
+  await grant(deps.db, { account, workspace: stack.workspace, role: 'developer' });
+  expect(await ask(socket, 'subscribe', { topic: `workspace:${stack.workspace}` })).toMatchObject({ ok: true });
+  const later = await connected(1, accessToken);
+  await grant(deps.db, { account, workspace: stack.workspace, role: 'viewer' });
+  for (const problem of await Promise.all([closed, later.closed])) expect(problem).toMatchObject({ code: 'forbidden' });
+});
+
+test('a session that acts elsewhere loses its sockets, and one that has ended its stream of events', async () => {
+  const { account, accessToken } = await member('developer');
+  const runId = randomUUIDv7();
+  const definition = { dsl: 'tiu/1', name: 'waits', tasks: { a: { type: 'transform', with: { value: 1 } } } };
+  const headers = { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json' };
+  const accepted = await fetch(`${stack.url}/api/v1/runs`, { method: 'POST', headers, body: JSON.stringify({ definition, runId }) });
+  expect(accepted.status).toBe(202);
+  const stream = await fetch(`${stack.urls[1] ?? ''}/api/v1/runs/${runId}/events`, {
+    headers: { ...headers, accept: 'text/event-stream' },
+  });
+  const { closed } = await connected(1, accessToken);
+  const [elsewhere] = await sql<{ id: string }>(
+    deps.db,
+    `insert into workspace (id, name, created) values ($1, 'elsewhere', now()) returning id`,
+    [randomUUIDv7()],
+  );
+  await grant(deps.db, { account, workspace: elsewhere?.id ?? '', role: 'viewer' });
+  expect((await post(0, 'switch', { token: accessToken, body: { workspace: elsewhere?.id } })).status).toBe(200);
+  expect(await closed).toMatchObject({ code: 'forbidden' });
+  expect(await stream.text()).toContain('run.accepted'); // it ends although the run has not
+});
+
+test('requests are refused by both processes once somebody is disabled, and never let in again', async () => {
+  for (let round = 0; round < 20; round++) {
+    const { account, accessToken } = await member();
+    const asked = [0, 1].map(async (index) => {
+      const statuses = [await me(index, accessToken)];
+      while (statuses.at(-1) === 200) statuses.push(await me(index, accessToken));
+      for (let more = 0; more < 3; more++) statuses.push(await me(index, accessToken));
+      return statuses;
+    });
+    await disable(account);
+    for (const statuses of await Promise.all(asked)) expect(statuses.slice(-4)).toEqual([401, 401, 401, 401]);
+  }
+});
