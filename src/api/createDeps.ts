@@ -11,9 +11,11 @@ import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Config } from '../runtime/config.ts';
 import { openIdentity } from './auth/identity.ts';
+import { readProxies } from './auth/origin.ts';
 import { createDefinitions } from './definitions.ts';
 import type { Deps } from './deps.ts';
 import { createPressure } from './http/pressure.ts';
+import { createLimits } from './http/rateLimit.ts';
 import type { Log } from './log.ts';
 import { createApiMetrics } from './metrics.ts';
 import { openapi } from './openapi.ts';
@@ -41,6 +43,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const plans = createPlans(db);
   const pressure = createPressure(config, { submits: submits.waiting, reads: () => db.pool.waitingCount });
   const { close: closeIdentity, ...identity } = await openIdentity(config, { db, feed, clock });
+  const limits = createLimits({ db, now: () => Date.now() }, config);
   const deps: Deps = {
     config,
     db,
@@ -62,6 +65,8 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     submitRun: submits.submitRun,
     forkRun: forks.forkRun,
     pressure,
+    limits,
+    proxies: readProxies(config.TIU_TRUSTED_PROXIES, config.TIU_PROXY_HEADER),
     command: commands.command,
     poke: commands.poke,
     ...identity,
@@ -81,6 +86,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     closeIdentity();
     await feed.close();
     await Promise.all([submits.close(), forks.close(), commands.close()]);
+    await limits.close().catch(() => undefined);
     await db.close();
   };
   return { deps, close };

@@ -11,8 +11,10 @@ import type { Tokens } from '../providers/tokens/tokens.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Authenticate } from './auth/authenticate.ts';
 import type { Watch } from './auth/watch.ts';
+import type { TrustedProxies } from './auth/origin.ts';
 import type { Definitions } from './definitions.ts';
 import type { Pressure } from './http/pressure.ts';
+import type { Limits } from './http/rateLimit.ts';
 import type { ApiMetrics } from './metrics.ts';
 import type { Log } from './log.ts';
 import type { Closings } from './realtime/closings.ts';
@@ -40,6 +42,8 @@ export type Deps = {
   forkRun: Forks['forkRun'];
   command: Commands['command'];
   pressure: Pressure;
+  limits: Limits;
+  proxies: TrustedProxies;
   authenticate: Authenticate;
   /** Who is here for long is told when they may no longer. */
   watch: Watch['watch'];

@@ -39,6 +39,7 @@ function operation(route: Route): ZodOpenApiOperationObject {
     summary: route.summary,
     ...(description !== '' && { description }),
     ...(action === 'public' && { security: [] }),
+    'x-rate-class': route.cost,
     requestParams: {
       ...(request?.params instanceof z.ZodObject && { path: request.params }),
       ...(request?.query instanceof z.ZodObject && Object.keys(request.query.shape).length > 0 && { query: request.query }),
@@ -109,6 +110,7 @@ function problemsOf(route: Route): Record<string, ZodOpenApiResponseObject> {
     'unavailable',
     ...(route.action === 'public' ? [] : (['unauthenticated', 'forbidden'] as const)),
     ...(route.path.startsWith('/api/') ? (['overloaded'] as const) : []),
+    ...(route.cost === 'none' ? [] : (['rate_limited'] as const)),
     ...(request?.params || route.load ? (['not_found'] as const) : []),
     ...(request?.body || request?.signed ? (['malformed_body'] as const) : []),
     ...(request?.body || request?.query ? (['invalid_request'] as const) : []),

@@ -3,6 +3,8 @@ import type { z } from 'zod';
 import type { Action } from '../domain/access/actions.ts';
 import type { Actor, Resource } from '../domain/access/can.ts';
 import type { ProblemCode } from '../domain/problem.ts';
+import type { RouteCost } from '../domain/rate/rateClasses.ts';
+import type { Origin } from './auth/origin.ts';
 import type { Deps } from './deps.ts';
 
 type BodySpec<B extends z.ZodType> = {
@@ -15,6 +17,8 @@ type BodySpec<B extends z.ZodType> = {
 export type Call<P, Q, B, R> = {
   deps: Deps;
   actor: Actor;
+  /** Where it comes from. */
+  origin: Origin;
   params: P;
   query: Q;
   body: B;
@@ -49,6 +53,8 @@ type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R
   path: string;
   /** What the caller must be allowed to do; `public` = anybody; `self` = a person who has signed in, to what is theirs. */
   action: Action | 'public' | 'self';
+  /** What its requests are counted as. */
+  cost: RouteCost;
   summary: string;
   description?: string;
   tag: string;

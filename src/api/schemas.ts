@@ -43,6 +43,7 @@ export const Problem = z
     detail: z.string().optional(),
     requestId: z.string(),
     issues: z.array(Issue).optional(),
+    'violated-policies': z.array(z.string()).optional().meta({ description: 'Of a rate limit: the policies that were reached' }),
   })
   .meta({ id: 'Problem', description: 'RFC 9457 problem details' });
 

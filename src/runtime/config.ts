@@ -2,6 +2,14 @@ import { z } from 'zod';
 
 const size = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
 
+const rate = (fallback: string, what: string) =>
+  z
+    .string()
+    .default(fallback)
+    .describe(
+      `${what}: user=600/60,network=6000/60 = so many in so many seconds of one user, key, account or network; who is not named has no limit`,
+    );
+
 /** Every setting, read once at start. Sizes in bytes, times in ms. The docstring of a setting is its documentation. */
 const schema = z.object({
   DATABASE_URL: z.string().describe('PostgreSQL 15 or newer'),
@@ -86,6 +94,27 @@ const schema = z.object({
   TIU_MAX_INFLIGHT_PER_KEY: size(500).describe('Submits of one API key under way in an API process; more are refused with 429'),
   TIU_MAX_QUEUED_READS: size(1_000).describe('Reads that wait for a connection in an API process; more are refused with 503'),
   TIU_MAX_BODIES: size(64 * 2 ** 20).describe('Bytes of request bodies in the memory of an API process at once; more are refused with 503'),
+  TIU_TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .describe(
+      'Proxies, as CIDR list, whose word about the address of a client is believed; empty = none, the other end of a connection is the client',
+    ),
+  TIU_PROXY_HEADER: z
+    .enum(['x-forwarded-for', 'forwarded'])
+    .default('x-forwarded-for')
+    .describe('The header in which trusted proxies tell it; the other one is not read'),
+  TIU_RATE_READ: rate('user=6000/60', 'Reading requests'),
+  TIU_RATE_WRITE: rate('user=1200/60', 'Requests that change something; those of keys are bounded by how busy the process is'),
+  TIU_RATE_HEAVY: rate('user=120/60,key=1200/60', 'Reports and what else reads much'),
+  TIU_RATE_BATCH: rate('user=120/60,key=6000/60', 'Batches, bulk jobs and backfills'),
+  TIU_RATE_UPLOAD: rate('user=600/60,key=6000/60', 'Uploads of artifacts'),
+  TIU_RATE_DELIVERY: rate('network=12000/60', 'Deliveries to hooks'),
+  TIU_RATE_PUBLIC: rate('network=12000/60', 'Requests for which nobody has to sign in: documents, the codec under its token'),
+  TIU_RATE_AUTH: rate('network=1200/60', 'Requests about signing in, before anything is done for them'),
+  TIU_RATE_LOGIN: rate('account=10/900,network=300/900', 'Tries of passwords'),
+  TIU_RATE_CODE: rate('account=10/900,network=300/900', 'Tries of codes: second factors, recovery, devices'),
+  TIU_RATE_RESET: rate('account=5/3600,network=60/3600', 'Mails that anybody can have sent: resets, verifications, invitations'),
   TIU_MAX_EVENT_LOOP_DELAY: size(500).describe(
     'Mean delay of the event loop of an API process, ms, above which requests are refused with 503; also how long one may wait to be begun',
   ),

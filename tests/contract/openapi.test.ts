@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals';
 import { openapi } from '../../src/api/openapi.ts';
 import { routes } from '../../src/api/routes.ts';
 import { ACTIONS, ALL_ACTIONS } from '../../src/domain/access/actions.ts';
+import { RATE_CLASSES } from '../../src/domain/rate/rateClasses.ts';
 
 const document = openapi(routes);
 
@@ -33,6 +34,15 @@ test('every route declares what its caller must be allowed to do', () => {
     '/api/docs',
     '/api/docs/{file}',
   ]);
+});
+
+test('every route declares what its requests are counted as', () => {
+  for (const route of routes) expect([...Object.keys(RATE_CLASSES), 'none']).toContain(route.cost);
+  const free = routes.filter((route) => route.cost === 'none').map((route) => route.path);
+  expect(free).toEqual(['/health/live', '/health/ready', '/health', '/metrics']);
+  // nobody has signed in yet: what is counted is the network alone, and by a class that has a limit for it
+  for (const route of routes.filter(({ action, cost }) => action === 'public' && cost !== 'none'))
+    expect(['delivery', 'public', 'auth']).toContain(route.cost);
 });
 
 test('every action is used by a route', () => {

@@ -5,6 +5,7 @@ import { Problem } from '../../domain/problem.ts';
 import type { Authenticated } from '../auth/authenticate.ts';
 import { tokenOf } from '../auth/cookies.ts';
 import { requireSameSite } from '../auth/sameSite.ts';
+import { originOf } from '../auth/origin.ts';
 import type { Deps } from '../deps.ts';
 import type { Call, Reply, Route } from '../route.ts';
 import { checkBodyHeaders, hasBody, mediaType, parseJson, readBytes, textOf, type MediaType } from './body.ts';
@@ -20,12 +21,16 @@ export const runRoute =
   (deps: Deps, route: Route) =>
   async (ctx: Context & { params: Record<string, string> }): Promise<void> => {
     limits(deps, route, ctx);
+    const origin = originOf(deps, ctx.req);
+    await count(deps, { route, key: `network:${origin.network}` }, ctx);
     const who = await authenticate(deps, route, ctx);
     const actor = who?.actor ?? NOBODY;
+    if (who) await count(deps, { route, key: actor.principal }, ctx);
     const { text, ...input } = await read(deps, route, ctx);
     const call = {
       deps,
       actor,
+      origin,
       ...input,
       headers: ctx.headers,
       raw: ctx.req,
@@ -60,6 +65,15 @@ function revokedOf(deps: Deps, ctx: Context, who: Authenticated | undefined): Ab
   });
   ctx.res.once('close', end);
   return controller.signal;
+}
+
+/** Counts the request under a key and says how its limit stands. @throws Problem rate_limited */
+async function count(deps: Deps, { route, key }: { route: Route; key: string }, ctx: Context): Promise<void> {
+  const spent = deps.limits.spend(route.cost, key);
+  if (!spent) return;
+  const { headers, refusal } = await spent;
+  for (const [name, value] of Object.entries(headers)) ctx.append(name, value);
+  if (refusal) throw refusal;
 }
 
 function limits(deps: Deps, route: Route, ctx: Context): void {

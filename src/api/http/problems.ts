@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { isObject, type Json } from '../../domain/json.ts';
 import { Problem, PROBLEMS } from '../../domain/problem.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -12,6 +13,8 @@ export type ProblemBody = {
   detail?: string;
   requestId: string;
   issues?: Problem['issues'];
+  /** Of a rate limit: names of the policies that were reached. */
+  'violated-policies'?: Json;
 };
 
 /** Whatever was thrown as a problem: what nobody expected says nothing about itself. */
@@ -40,6 +43,7 @@ export function presentProblem(problem: Problem, requestId: string): ProblemBody
     ...(problem.detail !== undefined && { detail: problem.detail }),
     requestId,
     ...(problem.issues && { issues: problem.issues }),
+    ...(problem.code === 'rate_limited' && isObject(problem.data) && { 'violated-policies': problem.data.policies ?? [] }),
   };
 }
 

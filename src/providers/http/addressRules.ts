@@ -54,8 +54,8 @@ export function createAddressRules(allow: string): AddressRules {
   };
 }
 
-/** IPv4 inside `::ffff:0:0/96` as IPv4, which is what a connection to it reaches; without a zone. */
-function unmapped(address: string): string {
+/** IPv4 inside `::ffff:0:0/96` as IPv4, which is what a connection to it reaches; IPv6 in its one canonical form; without a zone. */
+export function unmapped(address: string): string {
   const plain = address.replace(/%.*$/, '').toLowerCase();
   if (isIP(plain) !== 6) return plain;
   const canonical = new URL(`http://[${plain}]`).hostname.slice(1, -1);
@@ -65,7 +65,8 @@ function unmapped(address: string): string {
   return [a >> 8, a & 255, b >> 8, b & 255].join('.');
 }
 
-function blockList(nets: readonly string[]): BlockList {
+/** @param nets CIDR @throws Error that names an entry which is none */
+export function blockList(nets: readonly string[]): BlockList {
   const list = new BlockList();
   for (const net of nets) {
     const [address = '', prefix = ''] = net.split('/');

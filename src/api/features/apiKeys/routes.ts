@@ -49,6 +49,7 @@ const list = defineRoute({
   method: 'get',
   path: '/api/v1/api-keys',
   action: 'key.read',
+  cost: 'read',
   tag,
   summary: 'Keys, newest first',
   description: "Those of the workspace, or one's own for who may not see the others'.",
@@ -69,6 +70,7 @@ const create = defineRoute({
   method: 'post',
   path: '/api/v1/api-keys',
   action: 'key.create',
+  cost: 'write',
   tag,
   summary: 'Make a key',
   description:
@@ -112,6 +114,7 @@ const revoke = defineRoute({
   method: 'delete',
   path: '/api/v1/api-keys/{id}',
   action: 'key.revoke',
+  cost: 'write',
   tag,
   summary: 'Revoke a key',
   request: { params: z.object({ id: z.string() }), query: z.strictObject({}) },

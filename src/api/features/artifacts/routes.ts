@@ -31,6 +31,7 @@ const upload = defineRoute({
   method: 'post',
   path: '/api/v1/artifacts',
   action: 'artifact.upload',
+  cost: 'upload',
   tag,
   summary: 'Upload an artifact',
   description:
@@ -66,6 +67,7 @@ const download = defineRoute({
   method: 'get',
   path: '/api/v1/artifacts/{sha256}',
   action: 'artifact.read',
+  cost: 'read',
   tag,
   summary: 'Content of an artifact',
   request: { params: z.object({ sha256: z.string() }), query: z.strictObject({}) },

@@ -10,6 +10,7 @@ const send = defineRoute({
   method: 'post',
   path: '/api/v1/events',
   action: 'event.send',
+  cost: 'write',
   tag: 'events',
   summary: 'Tell everybody in the workspace who waits for it, or waits for it first, that something happened',
   request: { query: noQuery, body: { schema: SendEvent } },

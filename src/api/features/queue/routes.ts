@@ -29,6 +29,7 @@ const queue = defineRoute({
   method: 'get',
   path: '/api/v1/queue',
   action: 'queue.read',
+  cost: 'read',
   tag,
   summary: 'Queued runs of the workspace, in the order in which they start',
   description:
@@ -58,6 +59,7 @@ const limit = defineRoute({
   method: 'get',
   path: '/api/v1/limits/{key}',
   action: 'limit.read',
+  cost: 'read',
   tag,
   summary: 'A concurrency key or a limit of tasks: who holds it, who waits for it',
   description: `At most ${SHOWN} of each, in their order.`,
@@ -93,6 +95,7 @@ const explain = defineRoute({
   method: 'get',
   path: '/api/v1/runs/{id}/explain',
   action: 'run.read',
+  cost: 'read',
   tag: 'runs',
   summary: 'What a run waits for',
   request: { params: explainParams, query: noQuery },

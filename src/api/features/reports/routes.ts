@@ -57,6 +57,7 @@ const workflows = defineRoute({
   method: 'get',
   path: '/api/v1/reports/workflows',
   action: 'report.read',
+  cost: 'heavy',
   tag,
   summary: 'Runs by definition: outcomes, success rate, durations, queue time, failures',
   description:
@@ -87,6 +88,7 @@ const tasks = defineRoute({
   method: 'get',
   path: '/api/v1/reports/tasks',
   action: 'report.read',
+  cost: 'heavy',
   tag,
   summary: 'Tasks by definition and id, or by kind: the slowest first, with outcomes, retries and failures',
   description: 'Tasks of the newest runs of a range that have ended, as many runs as have `TIU_REPORT_MAX_TASKS` tasks together.',
@@ -108,6 +110,7 @@ const history = defineRoute({
   method: 'get',
   path: '/api/v1/reports/history',
   action: 'report.read',
+  cost: 'heavy',
   tag,
   summary: 'Runs that have ended, newest first, with their times',
   request: { query: historyQuery },

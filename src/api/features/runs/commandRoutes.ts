@@ -22,7 +22,7 @@ async function give(call: Commanding, order: Order, reason: string | undefined):
 
 /** What every command has in common. */
 const command = <A extends Action, P extends ProblemCode>(action: A, path: string, problems: readonly P[] = []) => ({
-  ...({ method: 'post', path: `/api/v1/runs/{id}${path}`, action, tag: 'runs', idempotency: 'stored' } as const),
+  ...({ method: 'post', path: `/api/v1/runs/{id}${path}`, action, cost: 'write', tag: 'runs', idempotency: 'stored' } as const),
   responses: { 202: { description: 'The command is durable and under way', schema: Run } },
   problems: ['state_conflict', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable', ...problems] as const,
   load: loadRun,

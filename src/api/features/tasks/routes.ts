@@ -27,6 +27,7 @@ const create = defineRoute({
   method: 'post',
   path: '/api/v1/tasks',
   action: 'run.start',
+  cost: 'write',
   tag,
   summary: 'Create one task and have it executed',
   description:
@@ -49,6 +50,7 @@ const createMany = defineRoute({
   method: 'post',
   path: '/api/v1/tasks/batch',
   action: 'run.start',
+  cost: 'batch',
   tag,
   summary: 'Create several tasks',
   description:
@@ -81,6 +83,7 @@ const list = defineRoute({
   method: 'get',
   path: '/api/v1/tasks',
   action: 'run.read',
+  cost: 'read',
   tag,
   summary: 'Tasks, newest first',
   request: { query: listTasksQuery },
@@ -106,6 +109,7 @@ const read = defineRoute({
   method: 'get',
   path: '/api/v1/tasks/{id}',
   action: 'run.read',
+  cost: 'read',
   tag,
   summary: 'One task, with its output',
   description: '`Prefer: wait=N` (at most 60 s) waits for its end first.',
@@ -132,7 +136,7 @@ async function give(call: Commanding, order: Order, reason: string | undefined):
 
 /** What every command has in common: it is that of the run, which has one task. */
 const command = <A extends Action, T extends string>(action: A, type: T) => ({
-  ...({ method: 'post', path: `/api/v1/tasks/{id}/${type}`, action, tag, idempotency: 'stored' } as const),
+  ...({ method: 'post', path: `/api/v1/tasks/{id}/${type}`, action, cost: 'write', tag, idempotency: 'stored' } as const),
   responses: { 202: { description: 'The command is durable and under way', schema: TaskRun } },
   problems: ['run_already_closed', 'state_conflict', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable'] as const,
   load: async (call: Parameters<typeof loadRun>[0]) => tasksOnly(await loadRun(call)),

@@ -1,0 +1,56 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/** Buckets of tokens of rate limits, counted across api processes. */
+export class Migration20261129000037_limits extends Migration {
+  override name = 'Migration20261129000037_limits';
+
+  override up(): void {
+    for (const statement of [buckets, take]) this.addSql(statement);
+  }
+
+  override down(): void {
+    throw new Error('expand then contract: migrations are never taken back');
+  }
+}
+
+/**
+ * full_at: when the bucket is full again, seconds since the epoch (the theoretical arrival time of GCRA). Unlogged: after a crash
+ * of the server the buckets are full, which costs nobody anything, and a disk sync for each sign-in would.
+ */
+const buckets = `
+create unlogged table rate_bucket (workspace uuid not null default '00000000-0000-0000-0000-000000000000', class text collate "C" not null,
+  key text collate "C" not null, full_at double precision not null, primary key (class, key)) with (fillfactor = 50);
+alter table rate_bucket enable row level security;
+create policy engine on rate_bucket to tiu_engine using (true) with check (true);
+grant select, insert, update, delete on rate_bucket to tiu_engine;
+revoke all on rate_bucket from tiu_api;`;
+
+/**
+ * One row for each asked: how many tokens were granted, how many are left, when the next one is there and when the bucket is
+ * full, ms. \`debt\`: tokens that were spent before they were asked for, and are charged whatever is left; below 0: given back.
+ * Locked in one order, so that no two callers wait for each other; the time is read under the lock.
+ */
+const take = `
+create function rate_take_v1(p_class text[], p_key text[], p_limit int[], p_seconds int[], p_debt int[], p_want int[])
+returns table (i int, granted int, remaining int, next_ms float8, full_ms float8) language plpgsql volatile set lock_timeout = '2s' as $$
+declare a record; v_full float8; v_now float8; v_step float8; v_have int; begin
+  for a in select x.*, x.n::int as nr from unnest(p_class, p_key, p_limit, p_seconds, p_debt, p_want) with ordinality
+      x(class, key, most, seconds, debt, want, n) order by x.class, x.key loop
+    v_step := a.seconds::float8 / a.most;
+    loop
+      select b.full_at into v_full from rate_bucket b where b.class = a.class and b.key = a.key for no key update;
+      exit when found;
+      insert into rate_bucket (class, key, full_at) values (a.class, a.key, 0) on conflict do nothing;
+    end loop;
+    v_now := extract(epoch from clock_timestamp());
+    v_full := greatest(greatest(v_full, v_now) + a.debt * v_step, v_now);
+    -- the hundredth of a token makes up for what doubles lose
+    v_have := greatest(0, floor(a.most - (v_full - v_now) / v_step + 0.01))::int;
+    i := a.nr; granted := least(a.want, v_have); remaining := v_have - granted;
+    v_full := v_full + granted * v_step;
+    update rate_bucket b set full_at = v_full where b.class = a.class and b.key = a.key;
+    next_ms := greatest(0, v_full - v_now - (a.most - 1) * v_step) * 1000;
+    full_ms := (v_full - v_now) * 1000;
+    return next;
+  end loop;
+end $$;`;
