@@ -1,11 +1,11 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Buckets of tokens of rate limits, counted across api processes. */
+/** Buckets of tokens of rate limits, counted across api processes; and row security without a gap for what requests ask. */
 export class Migration20261129000037_limits extends Migration {
   override name = 'Migration20261129000037_limits';
 
   override up(): void {
-    for (const statement of [buckets, take]) this.addSql(statement);
+    for (const statement of [buckets, take, wall]) this.addSql(statement);
   }
 
   override down(): void {
@@ -54,3 +54,20 @@ declare a record; v_full float8; v_now float8; v_step float8; v_have int; begin
     return next;
   end loop;
 end $$;`;
+
+/**
+ * What tiu_api may touch has row security, or holds nothing of anybody (plan: by the hash of its content). A partition asked by
+ * its own name would have none, and what is made later gives rights by name alone.
+ */
+const wall = `
+alter default privileges in schema public revoke all on tables from tiu_api;
+do $$ declare p text; begin
+  for p in select c.oid::regclass from pg_class c where c.relnamespace = 'public'::regnamespace and c.relispartition and c.relkind = 'r' loop
+    execute format('revoke all on %s from tiu_api', p);
+  end loop;
+end $$;
+revoke all on mikro_orm_migrations from tiu_api;
+revoke update, delete on plan from tiu_api;
+alter table workspace enable row level security;
+create policy engine on workspace to tiu_engine using (true) with check (true);
+create policy own_workspace on workspace to tiu_api using (id = current_setting('tiu.workspace')::uuid) with check (id = current_setting('tiu.workspace')::uuid);`;

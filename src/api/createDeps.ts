@@ -6,6 +6,7 @@ import { createFires } from '../db/fires.ts';
 import { createForks } from '../db/forks.ts';
 import { createPlans } from '../db/repositories/plans.ts';
 import { createSubmits } from '../db/submit.ts';
+import { createWalls, walledDatabase } from '../db/wall.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
@@ -31,7 +32,12 @@ import { routes } from './routes.ts';
 export async function createDeps(config: Config, log: Log, clock = () => Date.now()): Promise<{ deps: Deps; close: () => Promise<void> }> {
   const url = config.DATABASE_URL;
   // leaves room for the connections of feed, submits, forks, commands and notices
-  const db = await openDatabase({ url, role: 'tiu_engine', max: config.TIU_API_CONNECTIONS });
+  const walls = createWalls();
+  const [engine, walled] = await Promise.all([
+    openDatabase({ url, role: 'tiu_engine', max: config.TIU_ENGINE_CONNECTIONS }),
+    openDatabase({ url, role: 'tiu_api', max: config.TIU_API_CONNECTIONS, walls }),
+  ]);
+  const db = walledDatabase(walls, { engine, walled });
   const report = (event: string, fields: Record<string, unknown>) => {
     log.warn(fields, event);
   };
@@ -41,12 +47,14 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const feed = createFeed({ url, log });
   const untouched = createUntouched(feed);
   const plans = createPlans(db);
-  const pressure = createPressure(config, { submits: submits.waiting, reads: () => db.pool.waitingCount });
-  const { close: closeIdentity, ...identity } = await openIdentity(config, { db, feed, clock });
-  const limits = createLimits({ db, now: () => Date.now() }, config);
+  const pressure = createPressure(config, { submits: submits.waiting, reads: () => walled.pool.waitingCount + engine.pool.waitingCount });
+  const { close: closeIdentity, ...identity } = await openIdentity(config, { db: engine, feed, clock });
+  const limits = createLimits({ db: engine, now: clock }, config);
   const deps: Deps = {
     config,
     db,
+    engine,
+    walls,
     plans,
     definitions: createDefinitions(),
     objects: createObjectStore({
@@ -70,11 +78,11 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     command: commands.command,
     poke: commands.poke,
     ...identity,
-    closings: createClosings({ db, feed, log }),
+    closings: createClosings({ db: engine, feed, log }),
     untouched,
     awaited: createAwaited({ untouched, tell: submits.tellAwaited }),
-    rooms: createRooms({ db, plans, feed, log }),
-    workspaces: createWorkspaces({ db, feed, log, config }),
+    rooms: createRooms({ db: engine, plans, feed, log }),
+    workspaces: createWorkspaces({ db: engine, feed, log, config }),
     metrics: createApiMetrics(),
     log,
     clock,

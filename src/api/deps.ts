@@ -4,6 +4,7 @@ import type { Fires } from '../db/fires.ts';
 import type { Forks } from '../db/forks.ts';
 import type { Plans } from '../db/repositories/plans.ts';
 import type { Submits } from '../db/submit.ts';
+import type { Walls } from '../db/wall.ts';
 import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
 import type { PayloadCipher } from '../providers/payloadCipher/payloadCipher.ts';
 import type { SecretCipher } from '../providers/secretCipher/secretCipher.ts';
@@ -25,7 +26,11 @@ import type { Workspaces } from './realtime/workspaces.ts';
 /** Built by createDeps alone. */
 export type Deps = {
   config: Config;
+  /** Inside of a request of a workspace its rows alone, by row security; elsewhere the engine's view. */
   db: OrmDatabase;
+  /** What sees all workspaces wherever it is used: for what is of the installation. */
+  engine: OrmDatabase;
+  walls: Walls;
   plans: Plans;
   definitions: Definitions;
   objects: ObjectStore;

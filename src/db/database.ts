@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { Migrator } from '@mikro-orm/migrations';
-import type { QueryResultRow } from 'pg';
+import type { Pool, QueryResultRow } from 'pg';
 import { entities } from './entities/all.ts';
 import { startupOptions, type Database, type Role, type Statement } from './pool.ts';
+import { rowsOf, wallPool, type Walls } from './wall.ts';
 
 export type { Database, Role, Statement } from './pool.ts';
 
@@ -14,7 +15,16 @@ export type OrmDatabase = Database & { orm: Orm };
 
 const MIGRATIONS = path.resolve(import.meta.dirname, '../../migrations');
 
-function openOrm(url: string, role: Role, max: number) {
+type Options = {
+  url: string;
+  role: Role;
+  /** Upper bound of the pool, connections. */
+  max: number;
+  /** Of the role tiu_api: which workspace a statement is for. */
+  walls?: Walls;
+};
+
+function openOrm({ url, role, max, walls }: Options) {
   return MikroORM.init({
     clientUrl: url,
     entities,
@@ -29,21 +39,27 @@ function openOrm(url: string, role: Role, max: number) {
       allOrNothing: false,
     },
     pool: { min: 0, max },
-    driverOptions: { options: startupOptions(role) },
+    driverOptions: {
+      options: startupOptions(role),
+      ...(walls && {
+        pipeline: true,
+        onPoolCreated: (pool: Pool) => {
+          wallPool(pool, walls);
+        },
+      }),
+    },
     ensureDatabase: false,
   });
 }
 
-/** @param max upper bound of the pool, connections */
-export async function openDatabase(options: { url: string; role: Role; max: number }): Promise<OrmDatabase> {
-  const orm = await openOrm(options.url, options.role, options.max);
+export async function openDatabase(options: Options): Promise<OrmDatabase> {
+  const orm = await openOrm(options);
   const pool = await orm.em.getConnection().getNativeClient();
   return {
     orm,
     pool,
     url: options.url,
-    rows: async <R extends QueryResultRow>(statement: Statement) =>
-      (await pool.query<R>({ name: statement.name, text: statement.text, values: [...statement.values] })).rows,
+    rows: <R extends QueryResultRow>(statement: Statement) => rowsOf<R>(pool, statement),
     close: async () => {
       await orm.close();
       if (!pool.ended) await pool.end(); // the ORM ends it only if it has used it itself

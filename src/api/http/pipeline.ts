@@ -4,8 +4,8 @@ import { NO_RIGHTS } from '../../domain/access/roles.ts';
 import { Problem } from '../../domain/problem.ts';
 import type { Authenticated } from '../auth/authenticate.ts';
 import { tokenOf } from '../auth/cookies.ts';
+import { originOf, type Origin } from '../auth/origin.ts';
 import { requireSameSite } from '../auth/sameSite.ts';
-import { originOf } from '../auth/origin.ts';
 import type { Deps } from '../deps.ts';
 import type { Call, Reply, Route } from '../route.ts';
 import { checkBodyHeaders, hasBody, mediaType, parseJson, readBytes, textOf, type MediaType } from './body.ts';
@@ -24,27 +24,36 @@ export const runRoute =
     const origin = originOf(deps, ctx.req);
     await count(deps, { route, key: `network:${origin.network}` }, ctx);
     const who = await authenticate(deps, route, ctx);
-    const actor = who?.actor ?? NOBODY;
-    if (who) await count(deps, { route, key: actor.principal }, ctx);
-    const { text, ...input } = await read(deps, route, ctx);
-    const call = {
-      deps,
-      actor,
-      origin,
-      ...input,
-      headers: ctx.headers,
-      raw: ctx.req,
-      requestId: ctx.state.requestId as string,
-      gone: ctx.state.gone as Call<never, never, never, never>['gone'],
-      revoked: () => revokedOf(deps, ctx, who),
-    };
-    const resource = await authorise(route, call);
-    const act = () => route.handler({ ...call, resource } as Call<never, never, never, never>);
-    const key = route.idempotency === 'stored' ? idempotencyKey(ctx.headers) : undefined;
-    const reply =
-      key === undefined ? await act() : await idempotent(deps, { actor, key, what: `${route.method} ${ctx.path}`, body: text }, act);
-    present(ctx, reply);
+    if (who) await count(deps, { route, key: who.actor.principal }, ctx);
+    // what is of a person or of nobody belongs to no workspace; all else sees the rows of one
+    await (who && route.action !== 'self'
+      ? deps.walls.within(who.actor.workspace, () => answer(deps, route, { ctx, who, origin }))
+      : answer(deps, route, { ctx, who, origin }));
   };
+
+type Known = { ctx: Context & { params: Record<string, string> }; who: Authenticated | undefined; origin: Origin };
+
+async function answer(deps: Deps, route: Route, { ctx, who, origin }: Known): Promise<void> {
+  const actor = who?.actor ?? NOBODY;
+  const { text, ...input } = await read(deps, route, ctx);
+  const call = {
+    deps,
+    actor,
+    origin,
+    ...input,
+    headers: ctx.headers,
+    raw: ctx.req,
+    requestId: ctx.state.requestId as string,
+    gone: ctx.state.gone as Call<never, never, never, never>['gone'],
+    revoked: () => revokedOf(deps, ctx, who),
+  };
+  const resource = await authorise(route, call);
+  const act = () => route.handler({ ...call, resource } as Call<never, never, never, never>);
+  const key = route.idempotency === 'stored' ? idempotencyKey(ctx.headers) : undefined;
+  const reply =
+    key === undefined ? await act() : await idempotent(deps, { actor, key, what: `${route.method} ${ctx.path}`, body: text }, act);
+  present(ctx, reply);
+}
 
 /** Who asks, unless anybody may. Nobody signs in or out for a page of another site. */
 async function authenticate(deps: Deps, route: Route, ctx: Context): Promise<Authenticated | undefined> {

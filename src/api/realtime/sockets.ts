@@ -58,7 +58,10 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     );
   });
   io.on('connection', (socket) => {
-    socket.on('subscribe', (request, ack) => void reply(ack, () => subscribe(deps, socket, request)));
+    socket.on(
+      'subscribe',
+      (request, ack) => void reply(ack, () => deps.walls.within(socket.data.actor.workspace, () => subscribe(deps, socket, request))),
+    );
     socket.on('unsubscribe', (request, ack) => void reply(ack, () => unsubscribe(socket, request)));
     const unwatch = deps.watch(socket.data, {
       changed: (actor) => {

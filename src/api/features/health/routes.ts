@@ -33,7 +33,7 @@ const Health = Ready.extend({
 const tag = 'health';
 
 async function readiness(deps: Deps) {
-  const applied = await appliedMigrations(deps.db).catch(() => undefined);
+  const applied = await appliedMigrations(deps.engine).catch(() => undefined);
   const migrations = applied !== undefined && deps.migrations.every((name) => applied.includes(name));
   return { status: migrations ? ('ok' as const) : ('unavailable' as const), database: applied !== undefined, migrations };
 }
@@ -72,7 +72,7 @@ const detail = defineRoute({
   summary: 'Workers, Temporal, reconciler and open runs',
   responses: { 200: { description: 'As the database knows it', schema: Health } },
   handler: async ({ deps }) => {
-    const [state, workers, runs] = await Promise.all([readiness(deps), liveWorkers(deps.db, WORKER_SEEN_MS), openRuns(deps.db)]);
+    const [state, workers, runs] = await Promise.all([readiness(deps), liveWorkers(deps.engine, WORKER_SEEN_MS), openRuns(deps.engine)]);
     const reconciled = workers.flatMap((worker) => (worker.reconciled === null ? [] : iso(worker.reconciled))).sort();
     const body = {
       ...state,

@@ -30,11 +30,13 @@ export async function receiveDelivery(deps: Deps, delivery: Delivery): Promise<R
     const { hook, id } = await verified(deps, delivery);
     const payload = parseJson(textOf(delivery.body)) as Json;
     const event = { name: hook.event_name, key: eventKey(hook.event_key, payload), id: `hook:${hook.name}/${id}` };
-    const { at, fresh } = await sendEvent(deps, { ...event, workspace: hook.workspace, payload, by: `hook:${hook.id}` });
-    const isLate = deps.clock() - new Date(at).getTime() > HOOK_LIMITS.triggerMs;
-    const runs = isLate ? [] : await startTriggered(deps, { hook, event: event.id, payload });
-    deps.metrics.deliveries.inc({ result: fresh ? 'new' : 'known' });
-    return { ...event, at, runs };
+    return await deps.walls.within(hook.workspace, async () => {
+      const { at, fresh } = await sendEvent(deps, { ...event, workspace: hook.workspace, payload, by: `hook:${hook.id}` });
+      const isLate = deps.clock() - new Date(at).getTime() > HOOK_LIMITS.triggerMs;
+      const runs = isLate ? [] : await startTriggered(deps, { hook, event: event.id, payload });
+      deps.metrics.deliveries.inc({ result: fresh ? 'new' : 'known' });
+      return { ...event, at, runs };
+    });
   } catch (error) {
     if (error instanceof Problem && error.code !== 'delivery_refused') deps.metrics.deliveries.inc({ result: error.code });
     throw error;

@@ -18,11 +18,12 @@ const MAX_HELD = 100;
 /** Tasks that hold others back. */
 const MAX_BY = 10;
 
-type ExplainDeps = Pick<Deps, 'db' | 'plans' | 'config'>;
+type ExplainDeps = Pick<Deps, 'db' | 'engine' | 'plans' | 'config'>;
 export type Workers = { workers: number; temporal: number; used: number; slots: number };
 
-export async function readWorkers({ db, config }: Pick<Deps, 'db' | 'config'>): Promise<Workers> {
-  const now = await workersNow(db, WORKER_SEEN_MS);
+/** Workers are of the installation: a workspace is told how many there are. */
+export async function readWorkers({ engine, config }: Pick<Deps, 'engine' | 'config'>): Promise<Workers> {
+  const now = await workersNow(engine, WORKER_SEEN_MS);
   return { ...now, slots: now.workers * config.TIU_MAX_RUNS };
 }
 

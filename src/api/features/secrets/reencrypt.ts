@@ -14,12 +14,14 @@ const MAX_TOLD = 100;
  * workspace. Can be repeated; a secret that is set meanwhile stays as it was set. @throws Problem secrets_not_configured
  */
 export async function reencrypt(
-  deps: Pick<Deps, 'db' | 'secretCipher'>,
+  { db, engine, secretCipher }: Pick<Deps, 'db' | 'engine' | 'secretCipher'>,
   actor: { workspace: string; principal: string },
 ): Promise<{ keyId: string; rewritten: number; unreadable: Unreadable[] }> {
-  const { keyId } = deps.secretCipher;
+  const { keyId } = secretCipher;
   if (keyId === null) throw new Problem('secrets_not_configured');
-  const workspace = actor.workspace === SYSTEM_WORKSPACE ? null : actor.workspace;
+  const isSystem = actor.workspace === SYSTEM_WORKSPACE;
+  const deps = { db: isSystem ? engine : db, secretCipher };
+  const workspace = isSystem ? null : actor.workspace;
   const done = { keyId, rewritten: 0, unreadable: [] as Unreadable[] };
   for (let after: SealedRow | undefined; ;) {
     const rows = await listUnderOtherKeys(deps.db, { workspace, keyId, after, limit: PAGE });
