@@ -9,7 +9,7 @@ import { runRoute } from './http/pipeline.ts';
 import { allowOrigins } from './http/cors.ts';
 import { inTurn } from './http/inTurn.ts';
 import { answerRaw, presentProblem, problemHeaders, toProblem } from './http/problems.ts';
-import { SECURITY_HEADERS } from './http/security.ts';
+import { securityHeaders } from './http/security.ts';
 import { routes } from './routes.ts';
 
 const MAX_URL = 8_192;
@@ -18,12 +18,7 @@ const MAX_URL = 8_192;
 export function createApi(deps: Deps, ending: AbortSignal): Server {
   const app = new Koa();
   app.silent = true;
-  app
-    .use(envelope(deps, ending))
-    .use(allowOrigins(deps.config.TIU_CODEC_ORIGINS))
-    .use(fixedPaths(deps))
-    .use(routerOf(deps).routes())
-    .use(fallback);
+  app.use(envelope(deps, ending)).use(allowOrigins(deps.config)).use(fixedPaths(deps)).use(routerOf(deps).routes()).use(fallback);
   const answer = app.callback();
   const handle = guarded(deps, (request, response) => void answer(request, response));
   const server = createServer(
@@ -73,7 +68,12 @@ function refuse(deps: Deps, { request, response }: Exchange, problem: Problem): 
   const small = Number(request.headers['content-length'] ?? (request.headers['transfer-encoding'] === undefined ? 0 : Infinity)) <= DROPPED;
   if (small) request.resume();
   deps.metrics.refused.inc({ code: problem.code });
-  const headers = { ...SECURITY_HEADERS, ...problemHeaders(problem), 'x-request-id': requestId, ...(small ? {} : { connection: 'close' }) };
+  const headers = {
+    ...securityHeaders(deps.config),
+    ...problemHeaders(problem),
+    'x-request-id': requestId,
+    ...(small ? {} : { connection: 'close' }),
+  };
   response.writeHead(problem.status, headers).end(JSON.stringify(presentProblem(problem, requestId)));
 }
 
@@ -97,9 +97,6 @@ const CLIENT_ERRORS: Readonly<Record<string, 'headers_too_large' | 'request_time
 /** Made once: with its stack it costs as much as the rest of a small request's bookkeeping. */
 const GONE = new DOMException('The client has gone', 'AbortError');
 
-/** Headers of every answer. */
-const ALWAYS = Object.entries({ ...SECURITY_HEADERS, 'cache-control': 'no-store', vary: 'Accept, Authorization' });
-
 /** Made for those that wait: most requests end before anybody could ask. */
 function goneOf(response: ServerResponse, ending: AbortSignal): () => AbortSignal {
   let left: AbortController | undefined;
@@ -120,26 +117,29 @@ function goneOf(response: ServerResponse, ending: AbortSignal): () => AbortSigna
 }
 
 /** First and last of every request: its id, what every answer carries, problems, one log line. */
-const envelope = (deps: Deps, ending: AbortSignal) => async (ctx: Context, next: Next) => {
-  const given = ctx.get('x-request-id');
-  const requestId = /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
-  ctx.state = { requestId, gone: goneOf(ctx.res, ending) };
-  ctx.res.setHeader('x-request-id', requestId);
-  for (const [name, value] of ALWAYS) ctx.res.setHeader(name, value);
-  const started = deps.clock();
-  try {
-    if (ctx.url.length > MAX_URL) throw new Problem('uri_too_long', { detail: `At most ${MAX_URL} characters` });
-    if (decodeURI(ctx.path).includes('\0')) throw new Problem('malformed_request', { detail: 'The path holds U+0000' });
-    await next();
-  } catch (error) {
-    fail(
-      deps,
-      ctx,
-      error instanceof URIError ? new Problem('malformed_request', { detail: 'The path is not well encoded', cause: error }) : error,
-    );
-  }
-  const route = (ctx as { _matchedRoute?: string })._matchedRoute ?? 'none';
-  deps.metrics.requests.observe({ method: ctx.method, route, status: ctx.status }, (deps.clock() - started) / 1000);
+const envelope = (deps: Deps, ending: AbortSignal) => {
+  const always = Object.entries({ ...securityHeaders(deps.config), 'cache-control': 'no-store', vary: 'Accept, Authorization' });
+  return async (ctx: Context, next: Next) => {
+    const given = ctx.get('x-request-id');
+    const requestId = /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+    ctx.state = { requestId, gone: goneOf(ctx.res, ending) };
+    ctx.res.setHeader('x-request-id', requestId);
+    for (const [name, value] of always) ctx.res.setHeader(name, value);
+    const started = deps.clock();
+    try {
+      if (ctx.url.length > MAX_URL) throw new Problem('uri_too_long', { detail: `At most ${MAX_URL} characters` });
+      if (decodeURI(ctx.path).includes('\0')) throw new Problem('malformed_request', { detail: 'The path holds U+0000' });
+      await next();
+    } catch (error) {
+      fail(
+        deps,
+        ctx,
+        error instanceof URIError ? new Problem('malformed_request', { detail: 'The path is not well encoded', cause: error }) : error,
+      );
+    }
+    const route = (ctx as { _matchedRoute?: string })._matchedRoute ?? 'none';
+    deps.metrics.requests.observe({ method: ctx.method, route, status: ctx.status }, (deps.clock() - started) / 1000);
+  };
 };
 
 function fail(deps: Deps, ctx: Context, error: unknown): void {

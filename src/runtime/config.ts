@@ -68,7 +68,10 @@ const schema = z.object({
   TIU_FRESH: size(900_000).describe(
     'How long after proving who they are somebody may do what a stolen session must not be enough for, such as making a key',
   ),
-  TIU_ORIGINS: z.string().default('').describe('Origins, by commas, of other sites whose pages may use the cookies of a session'),
+  TIU_CORS_ORIGINS: z
+    .string()
+    .default('')
+    .describe('Origins, by commas, of pages elsewhere that may use the API and its sockets, as their user; exact, no wildcard'),
   TIU_CODEC_ORIGINS: z.string().default('').describe('Origins, by commas, of the Temporal UIs that may ask the codec server'),
   TIU_CODEC_TOKEN: z
     .string()

@@ -24,7 +24,7 @@ type Request = { method: string; headers: IncomingHttpHeaders };
  * change anything for a page of another site.
  * @throws Problem unauthenticated | cross_site_request
  */
-export function tokenOf(config: Pick<Config, 'TIU_ORIGINS' | 'TIU_PUBLIC_URL'>, { method, headers }: Request): string | undefined {
+export function tokenOf(config: Pick<Config, 'TIU_CORS_ORIGINS' | 'TIU_PUBLIC_URL'>, { method, headers }: Request): string | undefined {
   const token = bearer(headers.authorization);
   if (token !== undefined) return token;
   const cookie = accessCookieOf(headers);

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Problem } from '../../domain/problem.ts';
 import type { Config } from '../../runtime/config.ts';
 
-type Origins = Pick<Config, 'TIU_ORIGINS' | 'TIU_PUBLIC_URL'>;
+type Origins = Pick<Config, 'TIU_CORS_ORIGINS' | 'TIU_PUBLIC_URL'>;
 
 /**
  * Refuses what a page of another site lets a browser ask for: the browser says so in headers that no page can set.
@@ -18,8 +18,8 @@ export function requireSameSite(origins: Origins, request: { headers: IncomingHt
   throw new Problem('cross_site_request');
 }
 
-const isListed = ({ TIU_ORIGINS, TIU_PUBLIC_URL }: Origins, origin: string): boolean =>
-  TIU_ORIGINS.split(',').some((listed) => listed.trim() === origin) ||
+const isListed = ({ TIU_CORS_ORIGINS, TIU_PUBLIC_URL }: Origins, origin: string): boolean =>
+  TIU_CORS_ORIGINS.split(',').some((listed) => listed.trim() === origin) ||
   (TIU_PUBLIC_URL !== undefined && URL.parse(TIU_PUBLIC_URL)?.origin === origin);
 
 const hostOf = (origin: string): string | undefined => URL.parse(origin)?.host;

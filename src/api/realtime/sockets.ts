@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Server as HttpServer } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server as HttpServer } from 'node:http';
 import { Server, type Socket } from 'socket.io';
 import { z } from 'zod';
 import { can, type Actor } from '../../domain/access/can.ts';
@@ -10,6 +10,7 @@ import type { Authenticated } from '../auth/authenticate.ts';
 import { authenticateSocket } from '../auth/socketTickets.ts';
 import type { Deps } from '../deps.ts';
 import { loadRun } from '../runs/readRun.ts';
+import { readOrigins } from '../http/cors.ts';
 import { presentProblem, toProblem, type ProblemBody } from '../http/problems.ts';
 import { framesOf, sendFrames } from './frames.ts';
 import { buffered, drained } from './pressure.ts';
@@ -43,7 +44,7 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     path: '/socket.io',
     maxHttpBufferSize: MAX_FRAME,
     serveClient: false,
-    cors: { origin: false },
+    ...originsOf(deps.config),
     pingInterval: 20_000,
   });
   io.use((socket, next) => {
@@ -98,6 +99,20 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     count: () => io.of('/').sockets.size,
     close: async () => {
       await io.close(); // closes the HTTP server too
+    },
+  };
+}
+
+/** Pages of this address and of listed origins; what is no page says no origin. The token decides all the same (ASVS 5.0.0, 4.4.2). */
+function originsOf(config: Deps['config']) {
+  const listed = readOrigins('TIU_CORS_ORIGINS', config.TIU_CORS_ORIGINS);
+  const own =
+    config.TIU_PUBLIC_URL !== undefined && URL.canParse(config.TIU_PUBLIC_URL) ? new URL(config.TIU_PUBLIC_URL).origin : undefined;
+  const isOwn = ({ origin = '', host }: IncomingHttpHeaders) => origin === own || origin.replace(/^https?:\/\//, '') === host;
+  return {
+    cors: listed.size > 0 ? { origin: [...listed], credentials: true } : { origin: false },
+    allowRequest: ({ headers }: IncomingMessage, answer: (error: string | null, allowed: boolean) => void) => {
+      answer(null, headers.origin === undefined || listed.has(headers.origin) || isOwn(headers));
     },
   };
 }
