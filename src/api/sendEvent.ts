@@ -1,4 +1,3 @@
-import { randomUUIDv7 } from 'node:crypto';
 import { matchesSchema } from '../domain/definition/jsonSchema.schema.ts';
 import type { Json, JsonSchema } from '../domain/json.ts';
 import { Problem } from '../domain/problem.ts';
@@ -21,7 +20,7 @@ export async function sendEvent(
   const [wrong] = compared.misfit;
   // one that was accepted before is answered as it was then
   if (wrong !== undefined && !(await hasEvent(deps.db, { workspace: of.workspace, id }))) throw mismatch(wrong, payload);
-  const row = { ...of, id, payload: JSON.stringify(payload), by, audit: randomUUIDv7(), keepDays: deps.config.TIU_EVENT_DAYS };
+  const row = { ...of, id, payload: JSON.stringify(payload), by, keepDays: deps.config.TIU_EVENT_DAYS };
   const stored = await storeEvent(deps.db, row);
   if (stored.outcome === 'other') throw new Problem('idempotency_mismatch', { detail: 'another event has this id' });
   const runs = await giveEvent(deps.db, of, { id, ...compared });

@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { Problem } from '../domain/problem.ts';
+import { AUDIT, withAudit } from './audit.ts';
 import { openConnection, type Log } from './connection.ts';
 import type { Statement } from './database.ts';
 import { createNotices, type Kick } from './notices.ts';
@@ -128,11 +129,10 @@ function conflictOf(command: Command, answer: number): string {
   }
 }
 
-const call = (name: string, values: unknown[]): Statement => ({
-  name,
-  text: `select ${name}(${values.map((_, i) => `$${i + 1}`).join(', ')})::float8 as seq`,
-  values,
-});
+const call = (name: string, values: unknown[]): Statement => {
+  const audited = withAudit(values);
+  return { name, text: `select ${name}(${audited.places})::float8 as seq`, values: audited.values };
+};
 
 function statementOfStep({ bulk, from, to, last, runs, orders }: BulkStep): Statement {
   const given = orders.map((order) => order && { ...order, tasks: order.tasks.indexes, names: order.tasks.names });
@@ -145,7 +145,7 @@ function statementOfStep({ bulk, from, to, last, runs, orders }: BulkStep): Stat
 
 function statementOf(command: Command): Statement {
   const { run, workspace, reason, by } = command;
-  const audit = randomUUIDv7();
+  const audit = AUDIT;
   const noted = (data: object): [payload: string, data: string] => [
     JSON.stringify({ reason, ...data }),
     JSON.stringify({ reason, by, ...data }),

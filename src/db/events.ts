@@ -1,5 +1,6 @@
 import { fitsSchema } from '../domain/definition/jsonSchema.schema.ts';
 import type { Json, JsonSchema } from '../domain/json.ts';
+import { AUDIT, withAudit } from './audit.ts';
 import type { Database } from './database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -82,15 +83,16 @@ export async function expireEvents(db: Rows): Promise<void> {
   await db.rows({ name: 'expire_events', text, values: [] });
 }
 
-export type NewEvent = EventName & { id: string; payload: string; by: string; audit: string; keepDays: number };
+export type NewEvent = EventName & { id: string; payload: string; by: string; keepDays: number };
 export type StoredEvent = { outcome: 'new' | 'same' | 'other'; at: string };
 
 /** Stores an event. `same`: one of its id was there already, and says the same. */
 export async function storeEvent(db: Rows, event: NewEvent): Promise<StoredEvent> {
+  const { places, values } = withAudit([event.workspace, event.id, event.name, event.key, event.payload, event.by, AUDIT, event.keepDays]);
   const [row] = await db.rows<StoredEvent>({
     name: 'store_event',
-    text: 'select outcome, at from store_event_v1($1, $2, $3, $4, $5, $6, $7, $8)',
-    values: [event.workspace, event.id, event.name, event.key, event.payload, event.by, event.audit, event.keepDays],
+    text: `select outcome, at from store_event_v1(${places})`,
+    values,
   });
   if (!row) throw new Error('store_event_v1 gave no row');
   return row;

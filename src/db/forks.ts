@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { Problem } from '../domain/problem.ts';
+import { AUDIT, withAudit } from './audit.ts';
 import { isRefusal, openConnection } from './connection.ts';
 import { bytea, int4, json } from './encode.ts';
 import { createNotices } from './notices.ts';
@@ -38,8 +39,8 @@ export function createForks(deps: SubmitsDeps): Forks {
   const notices = createNotices(deps);
   const connection = openConnection({ url: deps.url, name: 'forks', log: deps.log, ...warmed(deps) });
   const call = async (named: { submit: Submit; runId: string }, seeds: Seeds): Promise<Forked> => {
-    const values = [...seedValues(seeds), ...submitValues(new Set(), [named])];
-    const text = `select run as "runId", outcome from fork_run_v1(${values.map((_, i) => `$${i + 1}`).join()})`;
+    const { places, values } = withAudit([...seedValues(seeds), ...submitValues(new Set(), [named])]);
+    const text = `select run as "runId", outcome from fork_run_v1(${places})`;
     const [row] = await connection.rows<Forked>({ name: 'fork_run', text, values });
     if (!row) throw new Error('fork_run_v1 gave no row');
     return row;
@@ -60,7 +61,7 @@ export function createForks(deps: SubmitsDeps): Forks {
 }
 
 const seedValues = ({ source, seq, kept, keepItems, given, note }: Seeds): unknown[] => [
-  ...[source, seq, randomUUIDv7(), note],
+  ...[source, seq, AUDIT, note],
   ...[kept, keepItems].flatMap((list) => [int4(list.map(({ task }) => task)), int4(list.map((one) => one.source))]),
   int4(given.map(({ task }) => task)),
   json(given.map(({ output }) => output)),

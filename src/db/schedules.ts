@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { Failure } from '../domain/problem.ts';
 import type { OverlapPolicy, ScheduleSpec } from '../domain/schedule/schedule.ts';
+import { auditInto, auditValues } from './audit.ts';
 import type { Database } from './database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -239,16 +240,17 @@ export async function adoptPause(
     name: 'schedule_adopt_pause',
     text: `with s as (update schedule set paused = $3, note = nullif($4, ''), revision = revision + 1, updated = clock_timestamp(),
         through = greatest(through, clock_timestamp()), next_at = $5 where id = $1 and revision = $2 and deleted is null returning id, workspace)
-      insert into audit (id, workspace, actor, action, subject, data, at)
-        select $6, workspace, 'temporal', case when $3 then 'schedule.pause' else 'schedule.unpause' end, 'schedule:' || id, json_build_object('note', $4::text), clock_timestamp()
-        from s returning id`,
+      ${auditInto(6, {
+        ...{ from: 's', workspace: 'workspace', actor: `'temporal'`, object: `'schedule:' || id` },
+        ...{ action: `case when $3 then 'schedule.pause' else 'schedule.unpause' end`, data: `json_build_object('note', $4::text)` },
+      })} returning id`,
     values: [
       schedule.id,
       schedule.revision,
       state.paused,
       state.note.slice(0, 1_000),
       state.next === undefined ? null : new Date(state.next),
-      randomUUIDv7(),
+      ...auditValues(),
     ],
   });
   return rows.length > 0;

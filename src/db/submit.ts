@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Mode, OnConflict } from '../domain/plan/plan.ts';
 import { Problem } from '../domain/problem.ts';
+import { currentOrigin, type Origin } from './audit.ts';
 import { isRefusal, openConnection, type Connection, type Log } from './connection.ts';
 import type { Statement } from './database.ts';
 import { bytea, int4, int8, json, text, uuid } from './encode.ts';
@@ -60,7 +61,11 @@ export type Submits = {
 };
 
 type Named = { submit: Submit; runId: string };
-type Entry = Named & { resolve: (submitted: Submitted) => void; reject: (error: Error) => void };
+type Entry = Named & {
+  origin: Origin;
+  resolve: (submitted: Submitted) => void;
+  reject: (error: Error) => void;
+};
 
 export type SubmitsDeps = {
   url: string;
@@ -96,7 +101,7 @@ export function createSubmits(deps: SubmitsDeps): Submits {
   return {
     submitRun: (submit) =>
       new Promise((resolve, reject) => {
-        queue.push({ submit, runId: submit.runId?.toLowerCase() ?? randomUUIDv7(), resolve, reject });
+        queue.push({ submit, runId: submit.runId?.toLowerCase() ?? randomUUIDv7(), origin: currentOrigin(), resolve, reject });
         working ??= work();
       }),
     tellAwaited: () => {
@@ -202,18 +207,18 @@ async function refuse(deps: SubmitDeps, batch: readonly Entry[], refusal: Concur
   for (const part of [...(others.length > 0 ? [others] : []), ...rejecting.map((entry) => [entry])]) await commitSubmits(deps, part);
 }
 
-const PARAMETERS = 30;
+const PARAMETERS = 32;
 /** Those that were not new, and when those that were have been accepted: the second part runs after the first. */
-const TEXT = `select i, run, outcome, null::timestamptz as at from submit_v2(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join()})
+const TEXT = `select i, run, outcome, null::timestamptz as at from submit_v3(${Array.from({ length: PARAMETERS }, (_, i) => `$${i + 1}`).join()})
   union all select null, null, null, accepted_at_v1($1)`;
 
 const submitStatement = (plans: ReadonlySet<string>, batch: readonly Entry[]): Statement => ({
-  name: 'submit_v2',
+  name: 'submit_v3',
   text: TEXT,
-  values: submitValues(plans, batch),
+  values: [...submitValues(plans, batch), text(batch.map(({ origin }) => origin.request)), text(batch.map(({ origin }) => origin.address))],
 });
 
-/** What submit_v2 is called with. @param plans hashes of those that are stored already */
+/** What submit_v2 is called with, and submit_v3 with two more. @param plans hashes of those that are stored already */
 export function submitValues(plans: ReadonlySet<string>, batch: readonly Named[]): readonly unknown[] {
   const submits = batch.map((entry) => entry.submit);
   const keys = batch.flatMap((entry, i) => keysOf(entry).map((key) => ({ s: i + 1, ...key, hash: entry.submit.requestHash })));

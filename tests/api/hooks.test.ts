@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { OrmDatabase } from '../../src/db/database.ts';
 import { createApiKey } from '../../src/db/repositories/apiKeys.ts';
 import { expireEvents } from '../../src/db/events.ts';
 import { HOOK_LIMITS } from '../../src/domain/hook/hook.ts';
@@ -8,16 +9,19 @@ import { signWebhook } from '../../src/providers/webhook/signWebhook.ts';
 import { anApi, type Options, type TestApi } from './anApi.ts';
 
 let api: TestApi;
+let owner: OrmDatabase;
 const now = Date.UTC(2026, 10, 29, 8);
 let clock: () => number;
 beforeAll(async () => {
   api = await anApi({ TIU_SECRET_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}`, TIU_MAX_HOOKS: '3', TIU_MAX_DELIVERY: '2000' });
+  owner = await api.base.open('tiu_owner', 1);
   ({ clock } = api.deps);
   api.deps.clock = () => now;
 });
 afterAll(() => api.stop());
 afterEach(async () => {
-  for (const table of ['hook', 'secret', 'secret_past', 'event', 'audit', 'hook_trigger']) await sql(`delete from ${table}`);
+  for (const table of ['hook', 'secret', 'secret_past', 'event', 'hook_trigger']) await sql(`delete from ${table}`);
+  await owner.pool.query('delete from audit');
 });
 
 const sql = async <R extends object = JsonObject>(text: string, ...values: unknown[]) =>

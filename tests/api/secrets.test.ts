@@ -52,7 +52,8 @@ test('pages follow each other in the order of names', async () => {
 });
 
 test('what was done is in the audit, by whom and to which secret', async () => {
-  await rows('delete from audit');
+  const owner = await api.base.open('tiu_owner', 1);
+  await owner.pool.query('delete from audit');
   await set('token', 'long-enough');
   await api.call('DELETE', '/api/v1/secrets/token');
   expect(await rows('select action, subject, actor from audit order by at, id')).toEqual([

@@ -19,7 +19,7 @@ const sql = async <R extends object>(text: string, ...values: unknown[]) => (awa
 const WORKSPACE = '11111111-1111-4111-8111-111111111111';
 const named = (): EventName => ({ workspace: WORKSPACE, name: 'paid', key: randomUUID() });
 const send = async (of: EventName, payload: Json, id: string = randomUUID()) => {
-  await storeEvent(db, { ...of, id, payload: JSON.stringify(payload), by: 'test', audit: randomUUID(), keepDays: 1 });
+  await storeEvent(db, { ...of, id, payload: JSON.stringify(payload), by: 'test', keepDays: 1 });
   return id;
 };
 /** An open run that waits for the event. */

@@ -1,6 +1,7 @@
 import { createHash, randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { InferEntity } from '@mikro-orm/core';
 import type { Scope } from '../../domain/access/actions.ts';
+import { auditRow } from '../audit.ts';
 import type { OrmDatabase } from '../database.ts';
 import { ApiKey } from '../entities/apiKey.entity.ts';
 import { Audit } from '../entities/audit.entity.ts';
@@ -30,22 +31,14 @@ export async function createApiKey(db: OrmDatabase, input: NewApiKey): Promise<A
   const created = new Date();
   await db.orm.em.fork().transactional(async (em) => {
     await em.insert(ApiKey, { id, workspace, name, hash: hashOf(key), scopes, created, account, expires, version: 1 });
-    await em.insert(Audit, auditOf('key.create', { id, workspace, by: input.by }));
+    const after = { name, scopes, expires: expires?.toISOString() ?? null };
+    await em.insert(Audit, auditRow({ workspace, actor: input.by, action: 'key.create', object: `key:${id}`, after }));
   });
   return { id, workspace, key, name, scopes, created, lastUsed: null, account, expires };
 }
 
 /** What a key begins with: enough to find which one has leaked. */
 export const prefixOf = (id: string): string => `tiu_${id.replaceAll('-', '')}_`;
-
-const auditOf = (action: string, key: { id: string; workspace: string; by: string }) => ({
-  id: randomUUIDv7(),
-  workspace: key.workspace,
-  actor: key.by,
-  action,
-  subject: `key:${key.id}`,
-  at: new Date(),
-});
 
 /**
  * Keys that are not revoked, newest first.
@@ -87,7 +80,8 @@ const infoOf = (row: InferEntity<typeof ApiKey>): ApiKeyInfo => ({
 export async function revokeApiKey(db: OrmDatabase, key: { workspace: string; id: string; by: string }): Promise<boolean> {
   return db.orm.em.fork().transactional(async (em) => {
     const changed = await em.nativeUpdate(ApiKey, { id: key.id, workspace: key.workspace, revoked: null }, { revoked: new Date() });
-    if (changed === 1) await em.insert(Audit, auditOf('key.revoke', key));
+    const { workspace, by: actor } = key;
+    if (changed === 1) await em.insert(Audit, auditRow({ workspace, actor, action: 'key.revoke', object: `key:${key.id}` }));
     return changed === 1;
   });
 }

@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { RunStatus } from '../../domain/plan/outcome.ts';
+import { auditInto, auditValues } from '../audit.ts';
 import type { BulkType } from '../commands.ts';
 import type { Database } from '../database.ts';
 import type { RunFilter } from './runs.ts';
@@ -39,10 +40,11 @@ export type BulkRow = {
 
 const COLUMNS = 'id, workspace, type, force, reason, filter, status, counted, more, done, applied, refused, created, created_by, finished';
 
-const audited = (action: string, places: { id: number; by: number }): string =>
-  `a as (insert into audit (id, workspace, actor, action, subject, data, at)
-    select $${places.id}, b.workspace, $${places.by}, '${action}', 'bulk:' || b.id,
-      json_strip_nulls(json_build_object('type', b.type, 'force', b.force, 'reason', b.reason, 'filter', b.filter, 'done', b.done)), clock_timestamp() from b)`;
+const audited = (action: string, places: { first: number; by: number }): string =>
+  `a as (${auditInto(places.first, {
+    ...{ from: 'b', workspace: 'b.workspace', actor: `$${places.by}`, action: `'${action}'`, object: `'bulk:' || b.id` },
+    data: `json_strip_nulls(json_build_object('type', b.type, 'force', b.force, 'reason', b.reason, 'filter', b.filter, 'done', b.done))`,
+  })})`;
 
 export type NewBulk = Pick<BulkRow, 'type' | 'force' | 'counted' | 'more'> & { filter: RunFilter; reason: string | undefined; by: string };
 
@@ -63,11 +65,11 @@ export async function startBulk(db: Rows, bulk: NewBulk, max: number): Promise<B
         select $1, $2, $3, $4, $5, $6, coalesce(uuid7_floor($7::timestamptz - interval '1 day'), '00000000-0000-0000-0000-000000000000'), $8, $9,
           clock_timestamp(), $10, clock_timestamp() from n where n.n < $11
         returning *),
-      ${audited('run.bulk', { id: 12, by: 10 })}
+      ${audited('run.bulk', { first: 12, by: 10 })}
       select ${COLUMNS} from b`,
     values: [
       ...[randomUUIDv7(), filter.workspace, type, force, reason?.replaceAll('\u0000', ''), JSON.stringify(storedFilter(filter))],
-      ...[filter.since, counted, more, by, max, randomUUIDv7()],
+      ...[filter.since, counted, more, by, max, ...auditValues()],
     ],
   });
   return rows[0];
@@ -96,9 +98,9 @@ export async function abortBulk(db: Rows, bulk: { workspace: string; id: string;
   const rows = await db.rows<BulkRow>({
     name: 'bulk_abort',
     text: `with b as (update bulk set status = 'aborted', finished = clock_timestamp() where id = $1 and workspace = $2 and finished is null returning *),
-      ${audited('run.bulk.abort', { id: 4, by: 3 })}
+      ${audited('run.bulk.abort', { first: 4, by: 3 })}
       select ${COLUMNS} from b`,
-    values: [bulk.id, bulk.workspace, bulk.by, randomUUIDv7()],
+    values: [bulk.id, bulk.workspace, bulk.by, ...auditValues()],
   });
   return rows[0];
 }

@@ -1,4 +1,4 @@
-import { randomUUIDv7 } from 'node:crypto';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 
 export type DefinitionRow = {
@@ -40,8 +40,10 @@ export async function storeDefinition(db: Database, definition: NewDefinition): 
       stored as (insert into definition (workspace, name, number, version, hash, title, source, media_type, plan, created, created_by)
       select $1, $2, n.number, $3, $4, $5, $6, $7, $8, clock_timestamp(), $10 from n
       on conflict do nothing returning *),
-      a as (insert into audit (id, workspace, actor, action, subject, at)
-        select $11, workspace, created_by, 'workflow.store', 'workflow:' || name || '/' || number, created from stored)
+      a as (${auditInto(11, {
+        ...{ from: 'stored', workspace: 'workspace', actor: 'created_by', action: `'workflow.store'` },
+        object: `'workflow:' || name || '/' || number`,
+      })})
       select ${COLUMNS} from stored`,
     values: [
       definition.workspace,
@@ -54,7 +56,7 @@ export async function storeDefinition(db: Database, definition: NewDefinition): 
       definition.plan.hash,
       definition.plan.body,
       definition.by,
-      randomUUIDv7(),
+      ...auditValues(),
     ],
   });
   if (rows[0]) return { ...rows[0], fresh: true };

@@ -1,5 +1,5 @@
-import { randomUUIDv7 } from 'node:crypto';
 import type { Json } from '../../domain/json.ts';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -30,7 +30,7 @@ export async function replaceHookTriggers(
   const rows = await db.rows<{ too_many: boolean }>({
     name: 'hook_triggers_replace',
     text: `with t as (select * from unnest($4::text[], $5::int[], $6::json[]) t(hook, trigger, input)),
-      n as (select coalesce(bool_or(c.n > $8), false) as too_many from (select count(*) as n from (
+      n as (select coalesce(bool_or(c.n > $7), false) as too_many from (select count(*) as n from (
         select hook from t union all select x.hook from hook_trigger x where x.workspace = $1 and x.definition <> $2 and x.hook in (select hook from t)) a group by a.hook) c),
       d as (delete from hook_trigger x where x.workspace = $1 and x.definition = $2
         and not exists (select from t where t.hook = x.hook and t.trigger = x.trigger) and not (select too_many from n) returning x.hook),
@@ -38,14 +38,16 @@ export async function replaceHookTriggers(
         select $1, t.hook, $2, t.trigger, t.input, clock_timestamp(), $3 from t where not (select too_many from n)
         on conflict (workspace, hook, definition, trigger) do update set input = excluded.input where x.input::text is distinct from excluded.input::text
         returning x.hook),
-      a as (insert into audit (id, workspace, actor, action, subject, data, at)
-        select $7, $1, $3, 'hook.triggers', 'workflow:' || $2, json_build_object('hooks', (select json_agg(distinct t.hook) from t)), clock_timestamp()
-        where exists (select from d) or exists (select from i))
+      c as (select where exists (select from d) or exists (select from i)),
+      a as (${auditInto(8, {
+        ...{ from: 'c', workspace: '$1::uuid', actor: '$3', action: `'hook.triggers'`, object: `'workflow:' || $2` },
+        data: `json_build_object('hooks', (select json_agg(distinct t.hook) from t))`,
+      })})
       select too_many from n`,
     values: [
       ...[definition.workspace, definition.name, definition.by],
       ...[triggers.map(({ hook }) => hook), triggers.map(({ trigger }) => trigger)],
-      ...[triggers.map(({ input }) => (input === null ? null : JSON.stringify(input))), randomUUIDv7(), max],
+      ...[triggers.map(({ input }) => (input === null ? null : JSON.stringify(input))), max, ...auditValues()],
     ],
   });
   return rows[0]?.too_many ? 'full' : 'ok';

@@ -1,5 +1,6 @@
-import { randomUUID, randomUUIDv7 } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { HookScheme } from '../../domain/hook/hook.ts';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 import type { SealedRow } from './secrets.ts';
 
@@ -30,10 +31,11 @@ const COLUMNS = ['workspace', 'id', 'name', 'event_name', 'event_key', 'scheme',
   .map((column) => `h.${column}`)
   .join(', ');
 
-const audited = (action: string, places: { id: number; by: number }): string =>
-  `a as (insert into audit (id, workspace, actor, action, subject, data, at)
-    select $${places.id}, h.workspace, $${places.by}, '${action}', 'hook:' || h.name,
-      json_build_object('id', h.id, 'event', h.event_name, 'key', h.event_key, 'scheme', h.scheme, 'secret', h.secret, 'tolerance', h.tolerance), clock_timestamp() from h)`;
+const audited = (action: string, places: { first: number; by: number }): string =>
+  `a as (${auditInto(places.first, {
+    ...{ from: 'h', workspace: 'h.workspace', actor: `$${places.by}`, action: `'${action}'`, object: `'hook:' || h.name` },
+    data: `json_build_object('id', h.id, 'event', h.event_name, 'key', h.event_key, 'scheme', h.scheme, 'secret', h.secret, 'tolerance', h.tolerance)`,
+  })})`;
 
 export type NewHook = Pick<HookRow, 'workspace' | 'name' | 'event_name' | 'event_key' | 'scheme' | 'secret' | 'tolerance'> & { by: string };
 
@@ -47,11 +49,11 @@ export async function setHook(db: Rows, hook: NewHook, max: number): Promise<Hoo
         on conflict (workspace, name) do update set event_name = excluded.event_name, event_key = excluded.event_key, scheme = excluded.scheme,
           secret = excluded.secret, tolerance = excluded.tolerance, updated = excluded.updated, updated_by = excluded.updated_by
         returning *),
-      ${audited('hook.set', { id: 11, by: 9 })}
+      ${audited('hook.set', { first: 11, by: 9 })}
       select ${COLUMNS} from h`,
     values: [
       ...[hook.workspace, hook.name, randomUUID(), hook.event_name, hook.event_key, hook.scheme, hook.secret, hook.tolerance, hook.by],
-      ...[max, randomUUIDv7()],
+      ...[max, ...auditValues()],
     ],
   });
   return rows[0];
@@ -77,8 +79,8 @@ export const listHooks = (db: Rows, page: { workspace: string; after: string; li
 export async function deleteHook(db: Rows, hook: { workspace: string; name: string; by: string }): Promise<void> {
   await db.rows({
     name: 'hook_delete',
-    text: `with h as (delete from hook where workspace = $1 and name = $2 returning *), ${audited('hook.delete', { id: 4, by: 3 })} select from h`,
-    values: [hook.workspace, hook.name, hook.by, randomUUIDv7()],
+    text: `with h as (delete from hook where workspace = $1 and name = $2 returning *), ${audited('hook.delete', { first: 4, by: 3 })} select from h`,
+    values: [hook.workspace, hook.name, hook.by, ...auditValues()],
   });
 }
 

@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Json, JsonObject } from '../../domain/json.ts';
 import type { Failure } from '../../domain/problem.ts';
 import { SCHEDULE_LIMITS, type OverlapPolicy, type ScheduleSpec } from '../../domain/schedule/schedule.ts';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -87,9 +88,10 @@ const FIELDS =
 const PLACES =
   '$1, $2, $3, $4::json, $5::json, $6::json, $7, $8::json, $9, $10::bigint, $11::bigint, $12::int, $13::boolean, $14, $15::timestamptz';
 
-const audited = (action: string, places: { id: number; by: number }): string =>
-  `a as (insert into audit (id, workspace, actor, action, subject, at)
-    select $${places.id}, s.workspace, $${places.by}, '${action}', 'schedule:' || s.id, clock_timestamp() from s)`;
+const audited = (action: string, places: { first: number; by: number }): string =>
+  `a as (${auditInto(places.first, {
+    ...{ from: 's', workspace: 's.workspace', actor: `$${places.by}`, action: `'${action}'`, object: `'schedule:' || s.id` },
+  })})`;
 
 /** Tells the workers that schedules have changed. A hint: they look every second anyway. */
 export async function notifySchedules(db: Rows): Promise<void> {
@@ -107,9 +109,9 @@ export async function createSchedule(
       s as (insert into schedule (id, workspace, ${FIELDS}, through, created, created_by, updated)
         select $16, $17, ${PLACES}, clock_timestamp(), clock_timestamp(), $18, clock_timestamp() from n where n.n < ${SCHEDULE_LIMITS.perWorkspace}
         on conflict do nothing returning *),
-      ${audited('schedule.create', { id: 19, by: 18 })}
+      ${audited('schedule.create', { first: 19, by: 18 })}
       select ${COLUMNS} from s`,
-    values: [...valuesOf(schedule.fields), randomUUIDv7(), schedule.workspace, schedule.by, randomUUIDv7()],
+    values: [...valuesOf(schedule.fields), randomUUIDv7(), schedule.workspace, schedule.by, ...auditValues()],
   });
   await notifySchedules(db);
   if (rows[0]) return rows[0];
@@ -146,9 +148,9 @@ export async function updateSchedule(db: Rows, change: Change, fields: ScheduleF
     name: 'schedule_update',
     text: `with s as (update schedule set (${FIELDS}) = (${PLACES}), revision = revision + 1, through = greatest(through, clock_timestamp()), updated = clock_timestamp()
         where id = $16 and workspace = $17 and revision = $18 and deleted is null returning *),
-      ${audited('schedule.update', { id: 20, by: 19 })}
+      ${audited('schedule.update', { first: 20, by: 19 })}
       select ${COLUMNS} from s`,
-    values: [...valuesOf(fields), change.id, change.workspace, change.revision, change.by, randomUUIDv7()],
+    values: [...valuesOf(fields), change.id, change.workspace, change.revision, change.by, ...auditValues()],
   });
   await notifySchedules(db);
   return rows[0];
@@ -164,9 +166,9 @@ export async function pauseSchedule(
     name: pause.paused ? 'schedule_pause' : 'schedule_unpause',
     text: `with s as (update schedule set paused = $3, note = $4, revision = revision + 1, updated = clock_timestamp(), next_at = $5::timestamptz,
         through = case when paused then greatest(through, clock_timestamp()) else through end where id = $1 and workspace = $2 and deleted is null returning *),
-      ${audited(pause.paused ? 'schedule.pause' : 'schedule.unpause', { id: 6, by: 7 })}
+      ${audited(pause.paused ? 'schedule.pause' : 'schedule.unpause', { first: 7, by: 6 })}
       select ${COLUMNS} from s`,
-    values: [schedule.id, schedule.workspace, pause.paused, pause.note ?? null, dateOf(pause.next), randomUUIDv7(), schedule.by],
+    values: [schedule.id, schedule.workspace, pause.paused, pause.note ?? null, dateOf(pause.next), schedule.by, ...auditValues()],
   });
   await notifySchedules(db);
   return rows[0];
@@ -178,8 +180,8 @@ export async function deleteSchedule(db: Rows, schedule: Omit<Change, 'revision'
     name: 'schedule_delete',
     text: `with s as (update schedule set deleted = clock_timestamp() where id = $1 and workspace = $2 and deleted is null returning *),
       f as (delete from schedule_fire f using s where f.schedule = s.id and f.status = 'buffered'),
-      ${audited('schedule.delete', { id: 3, by: 4 })} select id from s`,
-    values: [schedule.id, schedule.workspace, randomUUIDv7(), schedule.by],
+      ${audited('schedule.delete', { first: 4, by: 3 })} select id from s`,
+    values: [schedule.id, schedule.workspace, schedule.by, ...auditValues()],
   });
   await notifySchedules(db);
 }
@@ -259,8 +261,8 @@ export async function replaceTriggers(
     name: 'triggers_drop',
     text: `with s as (update schedule set deleted = clock_timestamp() where workspace = $1 and definition = $2 and trigger is not null and deleted is null
         and not (name = any($3)) returning *),
-      ${audited('schedule.delete', { id: 4, by: 5 })} select name from s`,
-    values: [definition.workspace, definition.name, triggers.map((trigger) => trigger.name), randomUUIDv7(), definition.by],
+      ${audited('schedule.delete', { first: 5, by: 4 })} select name from s`,
+    values: [definition.workspace, definition.name, triggers.map((trigger) => trigger.name), definition.by, ...auditValues()],
   });
   let outcome: 'ok' | 'full' = 'ok';
   for (const [i, fields] of triggers.entries())
@@ -279,15 +281,15 @@ async function putTrigger(
     name: 'trigger_put',
     text: `with n as (select count(*) as n from schedule where workspace = $17 and deleted is null),
       s as (insert into schedule as x (id, workspace, ${FIELDS}, through, created, created_by, updated, trigger)
-        select $16, $17, ${PLACES}, clock_timestamp(), clock_timestamp(), $18, clock_timestamp(), $20::int from n where n.n < ${SCHEDULE_LIMITS.perWorkspace}
+        select $16, $17, ${PLACES}, clock_timestamp(), clock_timestamp(), $18, clock_timestamp(), $19::int from n where n.n < ${SCHEDULE_LIMITS.perWorkspace}
         on conflict (workspace, name) where deleted is null do update set trigger = excluded.trigger, spec = excluded.spec, compiled = excluded.compiled,
           input = excluded.input, overlap = excluded.overlap, catchup_ms = excluded.catchup_ms, jitter_ms = excluded.jitter_ms,
           remaining = case when x.compiled::text = excluded.compiled::text then x.remaining else excluded.remaining end,
           next_at = case when x.compiled::text = excluded.compiled::text then x.next_at else excluded.next_at end, revision = x.revision + 1, updated = excluded.updated,
           through = case when x.compiled::text = excluded.compiled::text then x.through else greatest(x.through, excluded.through) end
         returning *),
-      ${audited('schedule.put', { id: 19, by: 18 })} select id from s`,
-    values: [...valuesOf(fields), randomUUIDv7(), owner.workspace, owner.by, randomUUIDv7(), owner.trigger],
+      ${audited('schedule.put', { first: 20, by: 18 })} select id from s`,
+    values: [...valuesOf(fields), randomUUIDv7(), owner.workspace, owner.by, owner.trigger, ...auditValues()],
   });
   return rows.length > 0 ? 'ok' : 'full';
 }

@@ -1,5 +1,5 @@
-import { randomUUIDv7 } from 'node:crypto';
 import { HOOK_LIMITS } from '../../domain/hook/hook.ts';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -19,9 +19,11 @@ export type SealedRow = { workspace: string; name: string; version: number; key_
 
 const COLUMNS = 'name, version, key_id, created, created_by, updated, updated_by';
 
-const audited = (action: string, places: { id: number; by: number }): string =>
-  `a as (insert into audit (id, workspace, actor, action, subject, data, at)
-    select $${places.id}, s.workspace, $${places.by}, '${action}', 'secret:' || s.name, json_build_object('version', s.version, 'keyId', s.key_id), clock_timestamp() from s)`;
+const audited = (action: string, places: { first: number; by: number }): string =>
+  `a as (${auditInto(places.first, {
+    ...{ from: 's', workspace: 's.workspace', actor: `$${places.by}`, action: `'${action}'`, object: `'secret:' || s.name` },
+    data: `json_build_object('version', s.version, 'keyId', s.key_id)`,
+  })})`;
 
 /**
  * Keeps a value under the next version of its name.
@@ -41,14 +43,14 @@ export async function setSecret(
           updated = excluded.updated, updated_by = excluded.updated_by
         returning *),
       p as (insert into secret_past (workspace, name, version, key_id, sealed, until)
-        select o.workspace, o.name, o.version, o.key_id, o.sealed, clock_timestamp() + make_interval(secs => $8::float8 / 1000) from secret o
-        where o.workspace = $1 and o.name = $2 and $8::float8 > 0 and exists (select from hook h where h.workspace = $1 and h.secret = $2)
+        select o.workspace, o.name, o.version, o.key_id, o.sealed, clock_timestamp() + make_interval(secs => $7::float8 / 1000) from secret o
+        where o.workspace = $1 and o.name = $2 and $7::float8 > 0 and exists (select from hook h where h.workspace = $1 and h.secret = $2)
         on conflict do nothing),
       q as (delete from secret_past p using secret o where o.workspace = $1 and o.name = $2 and p.workspace = $1 and p.name = $2
         and p.version <= o.version - ${HOOK_LIMITS.pastSecrets}),
-      ${audited('secret.set', { id: 7, by: 5 })}
+      ${audited('secret.set', { first: 8, by: 5 })}
       select ${COLUMNS} from s`,
-    values: [...[secret.workspace, secret.name, secret.keyId, secret.sealed, secret.by, secret.max, randomUUIDv7()], secret.overlapMs],
+    values: [...[secret.workspace, secret.name, secret.keyId, secret.sealed, secret.by, secret.max, secret.overlapMs], ...auditValues()],
   });
   return rows[0];
 }
@@ -67,9 +69,9 @@ export async function deleteSecret(db: Rows, secret: { workspace: string; name: 
     name: 'secret_delete',
     text: `with s as (delete from secret where workspace = $1 and name = $2 returning *),
       p as (delete from secret_past where workspace = $1 and name = $2),
-      ${audited('secret.delete', { id: 4, by: 3 })}
+      ${audited('secret.delete', { first: 4, by: 3 })}
       select 1 from s`,
-    values: [secret.workspace, secret.name, secret.by, randomUUIDv7()],
+    values: [secret.workspace, secret.name, secret.by, ...auditValues()],
   });
   return rows.length > 0;
 }
@@ -102,10 +104,10 @@ export const listUnderOtherKeys = (
 export async function replaceSealed(db: Rows, before: SealedRow, now: { keyId: string; sealed: Buffer; by: string }): Promise<boolean> {
   const rows = await db.rows({
     name: 'secret_replace',
-    text: `with s as (update secret set key_id = $4, sealed = $5 where workspace = $1 and name = $2 and version = $3 and sealed = $8 returning *),
-      ${audited('secret.reencrypt', { id: 7, by: 6 })}
+    text: `with s as (update secret set key_id = $4, sealed = $5 where workspace = $1 and name = $2 and version = $3 and sealed = $7 returning *),
+      ${audited('secret.reencrypt', { first: 8, by: 6 })}
       select 1 from s`,
-    values: [before.workspace, before.name, before.version, now.keyId, now.sealed, now.by, randomUUIDv7(), before.sealed],
+    values: [before.workspace, before.name, before.version, now.keyId, now.sealed, now.by, before.sealed, ...auditValues()],
   });
   return rows.length > 0;
 }

@@ -95,7 +95,7 @@ const WORK = new Map<string, Work>([
   one('finish_slice_v1', execution.finishSlice),
   one('task_rows_v1', (tables, [run]: [string, null]) => newest(tables.runs.get(run) ?? NO_RUN, null).map(toRow)),
   many('claims', claims),
-  many('submit_v2', (tables, values) => [...submit(tables, values), { i: null, at: new Date(0).toISOString() }]),
+  many('submit_v3', (tables, values) => [...submit(tables, values), { i: null, at: new Date(0).toISOString() }]),
   many('command_v1', (tables, values) => [{ seq: command(tables, values) }]),
   many('pause_v1', (tables, values) => [{ seq: control.pause(tables, values) }]),
   many('reopen_run_v1', (tables, values) => [{ seq: control.reopen(tables, values) }]),
