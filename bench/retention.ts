@@ -8,6 +8,7 @@ import { migrate } from '../src/db/migrate.ts';
 import { createSubmits } from '../src/db/submit.ts';
 import { startPostgres } from '../src/dev/postgres.ts';
 import { SYSTEM_WORKSPACE } from '../src/domain/retention/policy.ts';
+import { openAuditKeys } from '../src/providers/auditKeys/auditKeys.ts';
 import { aSubmit } from '../tests/db/journalRuns.ts';
 import { makeCluster, postgresPlace } from '../tools/setup.mjs';
 import { quantile } from './spread.ts';
@@ -46,6 +47,7 @@ try {
 }
 
 async function sweep(db: Database, share: number): Promise<void> {
+  const auditKeys = openAuditKeys({});
   const keep = { runDays: 30, auditDays: 0, objectsMs: 0, markedMs: 0 };
   const objects = { list: () => [] as never, sweep: () => Promise.resolve(0), delete: () => Promise.resolve() };
   const execution = {
@@ -57,7 +59,7 @@ async function sweep(db: Database, share: number): Promise<void> {
     attempt: 1,
     key: randomUUID(),
   };
-  await createSweep({ db, objects, keep, now: Date.now })({ share }, { ...execution, signal: new AbortController().signal });
+  await createSweep({ db, objects, keep, auditKeys, now: Date.now })({ share }, { ...execution, signal: new AbortController().signal });
 }
 
 /** One submit after the other while something goes on. */

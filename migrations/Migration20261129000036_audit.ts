@@ -25,7 +25,7 @@ const columns = `
 alter table audit add column xid xid8 not null default pg_current_xact_id(), add column result text not null default 'done', add column code text,
   add column before json, add column after json, add column request text default nullif(current_setting('tiu.request', true), ''),
   add column address text default nullif(current_setting('tiu.address', true), '');
-create index audit_xid on audit (xid);
+create index audit_order on audit (xid, id);
 create function audit_id_v1(p_id uuid, p_request text, p_address text) returns uuid language plpgsql volatile as $$
 begin
   perform set_config('tiu.request', coalesce(p_request, ''), true), set_config('tiu.address', coalesce(p_address, ''), true);
@@ -64,7 +64,7 @@ create function audit_adopt_v1() returns bigint language plpgsql volatile securi
 declare h audit_head; v_n bigint; begin
   select * into h from audit_head where xid > pg_current_xact_id() for update;
   if not found then return null; end if;
-  update audit a set xid = '0' where a.xid >= h.xid and (a.xid, a.id) > (h.xid, h.id);
+  update audit a set xid = '0' where (a.xid, a.id) > (h.xid, h.id);
   get diagnostics v_n = row_count;
   update audit_head set xid = '0', id = '00000000-0000-0000-0000-000000000000';
   return v_n;

@@ -7,12 +7,14 @@ import { createForks } from '../db/forks.ts';
 import { createPlans } from '../db/repositories/plans.ts';
 import { createSubmits } from '../db/submit.ts';
 import { createWalls, walledDatabase } from '../db/wall.ts';
+import { openAuditKeys } from '../providers/auditKeys/auditKeys.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Config } from '../runtime/config.ts';
 import { openIdentity } from './auth/identity.ts';
 import { readProxies } from './auth/origin.ts';
+import { createRefusals } from './auth/refusals.ts';
 import { createDefinitions } from './definitions.ts';
 import type { Deps } from './deps.ts';
 import { createPressure } from './http/pressure.ts';
@@ -47,12 +49,14 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const feed = createFeed({ url, log });
   const untouched = createUntouched(feed);
   const plans = createPlans(db);
+  const base = { db, log, metrics: createApiMetrics(), clock };
+  const refusals = createRefusals({ ...base, db: engine }, config.TIU_AUDIT_REFUSALS);
   const pressure = createPressure(config, { submits: submits.waiting, reads: () => walled.pool.waitingCount + engine.pool.waitingCount });
   const { close: closeIdentity, ...identity } = await openIdentity(config, { db: engine, feed, clock });
   const limits = createLimits({ db: engine, now: clock }, config);
   const deps: Deps = {
+    ...base,
     config,
-    db,
     engine,
     walls,
     plans,
@@ -78,14 +82,13 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     command: commands.command,
     poke: commands.poke,
     ...identity,
+    refusals,
+    auditKeys: openAuditKeys(config),
     closings: createClosings({ db: engine, feed, log }),
     untouched,
     awaited: createAwaited({ untouched, tell: submits.tellAwaited }),
     rooms: createRooms({ db: engine, plans, feed, log }),
     workspaces: createWorkspaces({ db: engine, feed, log, config }),
-    metrics: createApiMetrics(),
-    log,
-    clock,
     document: openapi(routes),
     migrations: neededMigrations(),
   };
@@ -93,6 +96,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     pressure.close();
     closeIdentity();
     await feed.close();
+    await refusals.close();
     await Promise.all([submits.close(), forks.close(), commands.close()]);
     await limits.close().catch(() => undefined);
     await db.close();

@@ -5,6 +5,7 @@ import type { Forks } from '../db/forks.ts';
 import type { Plans } from '../db/repositories/plans.ts';
 import type { Submits } from '../db/submit.ts';
 import type { Walls } from '../db/wall.ts';
+import type { AuditKeys } from '../providers/auditKeys/auditKeys.ts';
 import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
 import type { PayloadCipher } from '../providers/payloadCipher/payloadCipher.ts';
 import type { SecretCipher } from '../providers/secretCipher/secretCipher.ts';
@@ -13,6 +14,7 @@ import type { Config } from '../runtime/config.ts';
 import type { Authenticate } from './auth/authenticate.ts';
 import type { Watch } from './auth/watch.ts';
 import type { TrustedProxies } from './auth/origin.ts';
+import type { Refusals } from './auth/refusals.ts';
 import type { Definitions } from './definitions.ts';
 import type { Pressure } from './http/pressure.ts';
 import type { Limits } from './http/rateLimit.ts';
@@ -52,6 +54,8 @@ export type Deps = {
   authenticate: Authenticate;
   /** Who is here for long is told when they may no longer. */
   watch: Watch['watch'];
+  refusals: Refusals;
+  auditKeys: AuditKeys;
   closings: Closings;
   untouched: Untouched;
   /** Somebody waits for this run, which was queued a moment ago. */

@@ -48,6 +48,11 @@ export function createApiMetrics() {
           this.set(count());
         },
       }),
+    auditDropped: new Counter({
+      name: 'tiu_audit_dropped_total',
+      help: 'Refusals that are in the audit as a number only, or lost; an alarm',
+      registers,
+    }),
     behind: new Counter({ name: 'tiu_readers_behind_total', help: 'Readers told to catch up', registers }),
   };
 }

@@ -1,6 +1,7 @@
 import { apiKeyRoutes } from './features/apiKeys/routes.ts';
 import { approvalRoutes } from './features/approvals/routes.ts';
 import { artifactRoutes } from './features/artifacts/routes.ts';
+import { auditRoutes } from './features/audit/routes.ts';
 import { bulkRoutes } from './features/bulk/routes.ts';
 import { payloadRoutes } from './features/codec/routes.ts';
 import { docsRoutes } from './features/docs/routes.ts';
@@ -43,6 +44,7 @@ export const routes: readonly Route[] = [
   ...tokenRoutes,
   ...apiKeyRoutes,
   ...secretRoutes,
+  ...auditRoutes,
   ...payloadRoutes,
   ...healthRoutes,
   ...docsRoutes,

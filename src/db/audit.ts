@@ -36,6 +36,8 @@ export type AuditEntry = {
   after?: JsonObject;
   /** Why it was not done. */
   refused?: ProblemCode;
+  /** Where the request came from, if it is not the one under way. */
+  origin?: Origin;
 };
 
 /** A row of the entity Audit, for `em.insert(Audit, auditRow(…))` in the transaction that does what it says. */
@@ -50,7 +52,7 @@ export const auditRow = (entry: AuditEntry, at: Date = new Date()) => ({
   after: kept(entry.after),
   result: entry.refused === undefined ? 'done' : 'refused',
   code: entry.refused ?? null,
-  ...currentOrigin(),
+  ...(entry.origin ?? currentOrigin()),
   at,
 });
 

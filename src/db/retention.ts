@@ -74,20 +74,15 @@ export async function makePartitionsAhead(db: Rows, weeks: number): Promise<stri
   return rows.map(({ name }) => name);
 }
 
-/** Deletes up to `limit` rows of each: idempotency keys past their time, workers not heard of for a day, audit rows after their days (0 = never). */
-export async function sweepRecords(
-  db: Rows,
-  step: { auditDays: number; limit: number },
-): Promise<{ idempotency: number; worker: number; audit: number }> {
-  const rows = await db.rows<{ idempotency: number; worker: number; audit: number }>({
+/** Deletes idempotency keys past their time, up to `limit`, and workers not heard of for a day. */
+export async function sweepRecords(db: Rows, step: { limit: number }): Promise<{ idempotency: number; worker: number }> {
+  const rows = await db.rows<{ idempotency: number; worker: number }>({
     name: 'sweep_records',
     text: `with i as (delete from idempotency where (workspace, principal, key) in (
-          select workspace, principal, key from idempotency where expires < clock_timestamp() order by expires limit $2 for update skip locked) returning 1),
-        w as (delete from worker where seen < clock_timestamp() - interval '1 day' returning 1),
-        a as (delete from audit where id in (select id from audit where $1::int > 0 and id < uuid7_floor(clock_timestamp() - $1::int * interval '1 day')
-          order by id limit $2) returning 1)
-      select (select count(*)::int from i) as idempotency, (select count(*)::int from w) as worker, (select count(*)::int from a) as audit`,
-    values: [step.auditDays, step.limit],
+          select workspace, principal, key from idempotency where expires < clock_timestamp() order by expires limit $1 for update skip locked) returning 1),
+        w as (delete from worker where seen < clock_timestamp() - interval '1 day' returning 1)
+      select (select count(*)::int from i) as idempotency, (select count(*)::int from w) as worker`,
+    values: [step.limit],
   });
-  return rows[0] ?? { idempotency: 0, worker: 0, audit: 0 };
+  return rows[0] ?? { idempotency: 0, worker: 0 };
 }

@@ -219,6 +219,22 @@ const schema = z.object({
     .max(30 * 86_400_000)
     .default(86_400_000)
     .describe('How long hooks accept what is signed with the former value of their secret, once another was set; 0 = not at all'),
+  TIU_AUDIT_KEYS: z
+    .string()
+    .optional()
+    .describe(
+      'Keys that sign the audit, id:base64 of 32 bytes (an Ed25519 seed) each, by commas; the first signs, all verify; unset = unsigned',
+    ),
+  TIU_AUDIT_KEYS_FILE: z.string().optional().describe('File with these keys, one a line; TIU_AUDIT_KEYS goes before it'),
+  TIU_AUDIT_CHECKPOINT: size(3_600_000).describe(
+    'How often the signed end of the audit is kept, in the database and in the log of the worker',
+  ),
+  TIU_AUDIT_REFUSALS: size(600).describe(
+    'Audit rows of refusals that an API process writes in a minute, at most; more are counted in one row',
+  ),
+  TIU_AUDIT_SCAN: size(20_000).describe(
+    'Audit rows that one page of a list looks through; a page may hold fewer than asked for, and there may be more',
+  ),
   TIU_AUDIT_DAYS: z.coerce.number().int().min(0).max(36_500).default(365).describe('Days that audit rows are kept; 0 = for ever'),
   TIU_OBJECTS_GRACE: size(7 * 86_400_000).describe('How long an uploaded artifact or object that nothing refers to is kept'),
   TIU_ESTIMATE_RUNS: z.coerce

@@ -47,6 +47,16 @@ export function createWorkerMetrics(registry: MetricsRegistry) {
       labelNames: ['result'],
       registers,
     }),
+    auditSealed: new Counter({
+      name: 'tiu_audit_sealed_total',
+      help: 'Audit rows that this worker gave their place in the chain',
+      registers,
+    }),
+    auditWaiting: new Gauge({
+      name: 'tiu_audit_waiting_seconds',
+      help: 'Age of the oldest audit row without a place in the chain, every 10 s; above 10 is an alarm (holder only)',
+      registers,
+    }),
     notices: new Counter({ name: 'tiu_notices_total', help: 'Notices received', labelNames: ['channel'], registers }),
   };
 }

@@ -4,6 +4,7 @@ import { claimObject, recordArtifact } from '../db/artifacts.ts';
 import type { Database } from '../db/database.ts';
 import { createArchives } from '../providers/archive/archives.ts';
 import { readAllowList, readVisible } from '../providers/command/allowList.ts';
+import { openAuditKeys } from '../providers/auditKeys/auditKeys.ts';
 import { createPrograms } from '../providers/command/programs.ts';
 import { createCircuits, type Circuits } from '../providers/http/circuits.ts';
 import { createHttpClient } from '../providers/http/httpClient.ts';
@@ -45,6 +46,7 @@ export function openExecutors(deps: { db: Database; config: Config; clock: Clock
       objectsMs: config.TIU_OBJECTS_GRACE,
       markedMs: Math.min(60_000, config.TIU_OBJECTS_GRACE),
     },
+    auditKeys: openAuditKeys(config),
     objects,
     syntax,
     http: circuits,

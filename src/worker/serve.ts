@@ -17,10 +17,12 @@ import type { Config } from '../runtime/config.ts';
 import type { Lifecycle } from '../runtime/lifecycle.ts';
 import type { Log } from '../runtime/logger.ts';
 import { createRegistry, createWorkerMetrics, watchCircuits } from '../runtime/metrics.ts';
+import { openAuditKeys } from '../providers/auditKeys/auditKeys.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import { createDataConverter } from '../temporal/dataConverter.ts';
 import { startApprovalNotices } from './approvalNotices.ts';
+import { startAuditSealer } from './auditSealer.ts';
 import { startBulk } from './bulk.ts';
 import { serveMetrics } from './metricsServer.ts';
 import { openExecutors, type OpenedExecutors } from './openExecutors.ts';
@@ -134,6 +136,11 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
     config.TIU_BULK_RATE,
   );
   lifecycle.onStop('bulk', () => bulk.stop());
+  const sealer = startAuditSealer(
+    { db, keys: openAuditKeys(config), log, metrics, clock: systemClock, worker: worker.id },
+    config.TIU_AUDIT_CHECKPOINT,
+  );
+  lifecycle.onStop('audit sealer', () => sealer.stop());
   const { notify } = parts.opened.executors;
   const notices = startApprovalNotices(
     { db, plans, notify, log, metrics, clock: systemClock, random: Math.random },

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { cutChain, oldPrefix } from '../../db/auditChain.ts';
 import type { Database } from '../../db/database.ts';
 import { adoptOrphans, deleteGarbage, markGarbage, type ObjectKey } from '../../db/garbage.ts';
 import {
@@ -15,6 +16,7 @@ import {
 import type { Json, JsonObject } from '../../domain/json.ts';
 import { Problem } from '../../domain/problem.ts';
 import { restMs, SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
+import type { AuditKeys } from '../../providers/auditKeys/auditKeys.ts';
 import type { ObjectStore } from '../../providers/objectStore/objectStore.ts';
 import type { Execution, Executor } from './executor.ts';
 
@@ -34,10 +36,13 @@ export type MaintenanceDeps = {
   db: Pick<Database, 'rows' | 'pool'>;
   objects: Pick<ObjectStore, 'list' | 'sweep' | 'delete'>;
   keep: Keep;
+  /** Sign where retention has cut the audit. */
+  auditKeys: Pick<AuditKeys, 'signed'>;
   /** Milliseconds since 1970. */
   now: () => number;
 };
 
+const DAY_MS = 86_400_000;
 /** Records in one statement. */
 const RECORDS = 1_000;
 /** Heads of runs in one transaction; their rows follow in batches of their own. */
@@ -72,16 +77,26 @@ async function paced(input: JsonObject, signal: AbortSignal, step: () => Promise
 export const createPartitions = ({ db }: MaintenanceDeps): Executor =>
   systemOnly(async (input) => ({ partitions: await makePartitionsAhead(db, numberOf(input.weeks, 8)) }));
 
-export const createRecords = ({ db, keep }: MaintenanceDeps): Executor =>
+export const createRecords = (deps: MaintenanceDeps): Executor =>
   systemOnly(async (input, execution) => {
+    const { db } = deps;
     const sweeper = sweeperOf(execution);
     await paced(input, execution.signal, async () => {
-      const gone = await sweepRecords(db, { auditDays: keep.auditDays, limit: RECORDS });
+      const gone = { ...(await sweepRecords(db, { limit: RECORDS })), audit: await cutAudit(deps) };
       await countDone(db, sweeper, gone);
       return gone.idempotency === RECORDS || gone.audit === RECORDS;
     });
     return { idempotency: 0, worker: 0, audit: 0, ...(await countsOf(db, sweeper)) };
   });
+
+/** Cuts what is old from the beginning of the audit, and signs where it begins from then on. @returns how many rows went */
+async function cutAudit({ db, keep, auditKeys, now }: MaintenanceDeps): Promise<number> {
+  if (keep.auditDays === 0) return 0;
+  const before = new Date(now() - keep.auditDays * DAY_MS);
+  const old = await oldPrefix(db, { before, limit: RECORDS });
+  if (!old) return 0;
+  return cutChain(db, { cut: auditKeys.signed({ kind: 'cut', ...old, at: new Date(now()).toISOString() }), before });
+}
 
 /**
  * Heads first, then rows: a run is either there or not to be found. What was begun is in rows, and counts commit with what they

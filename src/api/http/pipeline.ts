@@ -2,9 +2,11 @@ import type { Context } from 'koa';
 import { can, mayEver, type Actor, type Resource } from '../../domain/access/can.ts';
 import { NO_RIGHTS } from '../../domain/access/roles.ts';
 import { Problem } from '../../domain/problem.ts';
+import { withOrigin } from '../../db/audit.ts';
 import type { Authenticated } from '../auth/authenticate.ts';
 import { tokenOf } from '../auth/cookies.ts';
 import { originOf, type Origin } from '../auth/origin.ts';
+import { notFound } from '../auth/refusals.ts';
 import { requireSameSite } from '../auth/sameSite.ts';
 import type { Deps } from '../deps.ts';
 import type { Call, Reply, Route } from '../route.ts';
@@ -14,24 +16,35 @@ import { validate } from './validate.ts';
 
 const SIGN_IN = '/api/v1/auth/';
 const NOTHING = Buffer.alloc(0);
+/** Characters of what a path names, in the audit. */
+const MAX_NAMED = 200;
+type RouteContext = Context & { params: Record<string, string> };
 const NOBODY: Actor = { principal: 'public', workspace: '', grants: new Set(), roles: new Set(), projects: new Map(), ...NO_RIGHTS };
 
 /** How a route is run. The order is the same for all of them, and only here. */
 export const runRoute =
   (deps: Deps, route: Route) =>
-  async (ctx: Context & { params: Record<string, string> }): Promise<void> => {
+  async (ctx: RouteContext): Promise<void> => {
     limits(deps, route, ctx);
     const origin = originOf(deps, ctx.req);
     await count(deps, { route, key: `network:${origin.network}` }, ctx);
-    const who = await authenticate(deps, route, ctx);
-    if (who) await count(deps, { route, key: who.actor.principal }, ctx);
-    // what is of a person or of nobody belongs to no workspace; all else sees the rows of one
-    await (who && route.action !== 'self'
-      ? deps.walls.within(who.actor.workspace, () => answer(deps, route, { ctx, who, origin }))
-      : answer(deps, route, { ctx, who, origin }));
+    const seen = { request: ctx.state.requestId as string, address: origin.ip };
+    const asked: { who?: Authenticated | undefined } = {};
+    try {
+      const who = (asked.who = await authenticate(deps, route, ctx));
+      if (who) await count(deps, { route, key: who.actor.principal }, ctx);
+      const act = () => withOrigin(seen, () => answer(deps, route, { ctx, who, origin }));
+      // what is of a person or of nobody belongs to no workspace; all else sees the rows of one
+      await (who && route.action !== 'self' ? deps.walls.within(who.actor.workspace, act) : act());
+    } catch (error) {
+      // who shows nothing has tried nothing
+      if (asked.who ?? ctx.headers.authorization)
+        deps.refusals.note({ actor: asked.who?.actor, action: route.action, object: objectOf(route, ctx), origin: seen }, error);
+      throw error;
+    }
   };
 
-type Known = { ctx: Context & { params: Record<string, string> }; who: Authenticated | undefined; origin: Origin };
+type Known = { ctx: RouteContext; who: Authenticated | undefined; origin: Origin };
 
 async function answer(deps: Deps, route: Route, { ctx, who, origin }: Known): Promise<void> {
   const actor = who?.actor ?? NOBODY;
@@ -85,6 +98,12 @@ async function count(deps: Deps, { route, key }: { route: Route; key: string }, 
   if (refusal) throw refusal;
 }
 
+/** What the audit says a refused request was about: the kind of its action, and what its path names. */
+function objectOf({ action }: Route, { params, path }: RouteContext): string {
+  const [named] = Object.values(params);
+  return named === undefined ? `route:${path}` : `${action.split('.')[0] ?? ''}:${named.slice(0, MAX_NAMED)}`;
+}
+
 function limits(deps: Deps, route: Route, ctx: Context): void {
   const body = route.request?.body;
   const types: MediaType[] = route.request?.upload
@@ -108,7 +127,7 @@ const maxBytes = (deps: Deps, route: Route): number => {
   return route.request?.body ? deps.config.TIU_MAX_BODY : 0;
 };
 
-async function read(deps: Deps, route: Route, ctx: Context & { params: Record<string, string> }) {
+async function read(deps: Deps, route: Route, ctx: RouteContext) {
   const body = route.request?.body;
   const present = (body !== undefined || route.request?.signed === true) && hasBody(ctx.req);
   const bytes = present ? await readBytes(ctx.req, { maxBytes: maxBytes(deps, route), hold: holdUntilClosed(deps, ctx) }) : NOTHING;
@@ -157,7 +176,7 @@ async function authorise(route: Route, call: { deps: Deps; actor: Actor; params:
   if (action !== 'self' && !mayEver(actor, action)) throw forbidden();
   const resource = await route.load(call as Parameters<NonNullable<Route['load']>>[0]);
   // an object of another workspace is not told apart from one that does not exist
-  if (resource?.workspace !== actor.workspace) throw new Problem('not_found');
+  if (resource?.workspace !== actor.workspace) throw notFound(resource);
   if (action !== 'self' && !can(actor, action, resource)) throw forbidden();
   return resource;
 }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { can, type Actor } from '../../domain/access/can.ts';
 import { Problem } from '../../domain/problem.ts';
 import type { RunEvent } from '../../domain/run/events.ts';
+import { addressOf } from '../auth/address.ts';
 import { UUID } from '../cursor.ts';
 import type { Authenticated } from '../auth/authenticate.ts';
 import { authenticateSocket } from '../auth/socketTickets.ts';
@@ -53,6 +54,8 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
         next();
       },
       (error: unknown) => {
+        if (socket.handshake.auth.token !== undefined)
+          deps.refusals.note({ actor: undefined, action: 'public', object: 'socket', origin: originOf(socket) }, error);
         const problem = presentProblem(toProblem(error), randomUUID());
         next(Object.assign(new Error(problem.title), { data: problem }));
       },
@@ -61,7 +64,7 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
   io.on('connection', (socket) => {
     socket.on(
       'subscribe',
-      (request, ack) => void reply(ack, () => deps.walls.within(socket.data.actor.workspace, () => subscribe(deps, socket, request))),
+      (request, ack) => void reply(ack, () => deps.walls.within(socket.data.actor.workspace, () => noted(deps, socket, request))),
     );
     socket.on('unsubscribe', (request, ack) => void reply(ack, () => unsubscribe(socket, request)));
     const unwatch = deps.watch(socket.data, {
@@ -140,6 +143,18 @@ async function reply(ack: unknown, act: () => Promise<number>): Promise<void> {
     (error: unknown): Ack => ({ ok: false, problem: presentProblem(toProblem(error), randomUUID()) }),
   );
   if (typeof ack === 'function') (ack as (answer: Ack) => void)(answer);
+}
+
+const originOf = ({ request }: Client) => ({ request: null, address: addressOf(request) });
+
+async function noted(deps: Deps, socket: Client, request: unknown): Promise<number> {
+  try {
+    return await subscribe(deps, socket, request);
+  } catch (error) {
+    const { actor } = socket.data;
+    deps.refusals.note({ actor, action: 'run.read', object: parse(request).topic, origin: originOf(socket) }, error);
+    throw error;
+  }
 }
 
 function parse(request: unknown): z.output<typeof subscription> {

@@ -9,6 +9,7 @@ export const SCOPES = [
   'keys:manage',
   'secrets:manage',
   'system:read',
+  'audit:read',
   'payloads:read',
   'payloads:write',
 ] as const;
@@ -64,6 +65,7 @@ export const ACTIONS = {
   'secret.delete': { scope: 'secrets:manage', role: 'admin' },
   'secret.reencrypt': { scope: 'secrets:manage', role: 'admin' },
   'system.read': { scope: 'system:read', role: 'admin' },
+  'audit.read': { scope: 'audit:read', role: 'admin' },
   'payload.decode': { scope: 'payloads:read', role: 'admin' },
   'payload.encode': { scope: 'payloads:write', role: 'admin' },
 } as const satisfies Record<string, Rule>;

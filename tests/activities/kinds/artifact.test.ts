@@ -7,6 +7,7 @@ import type { Database } from '../../../src/db/database.ts';
 import type { Json } from '../../../src/domain/json.ts';
 import { KINDS } from '../../../src/domain/kinds/kinds.ts';
 import { createArchives } from '../../../src/providers/archive/archives.ts';
+import { openAuditKeys } from '../../../src/providers/auditKeys/auditKeys.ts';
 import { createPrograms } from '../../../src/providers/command/programs.ts';
 import { createHttpClient } from '../../../src/providers/http/httpClient.ts';
 import { createMailer } from '../../../src/providers/mail/mailer.ts';
@@ -20,6 +21,7 @@ const http = createHttpClient({ allow: '', maxBodyBytes: 1_000 });
 const unused = {
   ...{
     db: {} as Database,
+    auditKeys: openAuditKeys({}),
     keep: { runDays: 0, auditDays: 0, objectsMs: 0, markedMs: 0 },
     mailer: createMailer({}),
     webhookKeys: [],

@@ -4,6 +4,8 @@ import { createPartitions, createRecords, createSweep, type MaintenanceDeps } fr
 import type { Database } from '../../../src/db/database.ts';
 import type { JsonObject } from '../../../src/domain/json.ts';
 import { SYSTEM_WORKSPACE } from '../../../src/domain/retention/policy.ts';
+import { openAuditKeys } from '../../../src/providers/auditKeys/auditKeys.ts';
+import { sealAll, verifyDatabase } from '../../support/anAuditChain.ts';
 import { statement } from '../../db/journalRuns.ts';
 import { aProblem } from '../../providers/aProblem.ts';
 import { aDatabase, type TestDatabase } from '../../support/aDatabase.ts';
@@ -19,9 +21,11 @@ beforeAll(async () => {
 afterAll(() => base.drop());
 
 const DAY_MS = 86_400_000;
+const auditKeys = openAuditKeys({ TIU_AUDIT_KEYS: `k1:${Buffer.alloc(32, 7).toString('base64')}` });
 const deps = (): MaintenanceDeps => ({
   db,
   ...aMemoryStore(),
+  auditKeys,
   keep: { runDays: 30, auditDays: 365, objectsMs: DAY_MS, markedMs: 0 },
   now: Date.now,
 });
@@ -166,13 +170,28 @@ test('records past their time go, others stay', async () => {
       [randomUUID()],
     ),
   );
-  await db.rows(
+  expect(await createRecords(deps())({ share: 1 }, anExecutionOf())).toEqual({ idempotency: 1500, worker: 0, audit: 0 });
+});
+
+const someAudit = (days: readonly number[]) =>
+  db.rows(
     statement(
-      `insert into audit (id, workspace, actor, action, subject, at) values ($1, $3, 'a', 'b', 'c', now()), ($2, $3, 'a', 'b', 'c', now())`,
-      [idOf(400), idOf(300), randomUUID()],
+      `insert into audit (id, workspace, actor, action, subject, at) select x.id, $3, 'a', 'b', 'c', now() - x.days * interval '1 day' from unnest($1::uuid[], $2::int[]) x(id, days)`,
+      [days.map((day, i) => idOf(500 - i)), days, randomUUID()],
     ),
   );
-  expect(await createRecords(deps())({ share: 1 }, anExecutionOf())).toEqual({ idempotency: 1500, worker: 0, audit: 1 });
+
+test('of the audit the beginning goes that is old and sealed, and the rest still holds', async () => {
+  await someAudit([500, 450, 400]);
+  expect(await createRecords(deps())({ share: 1 }, anExecutionOf())).toMatchObject({ audit: 0 });
+  await sealAll(db, auditKeys);
+  await someAudit([300, 400, 1]);
+  await sealAll(db, auditKeys);
+  expect(await createRecords(deps())({ share: 1 }, anExecutionOf())).toMatchObject({ audit: 3 });
+  expect(await verifyDatabase(db, auditKeys.publicKeys)).toMatchObject({ from: 4, through: 6, entries: 3, fault: null });
+  const now = () => Date.now() + 100 * DAY_MS;
+  expect(await createRecords({ ...deps(), now })({ share: 1 }, anExecutionOf())).toMatchObject({ audit: 2 });
+  expect(await verifyDatabase(db, auditKeys.publicKeys)).toMatchObject({ from: 6, through: 6, fault: null });
 });
 
 test('nobody else may: a run of another workspace is refused by the executor too', () => {

@@ -1,4 +1,4 @@
-import type { Action } from '../../../domain/access/can.ts';
+import type { Action } from '../../../domain/access/actions.ts';
 import { isClosed } from '../../../domain/plan/outcome.ts';
 import { planMarks } from '../../../domain/redaction/planMarks.ts';
 import { redact } from '../../../domain/redaction/redact.ts';
