@@ -74,15 +74,22 @@ export async function makePartitionsAhead(db: Rows, weeks: number): Promise<stri
   return rows.map(({ name }) => name);
 }
 
-/** Deletes idempotency keys past their time, up to `limit`, and workers not heard of for a day. */
-export async function sweepRecords(db: Rows, step: { limit: number }): Promise<{ idempotency: number; worker: number }> {
-  const rows = await db.rows<{ idempotency: number; worker: number }>({
+type Swept = { idempotency: number; worker: number; session: number };
+
+/**
+ * Deletes up to `limit` rows of each: idempotency keys past their time, workers not heard of for a day, sessions that should have
+ * ended a month ago, with all that belongs to them.
+ */
+export async function sweepRecords(db: Rows, step: { limit: number }): Promise<Swept> {
+  const rows = await db.rows<Swept>({
     name: 'sweep_records',
     text: `with i as (delete from idempotency where (workspace, principal, key) in (
           select workspace, principal, key from idempotency where expires < clock_timestamp() order by expires limit $1 for update skip locked) returning 1),
-        w as (delete from worker where seen < clock_timestamp() - interval '1 day' returning 1)
-      select (select count(*)::int from i) as idempotency, (select count(*)::int from w) as worker`,
+        w as (delete from worker where seen < clock_timestamp() - interval '1 day' returning 1),
+        s as (delete from session where id in (select id from session where expires < clock_timestamp() - interval '30 days'
+          order by expires limit $1 for update skip locked) returning 1)
+      select (select count(*)::int from i) as idempotency, (select count(*)::int from w) as worker, (select count(*)::int from s) as session`,
     values: [step.limit],
   });
-  return rows[0] ?? { idempotency: 0, worker: 0 };
+  return rows[0] ?? { idempotency: 0, worker: 0, session: 0 };
 }

@@ -84,9 +84,9 @@ export const createRecords = (deps: MaintenanceDeps): Executor =>
     await paced(input, execution.signal, async () => {
       const gone = { ...(await sweepRecords(db, { limit: RECORDS })), audit: await cutAudit(deps) };
       await countDone(db, sweeper, gone);
-      return gone.idempotency === RECORDS || gone.audit === RECORDS;
+      return gone.idempotency === RECORDS || gone.audit === RECORDS || gone.session === RECORDS;
     });
-    return { idempotency: 0, worker: 0, audit: 0, ...(await countsOf(db, sweeper)) };
+    return { idempotency: 0, worker: 0, audit: 0, session: 0, ...(await countsOf(db, sweeper)) };
   });
 
 /** Cuts what is old from the beginning of the audit, and signs where it begins from then on. @returns how many rows went */

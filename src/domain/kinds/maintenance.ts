@@ -38,9 +38,9 @@ export const maintenancePartitions = defineKind({
 export const maintenanceRecords = defineKind({
   name: 'maintenance.records',
   class: 'effect',
-  summary: 'Deletes idempotency keys past their time, workers that are gone, and old audit rows. System workspace only.',
+  summary: 'Deletes idempotency keys past their time, workers that are gone, old sessions and old audit rows. System workspace only.',
   with: { share },
-  output: counts(['idempotency', 'worker', 'audit']),
+  output: counts(['idempotency', 'worker', 'audit', 'session']),
   failures,
   system: true,
   defaultTimeoutMs: HOUR_MS,

@@ -170,7 +170,16 @@ test('records past their time go, others stay', async () => {
       [randomUUID()],
     ),
   );
-  expect(await createRecords(deps())({ share: 1 }, anExecutionOf())).toEqual({ idempotency: 1500, worker: 0, audit: 0 });
+  const account = idOf(1);
+  await db.rows(statement(`insert into account (id, name, name_key, created, created_by) values ($1, 'p', 'p', now(), 'test')`, [account]));
+  await db.rows(
+    statement(
+      `insert into session (id, account, method, mfa, remember, ip, user_agent, created, proved, active, idle, expires)
+       select gen_random_uuid(), $1, 'password', false, false, '', '', now(), now(), now(), '1 h', now() - d * interval '1 day' from unnest(array[31, 29, -1]) d`,
+      [account],
+    ),
+  );
+  expect(await createRecords(deps())({ share: 1 }, anExecutionOf())).toEqual({ idempotency: 1500, worker: 0, audit: 0, session: 1 });
 });
 
 const someAudit = (days: readonly number[]) =>

@@ -19,7 +19,8 @@ const me = async (token: string) =>
   (await api.call('GET', '/api/v1/auth/me', { key: token })).body as { role: string | null; permissions: string[] };
 const member = async (role: string) => {
   const account = await anAccount(api.deps.db, { [api.owner.workspace]: role });
-  return { account, workspace: api.owner.workspace, ...(await signIn(api.deps, account)) };
+  const { accessToken, sessionId } = await signIn(api.deps, account);
+  return { account, workspace: api.owner.workspace, accessToken, sessionId };
 };
 /** Until the notice has come. */
 const until = async (holds: () => Promise<boolean>) => {
