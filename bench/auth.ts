@@ -21,6 +21,7 @@ const CLIENTS = 16;
 const ENDS = 50;
 
 const state = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-bench-'));
+fs.chmodSync(state, 0o755); // PostgreSQL has a user of its own
 const key = `k1:${randomBytes(32).toString('base64')}`;
 const settings = { TIU_TOKEN_KEYS: key, TIU_MAX_SESSIONS: '1000', TIU_LOG_LEVEL: 'warn' };
 const stack = await startStack({ root: path.resolve(import.meta.dirname, '..'), state, apis: 2, env: settings });
