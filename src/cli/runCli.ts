@@ -2,6 +2,7 @@ import { CommanderError, Command } from 'commander';
 import { ApiProblem, Unreachable } from '../client/apiProblem.ts';
 import { createClient } from '../client/createClient.ts';
 import type { Cli, Terminal } from './cli.ts';
+import { auditCommand } from './commands/audit.ts';
 import { bulkCommand } from './commands/bulk.ts';
 import { cancelCommand } from './commands/cancel.ts';
 import { checkCommand } from './commands/check.ts';
@@ -28,6 +29,7 @@ const COMMANDS = [
   runsCommand,
   schedulesCommand,
   secretCommand,
+  auditCommand,
   hooksCommand,
   watchCommand,
   cancelCommand,

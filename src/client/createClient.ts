@@ -1,5 +1,6 @@
 import type { RunEvent } from '../domain/run/events.ts';
 import { createArtifacts, type Artifacts } from './artifacts.ts';
+import { createAudit, type Audit } from './audit.ts';
 import { createBulk, type Bulk } from './bulk.ts';
 import { createHooks, type Hooks } from './hooks.ts';
 import { createHttp, type Http, type HttpOptions } from './http.ts';
@@ -25,6 +26,7 @@ export type Client = {
   secrets: Secrets;
   hooks: Hooks;
   bulk: Bulk;
+  audit: Audit;
   /** The events of a run after `options.after`, gapless across broken connections, up to the one that closes it. */
   watch: (runId: string, options?: WatchOptions) => AsyncGenerator<RunEvent>;
   /** State of the service's parts. */
@@ -51,6 +53,7 @@ export function createClient(options: HttpOptions): Client {
     secrets: createSecrets(http),
     hooks: createHooks(http),
     bulk: createBulk(http),
+    audit: createAudit(http),
     watch: (runId, watchOptions) => watchRun(http, { id: runId, isOver: runs.isOver(runId) }, watchOptions),
     health: () => readHealth(http),
   };

@@ -87,7 +87,7 @@ async function call(url: string, request: Options & { method: string; target: st
     body: json ?? (request.raw as string | undefined) ?? null,
   });
   const text = await response.text();
-  const isJson = (response.headers.get('content-type') ?? '').includes('json');
+  const isJson = /json(?<!ndjson)/.test(response.headers.get('content-type') ?? '');
   const answer = { status: response.status, headers: response.headers, text, body: isJson ? (JSON.parse(text) as unknown) : text };
   documented(request.method, new URL(url + request.target).pathname, answer);
   return answer;

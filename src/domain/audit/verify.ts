@@ -68,8 +68,9 @@ export function createVerifier(deps: VerifyDeps, { head, cut, checkpoints }: Kno
   };
   const forged = (mark: Checkpoint) => deps.isSigned !== undefined && !deps.isSigned(mark);
   const compare = () => {
+    const from = proved + 1;
     for (const mark of marks.get(at.seq) ?? []) {
-      if (mark.hash !== at.hash) fail(proved + 1, 'checkpoint_differs');
+      if (mark.hash !== at.hash) fail(from, 'checkpoint_differs');
       else if (mark.signature !== null && forged(mark)) fail(at.seq, 'not_signed');
       else proved = at.seq;
     }
