@@ -5,7 +5,7 @@ export class Migration20261129000037_limits extends Migration {
   override name = 'Migration20261129000037_limits';
 
   override up(): void {
-    for (const statement of [buckets, take, wall]) this.addSql(statement);
+    for (const statement of [buckets, take, quotas, usage, wall]) this.addSql(statement);
   }
 
   override down(): void {
@@ -54,6 +54,40 @@ declare a record; v_full float8; v_now float8; v_step float8; v_have int; begin
     return next;
   end loop;
 end $$;`;
+
+/** What operators have set for a workspace; used: what was added up; usage_delta: what is still to be. */
+const quotas = `
+create table workspace_quota (workspace uuid not null references workspace, name text collate "C" not null, max bigint not null check (max >= 0),
+  set_by text not null, at timestamptz(3) not null, primary key (workspace, name));
+create table workspace_usage (workspace uuid not null, name text collate "C" not null, used bigint not null, primary key (workspace, name));
+create table usage_delta (workspace uuid not null, name text collate "C" not null, delta bigint not null);
+create index usage_delta_of_workspace on usage_delta (workspace, name);
+create index run_state_open_of_workspace on run_state (workspace) where finished is null;
+create index api_key_of_workspace on api_key (workspace) where revoked is null;
+grant select, insert, update, delete on workspace_quota, workspace_usage, usage_delta to tiu_engine;
+revoke all on workspace_quota, workspace_usage, usage_delta from tiu_api;
+grant select on workspace_quota, workspace_usage, usage_delta to tiu_api;
+${['workspace_quota', 'workspace_usage', 'usage_delta']
+  .map(
+    (table) => `alter table ${table} enable row level security;
+create policy engine on ${table} to tiu_engine using (true) with check (true);
+create policy own_workspace on ${table} to tiu_api using (workspace = current_setting('tiu.workspace')::uuid) with check (workspace = current_setting('tiu.workspace')::uuid);`,
+  )
+  .join('\n')}`;
+
+/**
+ * Bytes of objects are noted, not added up: two commits that store objects of the same workspaces would wait for each other.
+ * Of the owner, as whoever stores an object has no right to say how much there is.
+ */
+const usage = `
+create function note_artifacts_v1() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$ begin
+  insert into usage_delta (workspace, name, delta)
+    select workspace, 'artifact_bytes', sum(size) * case tg_op when 'DELETE' then -1 else 1 end from changed group by workspace;
+  return null;
+end $$;
+create trigger artifact_added after insert on artifact referencing new table as changed for each statement execute function note_artifacts_v1();
+create trigger artifact_gone after delete on artifact referencing old table as changed for each statement execute function note_artifacts_v1();
+insert into workspace_usage (workspace, name, used) select workspace, 'artifact_bytes', sum(size) from artifact group by workspace;`;
 
 /**
  * What tiu_api may touch has row security, or holds nothing of anybody (plan: by the hash of its content). A partition asked by

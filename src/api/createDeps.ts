@@ -25,6 +25,8 @@ import { openapi } from './openapi.ts';
 import { createAwaited } from './realtime/awaited.ts';
 import { createClosings } from './realtime/closings.ts';
 import { createFeed } from './realtime/feed.ts';
+import { holdingRoom } from './quota/holdingRoom.ts';
+import { createQuotas } from './quota/quotas.ts';
 import { createRooms } from './realtime/rooms.ts';
 import { createUntouched } from './realtime/untouched.ts';
 import { createWorkspaces } from './realtime/workspaces.ts';
@@ -54,6 +56,8 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const pressure = createPressure(config, { submits: submits.waiting, reads: () => walled.pool.waitingCount + engine.pool.waitingCount });
   const { close: closeIdentity, ...identity } = await openIdentity(config, { db: engine, feed, clock });
   const limits = createLimits({ db: engine, now: clock }, config);
+  const quotas = createQuotas({ db: engine, now: clock }, config);
+  const submitRun = holdingRoom({ db: engine, quotas }, submits.submitRun);
   const deps: Deps = {
     ...base,
     config,
@@ -69,15 +73,17 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     fires: createFires({
       db,
       plans,
-      submitRun: submits.submitRun,
+      submitRun,
       defaults: { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE },
     }),
     payloadCipher: openPayloadCipher(config),
     secretCipher: openSecretCipher(config),
-    submitRun: submits.submitRun,
-    forkRun: forks.forkRun,
+    submitRun,
+    forkRun: holdingRoom({ db: engine, quotas }, forks.forkRun),
     pressure,
     limits,
+    quotas,
+    sockets: { countOf: () => 0 },
     proxies: readProxies(config.TIU_TRUSTED_PROXIES, config.TIU_PROXY_HEADER),
     command: commands.command,
     poke: commands.poke,
@@ -98,7 +104,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     await feed.close();
     await refusals.close();
     await Promise.all([submits.close(), forks.close(), commands.close()]);
-    await limits.close().catch(() => undefined);
+    await Promise.all([limits.close().catch(() => undefined), quotas.close()]);
     await db.close();
   };
   return { deps, close };

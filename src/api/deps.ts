@@ -20,6 +20,7 @@ import type { Pressure } from './http/pressure.ts';
 import type { Limits } from './http/rateLimit.ts';
 import type { ApiMetrics } from './metrics.ts';
 import type { Log } from './log.ts';
+import type { Quotas } from './quota/quotas.ts';
 import type { Closings } from './realtime/closings.ts';
 import type { Rooms } from './realtime/rooms.ts';
 import type { Untouched } from './realtime/untouched.ts';
@@ -50,6 +51,9 @@ export type Deps = {
   command: Commands['command'];
   pressure: Pressure;
   limits: Limits;
+  quotas: Quotas;
+  /** Open sockets of this process; how many of a workspace. */
+  sockets: { countOf: (workspace: string) => number };
   proxies: TrustedProxies;
   authenticate: Authenticate;
   /** Who is here for long is told when they may no longer. */

@@ -20,6 +20,7 @@ import { secretRoutes } from './features/secrets/routes.ts';
 import { sessionRoutes } from './features/sessions/routes.ts';
 import { tokenRoutes } from './features/sessions/tokenRoutes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
+import { usageRoutes } from './features/usage/routes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
 import type { Route } from './route.ts';
 
@@ -45,6 +46,7 @@ export const routes: readonly Route[] = [
   ...apiKeyRoutes,
   ...secretRoutes,
   ...auditRoutes,
+  ...usageRoutes,
   ...payloadRoutes,
   ...healthRoutes,
   ...docsRoutes,

@@ -72,3 +72,16 @@ export async function releaseIdempotent(db: Db, key: IdempotencyKey, hash: Buffe
     values: [key.workspace, key.principal, key.key, hash],
   });
 }
+
+/** Whether a submit was accepted before, under its key or its own run id. */
+export async function knowsSubmit(
+  db: Db,
+  submit: { workspace: string; principal: string; key?: string; runId?: string },
+): Promise<boolean> {
+  const rows = await db.rows({
+    name: 'idempotency_known',
+    text: `select from idempotency where workspace = $1 and expires > clock_timestamp() and (principal, key) in (($2, $3), ('', $4)) limit 1`,
+    values: [submit.workspace, submit.principal, submit.key ?? '', `run:${submit.runId?.toLowerCase() ?? ''}`],
+  });
+  return rows.length > 0;
+}

@@ -34,6 +34,7 @@ export const PROBLEMS = {
   run_already_closed: { status: 409, title: 'The run is closed', retryable: false },
   concurrency_limit: { status: 409, title: 'As many runs with this concurrency key are open as may be', retryable: true },
   run_not_finished: { status: 409, title: 'The run has not finished', retryable: true },
+  quota_exceeded: { status: 409, title: 'The workspace has as much of this as it may', retryable: true },
   precondition_failed: { status: 412, title: 'The resource has changed', retryable: false },
   payload_too_large: { status: 413, title: 'The request body is too large', retryable: false },
   uri_too_long: { status: 414, title: 'The request target is too long', retryable: false },

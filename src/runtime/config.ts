@@ -119,6 +119,15 @@ const schema = z.object({
   TIU_RATE_LOGIN: rate('account=10/900,network=300/900', 'Tries of passwords'),
   TIU_RATE_CODE: rate('account=10/900,network=300/900', 'Tries of codes: second factors, recovery, devices'),
   TIU_RATE_RESET: rate('account=5/3600,network=60/3600', 'Mails that anybody can have sent: resets, verifications, invitations'),
+  TIU_QUOTA_OPEN_RUNS: size(1_000_000).describe(
+    'Open runs of a workspace, where its operators have set no other; more are refused with quota_exceeded',
+  ),
+  TIU_QUOTA_ARTIFACT_BYTES: size(1024 * 2 ** 30).describe(
+    'Bytes of artifacts and stored outputs of a workspace; more uploads are refused, outputs are not',
+  ),
+  TIU_QUOTA_SOCKETS: size(5_000).describe('Sockets of a workspace in an API process'),
+  TIU_QUOTA_API_KEYS: size(1_000).describe('API keys of a workspace that are not revoked'),
+  TIU_QUOTA_MEMBERS: size(10_000).describe('Members of a workspace'),
   TIU_MAX_EVENT_LOOP_DELAY: size(500).describe(
     'Mean delay of the event loop of an API process, ms, above which requests are refused with 503; also how long one may wait to be begun',
   ),

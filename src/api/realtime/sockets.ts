@@ -12,6 +12,7 @@ import { authenticateSocket } from '../auth/socketTickets.ts';
 import type { Deps } from '../deps.ts';
 import { loadRun } from '../runs/readRun.ts';
 import { readOrigins } from '../http/cors.ts';
+import { quotaExceeded } from '../quota/quotaExceeded.ts';
 import { presentProblem, toProblem, type ProblemBody } from '../http/problems.ts';
 import { framesOf, sendFrames } from './frames.ts';
 import { buffered, drained } from './pressure.ts';
@@ -48,6 +49,7 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     ...originsOf(deps.config),
     pingInterval: 20_000,
   });
+  deps.sockets.countOf = (workspace) => ownSockets(io.of('/').sockets, ({ actor }) => actor.workspace === workspace);
   io.use((socket, next) => {
     authenticate(deps, socket, io.of('/').sockets).then(
       () => {
@@ -120,21 +122,30 @@ function originsOf(config: Deps['config']) {
   };
 }
 
-/** @throws Problem unauthenticated | overloaded | rate_limited */
+/** @throws Problem unauthenticated | overloaded | rate_limited | quota_exceeded */
 async function authenticate(deps: Deps, socket: Client, open: ReadonlyMap<string, Client>): Promise<void> {
   const token: unknown = socket.handshake.auth.token;
   const who = await authenticateSocket(deps, typeof token === 'string' ? token : undefined);
   admit(deps, who.actor, open);
+  const { workspace } = who.actor;
+  const max = await deps.quotas.maxOf(workspace, 'sockets');
+  const used = open.size < max ? 0 : deps.sockets.countOf(workspace);
+  if (used >= max) throw quotaExceeded('sockets', { used, max });
   socket.data = { ...who, topics: new Map() };
 }
 
 function admit({ config }: Deps, { principal }: Actor, open: ReadonlyMap<string, Client>): void {
   if (open.size >= config.TIU_MAX_SOCKETS) throw new Problem('overloaded', { detail: 'Too many sockets', retryAfterMs: 1_000 });
   if (open.size < config.TIU_MAX_SOCKETS_PER_KEY) return;
-  let own = 0;
-  for (const { data } of open.values()) if (data.actor.principal === principal) own += 1;
+  const own = ownSockets(open, ({ actor }) => actor.principal === principal);
   if (own >= config.TIU_MAX_SOCKETS_PER_KEY)
     throw new Problem('rate_limited', { detail: `At most ${config.TIU_MAX_SOCKETS_PER_KEY} sockets of a key`, retryAfterMs: 1_000 });
+}
+
+function ownSockets(open: ReadonlyMap<string, Client>, isOwn: (data: SocketData) => boolean): number {
+  let own = 0;
+  for (const { data } of open.values()) if (isOwn(data)) own += 1;
+  return own;
 }
 
 async function reply(ack: unknown, act: () => Promise<number>): Promise<void> {

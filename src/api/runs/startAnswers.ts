@@ -16,6 +16,7 @@ export const accepted = {
 };
 export const startProblems: ProblemCode[] = [
   'concurrency_limit',
+  'quota_exceeded',
   'not_found',
   'idempotency_key_required',
   'idempotency_mismatch',

@@ -10,6 +10,7 @@ export const SCOPES = [
   'secrets:manage',
   'system:read',
   'audit:read',
+  'system:manage',
   'payloads:read',
   'payloads:write',
 ] as const;
@@ -64,6 +65,8 @@ export const ACTIONS = {
   'secret.set': { scope: 'secrets:manage', role: 'admin' },
   'secret.delete': { scope: 'secrets:manage', role: 'admin' },
   'secret.reencrypt': { scope: 'secrets:manage', role: 'admin' },
+  'usage.read': { scope: 'runs:read', role: 'viewer' },
+  'quota.set': { scope: 'system:manage', role: 'admin' },
   'system.read': { scope: 'system:read', role: 'admin' },
   'audit.read': { scope: 'audit:read', role: 'admin' },
   'payload.decode': { scope: 'payloads:read', role: 'admin' },

@@ -77,7 +77,7 @@ const create = defineRoute({
     'A key may be given only what its maker has. That of a person belongs to them: it never has more rights than they have, ends with them, and makes no keys.',
   request: { query: z.strictObject({}), body: { schema: createRequest } },
   responses: { 201: { description: 'Made', schema: NewApiKey, headers: { location: 'The key' } } },
-  problems: ['idempotency_mismatch', 'idempotency_in_progress', 'reauthentication_required'],
+  problems: ['quota_exceeded', 'idempotency_mismatch', 'idempotency_in_progress', 'reauthentication_required'],
   idempotency: 'stored',
   handler: async ({ deps, actor, body }) => {
     const { name, scopes, expiresAt } = body;
@@ -87,6 +87,7 @@ const create = defineRoute({
     if (actor.account !== undefined && scopes.includes('keys:manage')) throw invalid('/scopes', 'the key of a person makes no keys');
     const expires = expiresAt === undefined ? undefined : new Date(expiresAt);
     if (expires && expires.getTime() <= deps.clock()) throw invalid('/expiresAt', 'is past');
+    await deps.quotas.check(actor.workspace, 'api_keys');
     const { account } = actor;
     const made = await createApiKey(deps.db, {
       ...{ workspace: actor.workspace, by: actor.principal, name, scopes },

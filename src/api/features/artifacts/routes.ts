@@ -41,9 +41,10 @@ const upload = defineRoute({
     200: { description: 'The workspace has this content already', schema: Artifact },
     201: { description: 'Stored', schema: Artifact, headers: { location: 'The artifact' } },
   },
-  problems: ['artifact_too_large', 'malformed_body', 'unavailable'],
+  problems: ['quota_exceeded', 'artifact_too_large', 'malformed_body', 'unavailable'],
   handler: async ({ deps, actor, query, raw }) => {
     if (!hasBody(raw)) throw new Problem('malformed_body', { detail: 'The body is empty' });
+    await deps.quotas.check(actor.workspace, 'artifact_bytes', Number(raw.headers['content-length'] ?? 1));
     const stored = await deps.objects.put(actor.workspace, raw).catch((error: unknown) => {
       // whoever stops reading closes the body: a full store is not the client's fault
       if (!(error instanceof Problem) && (raw.errored || raw.destroyed))
