@@ -62,6 +62,20 @@ test('a failure in the middle is tried again by the policy of the task, and the 
   expect(callsOf(run.id).map(({ key }) => key.slice(run.id.length))).toEqual(['/p/-/0', '/p/-/0', '/p/-/0/1', '/p/-/0/2']);
 });
 
+test('more than ten steps, and as many rounds, come to their end, each done once (Inngest 3693)', async () => {
+  const step = (n: number): JsonObject => ({
+    type: 'http',
+    with: { url: `${receiver.url}/step/${n}` },
+    ...(n > 0 && { dependsOn: [`s${n - 1}`] }),
+  });
+  const steps = Object.fromEntries(Array.from({ length: 25 }, (_, n) => [`s${n}`, step(n)]));
+  const run = await client.start({ ...steps, p: poll('/many', { until: 'tasks.p.output.body.n >= 12', max: 12 }) });
+  expect(run.status).toBe('completed');
+  const paths = callsOf(run.id).map(({ path }) => path);
+  expect(paths.filter((path) => path !== '/many')).toEqual(Object.keys(steps).map((_, n) => `/step/${n}`));
+  expect(paths.filter((path) => path === '/many')).toHaveLength(12);
+});
+
 test('the items of a mapped task loop each by itself', async () => {
   const run = await client.start({
     p: { ...poll('/each/${i}', { until: 'tasks.p.output.body.n >= i' }), map: { items: [1, 2, 3], as: 'i' } },

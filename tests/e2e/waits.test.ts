@@ -140,6 +140,21 @@ test('three approvals at once are answered in any order, after a worker was kill
   expect(events.filter((type) => type.startsWith('command.'))).toEqual(['command.approve c', 'command.approve a', 'command.approve b']);
 });
 
+test('what came before an approval is not done again when it is answered, though the worker was killed meanwhile (LangGraph: a resumed node runs anew)', async () => {
+  const http = (path: string, more: JsonObject = {}): JsonObject => ({ type: 'http', with: { url: `${receiver.url}${path}` }, ...more });
+  const tasks = { before: http('/before'), a: approval({}, { dependsOn: ['before'] }), after: http('/after', { dependsOn: ['a'] }) };
+  const id = await begin(tasks);
+  await waiting(id);
+  const [worker] = stack.workers;
+  await worker?.kill();
+  await worker?.restart();
+  expect(await decide(id, 'approve')).toMatchObject({ status: 202 });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  expect(receiver.calls.filter(({ key }) => key.startsWith(id)).map(({ path }) => path)).toEqual(['/before', '/after']);
+  const { events } = await client.story(id);
+  expect(events.filter((type) => type === 'task.waiting a')).toHaveLength(1);
+});
+
 test('two answers at the same instant: one counts, the other is told', async () => {
   const id = await begin({ a: approval({ onReject: 'continue' }) }, { output: { value: '${tasks.a.output.decision}' } });
   await waiting(id);

@@ -191,11 +191,6 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
     from: 'rounds < max',
     to: 'rounds <= max',
   },
-  'nobody looks for events that were left': {
-    file: 'src/worker/reconciler.ts',
-    from: 'if ((await sweepEvents(deps.db)).length > 0) deps.kick();',
-    to: '',
-  },
   'an event may be taken again': {
     file: 'tests/simulation/database/events.ts',
     from: 'oldest.taken = tables.now();',

@@ -48,6 +48,8 @@ test.concurrent.each([
   ['what was completed first is undone first', /in a wrong order/],
   ['what waits does not hold up the next', /began before 0 had ended/],
   ['places are not counted', /there are 1 places/],
+  ['a loop has one round more', /went into round/],
+  ['an event may be taken again', /waited for go/],
 ])(
   'a world with a broken rule is found out: %s',
   async (mutation, finding) => {

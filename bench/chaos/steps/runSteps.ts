@@ -17,6 +17,9 @@ export type StepsOptions = {
   signal?: AbortSignal;
 };
 
+/** Each step four times. */
+export const STEP_KILLS = 4 * STEPS.length;
+
 type Spread = { p50: number; max: number };
 export type StepsResult = {
   at: string;
