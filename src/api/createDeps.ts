@@ -9,6 +9,8 @@ import { createSubmits } from '../db/submit.ts';
 import { createWalls, walledDatabase } from '../db/wall.ts';
 import { openAuditKeys } from '../providers/auditKeys/auditKeys.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
+import { readCommonPasswords } from '../providers/password/commonPasswords.ts';
+import { createPasswords } from '../providers/password/passwords.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Config } from '../runtime/config.ts';
@@ -78,6 +80,10 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     }),
     payloadCipher: openPayloadCipher(config),
     secretCipher: openSecretCipher(config),
+    passwords: createPasswords(passwordSettings(config), (what) => {
+      base.metrics.passwordHashes.inc({ what });
+    }),
+    commonPasswords: readCommonPasswords(),
     submitRun,
     forkRun: holdingRoom({ db: engine, quotas }, forks.forkRun),
     pressure,
@@ -109,6 +115,14 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   };
   return { deps, close };
 }
+
+const passwordSettings = (config: Config) => ({
+  memoryKiB: config.TIU_PASSWORD_MEMORY,
+  passes: config.TIU_PASSWORD_PASSES,
+  lanes: config.TIU_PASSWORD_LANES,
+  concurrent: config.TIU_MAX_HASHES,
+  queued: config.TIU_MAX_QUEUED_HASHES,
+});
 
 const neededMigrations = (): string[] =>
   readdirSync(new URL('../../migrations', import.meta.url))

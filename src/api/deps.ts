@@ -7,6 +7,7 @@ import type { Submits } from '../db/submit.ts';
 import type { Walls } from '../db/wall.ts';
 import type { AuditKeys } from '../providers/auditKeys/auditKeys.ts';
 import type { ObjectStore } from '../providers/objectStore/objectStore.ts';
+import type { Passwords } from '../providers/password/passwords.ts';
 import type { PayloadCipher } from '../providers/payloadCipher/payloadCipher.ts';
 import type { SecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Tokens } from '../providers/tokens/tokens.ts';
@@ -44,6 +45,9 @@ export type Deps = {
   secretCipher: SecretCipher;
   /** Access tokens of people who have signed in. */
   tokens: Tokens;
+  passwords: Passwords;
+  /** Passwords that attackers try first. */
+  commonPasswords: ReadonlySet<string>;
   submitRun: Submits['submitRun'];
   /** Tells workers that these runs have something to look at. */
   poke: (runs: readonly string[]) => void;

@@ -29,6 +29,12 @@ export function createApiMetrics() {
       labelNames: ['result'],
       registers,
     }),
+    passwordHashes: new Counter({
+      name: 'tiu_password_hashes_total',
+      help: 'Hashes of passwords that were computed',
+      labelNames: ['what'],
+      registers,
+    }),
     observeLoad: (load: () => Record<string, number>) =>
       new Gauge({
         name: 'tiu_api_load',

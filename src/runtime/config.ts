@@ -145,6 +145,55 @@ const schema = z.object({
   TIU_MAX_CIRCUITS: size(10_000).describe('Hosts of workspaces that a worker keeps count of'),
   TIU_SMTP_URL: z.string().optional().describe('Mail server, smtp: or smtps://user:password@host:port; unset = no mail'),
   TIU_MAIL_FROM: z.string().optional().describe('Sender of mails, an address or Name <address>'),
+  TIU_MAIL_OUTBOX: z.string().optional().describe('Without TIU_SMTP_URL: folder into which mails of accounts are written, a file each'),
+  TIU_MAX_QUEUED_MAILS: size(1_000).describe('Mails of accounts that an API process has still to hand over; more are refused with 503'),
+  TIU_REGISTRATION: z
+    .enum(['open', 'invitation', 'closed'])
+    .default('invitation')
+    .describe('Who may become a person of this installation: anybody with a mail address, who is invited, nobody'),
+  TIU_PASSWORD_MEMORY: z.coerce
+    .number()
+    .int()
+    .min(8)
+    .max(4 * 2 ** 20)
+    .default(19_456)
+    .describe('Memory of one hash of a password (Argon2id), KiB; older hashes that cost less are replaced at sign-in'),
+  TIU_PASSWORD_PASSES: z.coerce.number().int().min(1).max(100).default(2).describe('Passes of one hash over its memory'),
+  TIU_PASSWORD_LANES: z.coerce.number().int().min(1).max(16).default(1).describe('Lanes of one hash'),
+  TIU_MAX_HASHES: z.coerce.number().int().min(1).max(64).default(2).describe('Passwords that an API process hashes at once'),
+  TIU_MAX_QUEUED_HASHES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(100)
+    .describe('Passwords that wait to be hashed in an API process; more are refused with 503'),
+  TIU_LOGIN_TRIES: size(10).describe('Failures in a row for one name, address or device until each further try has to wait'),
+  TIU_LOGIN_DELAY: size(1_000).describe('First wait; each one doubles it'),
+  TIU_LOGIN_MAX_DELAY: size(900_000).describe('Longest wait'),
+  TIU_LOGIN_MAX_FAILURES: z.coerce
+    .number()
+    .int()
+    .min(2)
+    .max(100)
+    .default(100)
+    .describe(
+      'Failures in a row until an account cannot be opened by its password before that is reset; name and address have half of it each',
+    ),
+  TIU_LOGIN_NETWORK_TRIES: size(300).describe('Tries of one network within TIU_LOGIN_WINDOW'),
+  TIU_LOGIN_WINDOW: size(900_000),
+  TIU_DEVICE_DAYS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(3_650)
+    .default(90)
+    .describe('Days since its last sign-in that a device is known: failures of strangers do not hold it up'),
+  TIU_RESET_TTL: z.coerce.number().int().min(1).max(600_000).default(600_000).describe('How long a link to reset a password is good'),
+  TIU_VERIFY_TTL: size(86_400_000).describe('How long a link to verify a mail address is good'),
+  TIU_MFA_TTL: z.coerce.number().int().min(1).max(600_000).default(300_000).describe('How long the second step of a sign-in may take'),
+  TIU_MAILS_PER_ADDRESS: size(3).describe('Mails of one address within an hour that anybody can ask for: resets, registrations'),
+  TIU_FRESH_FOR: size(600_000).describe('How long somebody who proved who they are may change how they sign in'),
+  TIU_MAX_PASSKEYS: size(20).describe('Passkeys of an account'),
   TIU_WEBHOOK_KEYS: z
     .string()
     .default('')

@@ -1,0 +1,123 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Normalised } from '../../domain/account/names.ts';
+import { Problem } from '../../domain/problem.ts';
+import { revokeOneTime, type OneTimeKind } from '../oneTime.ts';
+import type { Rows } from '../transaction.ts';
+
+export type AccountStatus = 'active' | 'disabled' | 'erased';
+
+/** What signing in goes by. `password`: a PHC string. */
+export type AccountInfo = {
+  id: string;
+  name: string;
+  nameKey: string;
+  email: string | null;
+  emailKey: string | null;
+  emailVerified: Date | null;
+  fullName: string | null;
+  password: string | null;
+  passwordShort: boolean;
+  status: AccountStatus;
+};
+
+/** A hash and whether it is of a password that may only stand beside a second factor. */
+export type HashedPassword = { hash: string; short: boolean };
+
+export type NewAccount = {
+  name: Normalised;
+  /** `verified`: somebody has shown that it is theirs. */
+  email?: (Normalised & { verified: boolean }) | undefined;
+  fullName?: string | null;
+  password?: HashedPassword | undefined;
+  /** Principal. */
+  by: string;
+  /** ms since the epoch */
+  now: number;
+};
+
+const COLUMNS = `id, name, name_key as "nameKey", email, email_key as "emailKey", email_verified as "emailVerified", full_name as "fullName", password,
+  password_short as "passwordShort", status`;
+
+/** Makes an account. Belongs into the transaction that gives it its memberships. @returns its id @throws Problem name_taken | email_taken */
+export async function createAccount(db: Rows, account: NewAccount): Promise<string> {
+  const { name, email, password, by } = account;
+  const id = randomUUIDv7();
+  const at = new Date(account.now);
+  const made = await db.rows({
+    name: 'account_create',
+    text: `with a as (insert into account (id, name, name_key, email, email_key, email_verified, full_name, password, password_short, password_at, created, created_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing returning id),
+      e as (insert into audit (id, workspace, actor, action, subject, at)
+        select $13, '00000000-0000-0000-0000-000000000000', $12, 'account.created', 'user:' || a.id, $11 from a)
+      select id from a`,
+    values: [
+      ...[id, name.shown, name.key, email?.shown ?? null, email?.key ?? null, email?.verified ? at : null, account.fullName ?? null],
+      ...[password?.hash ?? null, password?.short ?? false, password ? at : null, at, by, randomUUIDv7()],
+    ],
+  });
+  if (made.length > 0) return id;
+  throw new Problem((await findAccountByName(db, name.key)) ? 'name_taken' : 'email_taken');
+}
+
+const find = async (db: Rows, column: 'id' | 'name_key' | 'email_key', value: string): Promise<AccountInfo | undefined> =>
+  (
+    await db.rows<AccountInfo>({
+      name: `account_by_${column}`,
+      text: `select ${COLUMNS} from account where ${column} = $1 and status <> 'erased'`,
+      values: [value],
+    })
+  )[0];
+
+export const findAccount = (db: Rows, id: string): Promise<AccountInfo | undefined> => find(db, 'id', id);
+/** @param key of `normaliseName` */
+export const findAccountByName = (db: Rows, key: string): Promise<AccountInfo | undefined> => find(db, 'name_key', key);
+/** @param key of `normaliseEmail` */
+export const findAccountByEmail = (db: Rows, key: string): Promise<AccountInfo | undefined> => find(db, 'email_key', key);
+
+/** What dies with any change of password or mail address. */
+const DIES_WITH_CHANGE: readonly OneTimeKind[] = ['reset_password', 'change_email', 'verify_email', 'mfa_pending', 'link_identity'];
+
+type Change = { account: string; by: string; now: number };
+
+/** Sets the password, and takes back every link that was sent out before. Belongs into the transaction of what allowed it. */
+export async function setPassword(
+  db: Rows,
+  change: Change & { password: HashedPassword; action: 'password.changed' | 'password.reset' },
+): Promise<void> {
+  await db.rows({
+    name: 'account_set_password',
+    text: `with a as (update account set password = $2, password_short = $3, password_at = $4, version = version + 1 where id = $1 returning id)
+      insert into audit (id, workspace, actor, action, subject, at)
+        select $5, '00000000-0000-0000-0000-000000000000', $6, $7, 'user:' || a.id, $4 from a`,
+    values: [
+      ...[change.account, change.password.hash, change.password.short, new Date(change.now)],
+      ...[randomUUIDv7(), change.by, change.action],
+    ],
+  });
+  await revokeOneTime(db, { account: change.account, kinds: DIES_WITH_CHANGE, now: change.now });
+}
+
+/** Keeps the same password under today's cost, unless it was changed meanwhile. Nobody has to be told. */
+export async function replaceHash(db: Rows, input: { account: string; before: string; hash: string }): Promise<void> {
+  await db.rows({
+    name: 'account_rehash',
+    text: 'update account set password = $3 where id = $1 and password = $2',
+    values: [input.account, input.before, input.hash],
+  });
+}
+
+/** Sets a verified mail address. @returns false when another account has it */
+export async function setEmail(db: Rows, change: Change & { email: Normalised }): Promise<boolean> {
+  const rows = await db.rows({
+    name: 'account_set_email',
+    text: `with a as (update account set email = $2, email_key = $3, email_verified = $4, version = version + 1
+        where id = $1 and not exists (select from account o where o.email_key = $3 and o.id <> $1) returning id),
+      e as (insert into audit (id, workspace, actor, action, subject, at)
+        select $5, '00000000-0000-0000-0000-000000000000', $6, 'email.changed', 'user:' || a.id, $4 from a)
+      select id from a`,
+    values: [change.account, change.email.shown, change.email.key, new Date(change.now), randomUUIDv7(), change.by],
+  });
+  if (rows.length === 0) return false;
+  await revokeOneTime(db, { account: change.account, kinds: DIES_WITH_CHANGE, now: change.now });
+  return true;
+}
