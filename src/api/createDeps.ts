@@ -8,6 +8,8 @@ import { createPlans } from '../db/repositories/plans.ts';
 import { createSubmits } from '../db/submit.ts';
 import { createWalls, walledDatabase } from '../db/wall.ts';
 import { openAuditKeys } from '../providers/auditKeys/auditKeys.ts';
+import { createMailer, type Mailer } from '../providers/mail/mailer.ts';
+import { createOutbox } from '../providers/mail/outbox.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
 import { readCommonPasswords } from '../providers/password/commonPasswords.ts';
 import { createPasswords } from '../providers/password/passwords.ts';
@@ -15,6 +17,7 @@ import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Config } from '../runtime/config.ts';
 import { openIdentity } from './auth/identity.ts';
+import { createAccountMail } from './auth/mail.ts';
 import { readProxies } from './auth/origin.ts';
 import { createRefusals } from './auth/refusals.ts';
 import { createDefinitions } from './definitions.ts';
@@ -60,6 +63,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const limits = createLimits({ db: engine, now: clock }, config);
   const quotas = createQuotas({ db: engine, now: clock }, config);
   const submitRun = holdingRoom({ db: engine, quotas }, submits.submitRun);
+  const mail = createAccountMail({ mailer: mailerOf(config), log, maxQueued: config.TIU_MAX_QUEUED_MAILS });
   const deps: Deps = {
     ...base,
     config,
@@ -83,6 +87,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     passwords: createPasswords(passwordSettings(config), (what) => {
       base.metrics.passwordHashes.inc({ what });
     }),
+    mail,
     commonPasswords: readCommonPasswords(),
     submitRun,
     forkRun: holdingRoom({ db: engine, quotas }, forks.forkRun),
@@ -107,13 +112,20 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const close = async () => {
     pressure.close();
     closeIdentity();
-    await feed.close();
+    await Promise.all([feed.close(), mail.close()]);
     await refusals.close();
     await Promise.all([submits.close(), forks.close(), commands.close()]);
     await Promise.all([limits.close().catch(() => undefined), quotas.close()]);
     await db.close();
   };
   return { deps, close };
+}
+
+/** A mail server, else the folder of the embedded stack, else none. */
+function mailerOf(config: Config): Mailer | undefined {
+  const { TIU_SMTP_URL: url, TIU_MAIL_FROM: from, TIU_MAIL_OUTBOX: folder } = config;
+  if (url !== undefined) return createMailer({ url, from });
+  return folder === undefined ? undefined : createOutbox({ folder, from: from ?? 'TIU <tiu@localhost>', clock: () => Date.now() });
 }
 
 const passwordSettings = (config: Config) => ({

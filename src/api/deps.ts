@@ -16,6 +16,7 @@ import type { Authenticate } from './auth/authenticate.ts';
 import type { Watch } from './auth/watch.ts';
 import type { TrustedProxies } from './auth/origin.ts';
 import type { Refusals } from './auth/refusals.ts';
+import type { AccountMail } from './auth/mail.ts';
 import type { Definitions } from './definitions.ts';
 import type { Pressure } from './http/pressure.ts';
 import type { Limits } from './http/rateLimit.ts';
@@ -48,6 +49,8 @@ export type Deps = {
   passwords: Passwords;
   /** Passwords that attackers try first. */
   commonPasswords: ReadonlySet<string>;
+  /** Mails of accounts. */
+  mail: AccountMail;
   submitRun: Submits['submitRun'];
   /** Tells workers that these runs have something to look at. */
   poke: (runs: readonly string[]) => void;

@@ -192,7 +192,6 @@ const schema = z.object({
   TIU_VERIFY_TTL: size(86_400_000).describe('How long a link to verify a mail address is good'),
   TIU_MFA_TTL: z.coerce.number().int().min(1).max(600_000).default(300_000).describe('How long the second step of a sign-in may take'),
   TIU_MAILS_PER_ADDRESS: size(3).describe('Mails of one address within an hour that anybody can ask for: resets, registrations'),
-  TIU_FRESH_FOR: size(600_000).describe('How long somebody who proved who they are may change how they sign in'),
   TIU_MAX_PASSKEYS: size(20).describe('Passkeys of an account'),
   TIU_WEBHOOK_KEYS: z
     .string()

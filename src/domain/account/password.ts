@@ -24,7 +24,7 @@ export const normalisePassword = (password: string): string => password.normaliz
 /** Whether a password may only stand beside a second factor. */
 export const isShortPassword = (password: string): boolean => lengthOf(normalisePassword(password)) < PASSWORD_LENGTH.alone;
 
-const lengthOf = (text: string): number => [...text].length;
+const lengthOf = (text: string): number => Array.from(text).length;
 
 /** What is wrong with a new password; undefined when nothing is. Of the password itself it says nothing. */
 export function checkPassword(password: string, { common, context, secondFactor }: PasswordSetting): PasswordFault | undefined {
@@ -36,10 +36,10 @@ export function checkPassword(password: string, { common, context, secondFactor 
   if (length > PASSWORD_LENGTH.max) return { code: 'too_long', message: `has more than ${PASSWORD_LENGTH.max} characters` };
   const lower = normal.toLowerCase();
   if (common.has(lower)) return { code: 'too_common', message: 'is among those that are tried first' };
-  const unit = repeatedUnit([...lower]);
+  const unit = repeatedUnit(Array.from(lower));
   if (unit.length < PASSWORD_LENGTH.shared || common.has(unit.join('')))
     return { code: 'too_simple', message: 'repeats something short or common' };
-  if (isRow([...lower])) return { code: 'too_simple', message: 'is a row of characters that follow each other' };
+  if (isRow(Array.from(lower))) return { code: 'too_simple', message: 'is a row of characters that follow each other' };
   if (lengthOf(without(lower, context)) < least / 2)
     return { code: 'contains_context', message: 'is little more than the name, the mail address or the product' };
   return undefined;

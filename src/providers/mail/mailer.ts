@@ -8,7 +8,7 @@ export type MailSettings = {
   from?: string | undefined;
 };
 
-type Mail = {
+export type Mail = {
   /** Of the effect: becomes the Message-ID, so that a repeated mail can be told. */
   key: string;
   to: readonly string[];
@@ -31,6 +31,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Of a server that says nothing; the attempt has a time of its own. */
 const SILENCE_TIMEOUT_MS = 60_000;
 
+/** Of a sender: name and address. */
+export type Sender = { name: string; address: string };
+
 type Transport = Transporter<SMTPSentMessageInfo, SMTPTransportOptions>;
 
 /** Hands mails to an SMTP server, each on a connection of its own. @throws Error of a setting that is wrong, without its password */
@@ -45,24 +48,31 @@ export function createMailer(settings: MailSettings): Mailer {
   }
   let opened: Promise<Transport> | undefined;
   return {
-    send: async ({ key, to, subject, text, html, signal }) => {
+    send: async (mail) => {
+      const { signal } = mail;
       signal.throwIfAborted();
-      const wrong = to.find((address) => !ADDRESS.test(address));
-      if (wrong !== undefined)
-        throw new Problem('invalid_task_input', { detail: `with.to: ${wrong} is no mail address (one address, without a name)` });
+      const message = messageOf(mail, sender);
       try {
         const transport = await (opened ??= openTransport(url));
-        const sent = await transport.sendMail({
-          ...{ from: sender, to: to.map((address) => ({ name: '', address })), subject, text, signal },
-          ...(html === undefined ? {} : { html }),
-          messageId: `<${key}@${sender.address.slice(sender.address.lastIndexOf('@') + 1)}>`,
-          headers: { 'Auto-Submitted': 'auto-generated' }, // RFC 3834: no automatic answers, please
-        });
+        const sent = await transport.sendMail({ ...message, signal });
         return { id: sent.messageId, accepted: sent.accepted.map(String), rejected: sent.rejected.map(String) };
       } catch (error) {
         throw toProblem(error as NodemailerError, signal);
       }
     },
+  };
+}
+
+/** A mail as nodemailer takes it: addresses as objects, so that nothing in them becomes a header. @throws Problem invalid_task_input */
+export function messageOf({ key, to, subject, text, html }: Omit<Mail, 'signal'>, sender: Sender) {
+  const wrong = to.find((address) => !ADDRESS.test(address));
+  if (wrong !== undefined)
+    throw new Problem('invalid_task_input', { detail: `with.to: ${wrong} is no mail address (one address, without a name)` });
+  return {
+    ...{ from: sender, to: to.map((address) => ({ name: '', address })), subject, text },
+    ...(html === undefined ? {} : { html }),
+    messageId: `<${key}@${sender.address.slice(sender.address.lastIndexOf('@') + 1)}>`,
+    headers: { 'Auto-Submitted': 'auto-generated' }, // RFC 3834: no automatic answers, please
   };
 }
 
@@ -86,7 +96,8 @@ const notConfigured = (setting: string): Problem =>
     data: { setting, hint: 'TIU_SMTP_URL and TIU_MAIL_FROM switch mail on' },
   });
 
-function senderOf(from: string): { name: string; address: string } {
+/** @throws Error of what is no sender */
+export function senderOf(from: string): Sender {
   const [, name = '', bracketed] = /^\s*"?([^"<]*?)"?\s*<([^<>]+)>\s*$/.exec(from) ?? [];
   const address = bracketed ?? from.trim();
   if (!ADDRESS.test(address)) throw new Error('TIU_MAIL_FROM: expected an address or Name <address>');

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from '@jest/globals';
-import { readCommonPasswords } from '../../../src/providers/password/commonPasswords.ts';
-import { createPasswords, type PasswordSettings } from '../../../src/providers/password/passwords.ts';
+import { readCommonPasswords } from '../../src/providers/password/commonPasswords.ts';
+import { createPasswords, type PasswordSettings } from '../../src/providers/password/passwords.ts';
 
 const CHEAP: PasswordSettings = { memoryKiB: 1_024, passes: 2, lanes: 1, concurrent: 2, queued: 3 };
 const PASSWORD = 'dumpling orbit gravel quay';
@@ -57,5 +57,5 @@ test('the list that is shipped is one of passwords of 8 or more, in the form the
   const common = readCommonPasswords();
   expect(common.size).toBe(10_000);
   for (const known of ['password', '12345678', 'qwertyuiop', 'trustno1']) expect(common.has(known)).toBe(true);
-  expect([...common].filter((word) => [...word].length < 8 || word !== word.normalize('NFKC').toLowerCase())).toEqual([]);
+  expect([...common].filter((word) => Array.from(word).length < 8 || word !== word.normalize('NFKC').toLowerCase())).toEqual([]);
 });
