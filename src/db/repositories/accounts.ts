@@ -121,3 +121,35 @@ export async function setEmail(db: Rows, change: Change & { email: Normalised })
   await revokeOneTime(db, { account: change.account, kinds: DIES_WITH_CHANGE, now: change.now });
   return true;
 }
+
+/** An account as signing in finds it: with what else it has, in one statement whoever asks. */
+export type SignInAccount = AccountInfo & { knownDevice: boolean; totp: boolean; passkey: boolean };
+
+/** @param query.key of a name or of a mail address, which never look alike @param query.device hash of a device's token */
+export async function findForSignIn(db: Rows, query: { key: string; device: Buffer | null; now: number }): Promise<SignInAccount | undefined> {
+  const rows = await db.rows<SignInAccount>({
+    name: 'account_for_sign_in',
+    text: `select ${COLUMNS},
+        exists (select from known_device d where d.hash = $2 and d.account = a.id and d.expires > $3) as "knownDevice",
+        exists (select from totp t where t.account = a.id and t.confirmed is not null) as totp,
+        exists (select from passkey k where k.account = a.id) as passkey
+      from account a where (name_key = $1 or email_key = $1) and status <> 'erased'`,
+    values: [query.key, query.device, new Date(query.now)],
+  });
+  return rows[0];
+}
+
+/** Remembers a device for as long from now on. A device of another account is left alone. */
+export async function rememberDevice(db: Rows, device: { hash: Buffer; account: string; now: number; ttlMs: number }): Promise<void> {
+  await db.rows({
+    name: 'device_remember',
+    text: `insert into known_device as d (hash, account, created, last_used, expires) values ($1, $2, $3, $3, $4)
+      on conflict (hash) do update set last_used = excluded.last_used, expires = excluded.expires where d.account = excluded.account`,
+    values: [device.hash, device.account, new Date(device.now), new Date(device.now + device.ttlMs)],
+  });
+}
+
+/** Forgets every device of an account. */
+export async function forgetDevices(db: Rows, account: string): Promise<void> {
+  await db.rows({ name: 'device_forget', text: 'delete from known_device where account = $1', values: [account] });
+}
