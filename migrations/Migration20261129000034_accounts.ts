@@ -42,33 +42,16 @@ create index passkey_account on passkey (account);
 grant select, insert, update, delete on one_time, known_device, auth_try, totp, recovery_code, passkey to tiu_engine, tiu_api;`;
 
 /**
- * take_count_v1: one more of at most so many within a window; null = taken, else ms until the next is.
- * take_try_v1: one try, counted before anything is computed: of the network within a window, and of the subject (a name, an
- * address, a device) in a row. From `free` failures on each further try waits twice as long as the one before; from `max` on
- * there is none. Whoever succeeds deletes the row of the subject. The order of locks is network, subject.
+ * One try, counted before anything is computed: failures of a subject (a name, an address, a device) in a row. From `free` of them
+ * on each further try waits twice as long as the one before; from `max` on there is none. Whoever succeeds deletes the row.
  */
 const tries = `
-create function take_count_v1(p_subject bytea, p_now timestamptz, p_limits json) returns float8 language plpgsql as $$
-declare
-  w interval := make_interval(secs => (p_limits->>'windowMs')::float8 / 1000);
-begin
-  insert into auth_try as t (subject, failures, since) values (p_subject, 1, p_now)
-    on conflict (subject) do update set failures = case when t.since <= p_now - w then 1 else t.failures + 1 end,
-      since = case when t.since <= p_now - w then p_now else t.since end
-    where t.since <= p_now - w or t.failures < (p_limits->>'count')::int;
-  if found then return null; end if;
-  return (select greatest(0, extract(epoch from t.since + w - p_now)::float8 * 1000) from auth_try t where t.subject = p_subject);
-end $$;
-create function take_try_v1(p_subject bytea, p_network bytea, p_now timestamptz, p_limits json)
-  returns table (refused text, again_ms float8) language plpgsql as $$
-#variable_conflict use_column
+create function take_try_v1(p_subject bytea, p_now timestamptz, p_limits json) returns table (refused text, again_ms float8) language plpgsql as $$
 declare
   d float8 := (p_limits->>'delayMs')::float8 / 1000;
   dmax float8 := (p_limits->>'maxDelayMs')::float8 / 1000;
   free int := (p_limits->>'free')::int;
-  again float8 := take_count_v1(p_network, p_now, p_limits->'network');
 begin
-  if again is not null then return query select 'network', again; return; end if;
   insert into auth_try as t (subject, failures, since, until)
     values (p_subject, 1, p_now, case when free <= 1 then p_now + make_interval(secs => least(dmax, d)) end)
     on conflict (subject) do update set failures = t.failures + 1, since = p_now,
@@ -78,7 +61,7 @@ begin
   return query select case when t.failures >= (p_limits->>'max')::int then 'disabled' else 'delay' end,
     greatest(0, coalesce(extract(epoch from t.until - p_now)::float8 * 1000, 0)) from auth_try t where t.subject = p_subject;
 end $$;
-grant execute on function take_count_v1, take_try_v1 to tiu_engine, tiu_api;`;
+grant execute on function take_try_v1 to tiu_engine, tiu_api;`;
 
 const security = ['one_time', 'known_device', 'auth_try', 'totp', 'recovery_code', 'passkey']
   .map(

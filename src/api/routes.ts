@@ -1,3 +1,6 @@
+import { accountRoutes } from './features/accounts/accountRoutes.ts';
+import { factorRoutes } from './features/accounts/factorRoutes.ts';
+import { signInRoutes } from './features/accounts/signInRoutes.ts';
 import { apiKeyRoutes } from './features/apiKeys/routes.ts';
 import { approvalRoutes } from './features/approvals/routes.ts';
 import { artifactRoutes } from './features/artifacts/routes.ts';
@@ -43,6 +46,9 @@ export const routes: readonly Route[] = [
   ...artifactRoutes,
   ...sessionRoutes,
   ...tokenRoutes,
+  ...signInRoutes,
+  ...accountRoutes,
+  ...factorRoutes,
   ...apiKeyRoutes,
   ...secretRoutes,
   ...auditRoutes,

@@ -179,8 +179,6 @@ const schema = z.object({
     .describe(
       'Failures in a row until an account cannot be opened by its password before that is reset; name and address have half of it each',
     ),
-  TIU_LOGIN_NETWORK_TRIES: size(300).describe('Tries of one network within TIU_LOGIN_WINDOW'),
-  TIU_LOGIN_WINDOW: size(900_000),
   TIU_DEVICE_DAYS: z.coerce
     .number()
     .int()
@@ -191,7 +189,6 @@ const schema = z.object({
   TIU_RESET_TTL: z.coerce.number().int().min(1).max(600_000).default(600_000).describe('How long a link to reset a password is good'),
   TIU_VERIFY_TTL: size(86_400_000).describe('How long a link to verify a mail address is good'),
   TIU_MFA_TTL: z.coerce.number().int().min(1).max(600_000).default(300_000).describe('How long the second step of a sign-in may take'),
-  TIU_MAILS_PER_ADDRESS: size(3).describe('Mails of one address within an hour that anybody can ask for: resets, registrations'),
   TIU_MAX_PASSKEYS: size(20).describe('Passkeys of an account'),
   TIU_WEBHOOK_KEYS: z
     .string()

@@ -1,6 +1,8 @@
 import { randomUUIDv7 } from 'node:crypto';
 import type { Normalised } from '../../domain/account/names.ts';
 import { Problem } from '../../domain/problem.ts';
+import { SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
+import { auditInto, auditValues } from '../audit.ts';
 import { revokeOneTime, type OneTimeKind } from '../oneTime.ts';
 import type { Rows } from '../transaction.ts';
 
@@ -35,6 +37,10 @@ export type NewAccount = {
   now: number;
 };
 
+/** An audit row about each account in `a`; places are numbers of parameters. */
+const audited = (places: { first: number; by: number; action: string }): string =>
+  `e as (${auditInto(places.first, { from: 'a', workspace: `'${SYSTEM_WORKSPACE}'::uuid`, actor: `$${places.by}`, action: places.action, object: `'user:' || a.id` })})`;
+
 const COLUMNS = `id, name, name_key as "nameKey", email, email_key as "emailKey", email_verified as "emailVerified", full_name as "fullName", password,
   password_short as "passwordShort", status`;
 
@@ -47,12 +53,11 @@ export async function createAccount(db: Rows, account: NewAccount): Promise<stri
     name: 'account_create',
     text: `with a as (insert into account (id, name, name_key, email, email_key, email_verified, full_name, password, password_short, password_at, created, created_by)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing returning id),
-      e as (insert into audit (id, workspace, actor, action, subject, at)
-        select $13, '00000000-0000-0000-0000-000000000000', $12, 'account.created', 'user:' || a.id, $11 from a)
+      ${audited({ first: 13, by: 12, action: `'account.created'` })}
       select id from a`,
     values: [
       ...[id, name.shown, name.key, email?.shown ?? null, email?.key ?? null, email?.verified ? at : null, account.fullName ?? null],
-      ...[password?.hash ?? null, password?.short ?? false, password ? at : null, at, by, randomUUIDv7()],
+      ...[password?.hash ?? null, password?.short ?? false, password ? at : null, at, by, ...auditValues()],
     ],
   });
   if (made.length > 0) return id;
@@ -86,12 +91,12 @@ export async function setPassword(
 ): Promise<void> {
   await db.rows({
     name: 'account_set_password',
-    text: `with a as (update account set password = $2, password_short = $3, password_at = $4, version = version + 1 where id = $1 returning id)
-      insert into audit (id, workspace, actor, action, subject, at)
-        select $5, '00000000-0000-0000-0000-000000000000', $6, $7, 'user:' || a.id, $4 from a`,
+    text: `with a as (update account set password = $2, password_short = $3, password_at = $4, version = version + 1 where id = $1 returning id),
+      ${audited({ first: 7, by: 5, action: '$6' })}
+      select 1 from a`,
     values: [
       ...[change.account, change.password.hash, change.password.short, new Date(change.now)],
-      ...[randomUUIDv7(), change.by, change.action],
+      ...[change.by, change.action, ...auditValues()],
     ],
   });
   await revokeOneTime(db, { account: change.account, kinds: DIES_WITH_CHANGE, now: change.now });
@@ -112,10 +117,9 @@ export async function setEmail(db: Rows, change: Change & { email: Normalised })
     name: 'account_set_email',
     text: `with a as (update account set email = $2, email_key = $3, email_verified = $4, version = version + 1
         where id = $1 and not exists (select from account o where o.email_key = $3 and o.id <> $1) returning id),
-      e as (insert into audit (id, workspace, actor, action, subject, at)
-        select $5, '00000000-0000-0000-0000-000000000000', $6, 'email.changed', 'user:' || a.id, $4 from a)
+      ${audited({ first: 6, by: 5, action: `'email.changed'` })}
       select id from a`,
-    values: [change.account, change.email.shown, change.email.key, new Date(change.now), randomUUIDv7(), change.by],
+    values: [change.account, change.email.shown, change.email.key, new Date(change.now), change.by, ...auditValues()],
   });
   if (rows.length === 0) return false;
   await revokeOneTime(db, { account: change.account, kinds: DIES_WITH_CHANGE, now: change.now });
@@ -126,7 +130,10 @@ export async function setEmail(db: Rows, change: Change & { email: Normalised })
 export type SignInAccount = AccountInfo & { knownDevice: boolean; totp: boolean; passkey: boolean };
 
 /** @param query.key of a name or of a mail address, which never look alike @param query.device hash of a device's token */
-export async function findForSignIn(db: Rows, query: { key: string; device: Buffer | null; now: number }): Promise<SignInAccount | undefined> {
+export async function findForSignIn(
+  db: Rows,
+  query: { key: string; device: Buffer | null; now: number },
+): Promise<SignInAccount | undefined> {
   const rows = await db.rows<SignInAccount>({
     name: 'account_for_sign_in',
     text: `select ${COLUMNS},

@@ -1,0 +1,48 @@
+import type { Actor } from '../../../domain/access/can.ts';
+import type { Normalised } from '../../../domain/account/names.ts';
+import { Problem } from '../../../domain/problem.ts';
+import { issueOneTime, redeemOneTime } from '../../../db/oneTime.ts';
+import { findAccount, findAccountByEmail, setEmail } from '../../../db/repositories/accounts.ts';
+import { withTransaction } from '../../../db/transaction.ts';
+import { linkTo } from '../../auth/publicUrl.ts';
+import { requireMail } from '../../auth/tries.ts';
+import type { Deps } from '../../deps.ts';
+import { confirmEmailMail, emailNoticeMail, takenEmailMail } from './mails.ts';
+import { emailOf } from './register.ts';
+import { freshSelfOf } from './self.ts';
+
+/**
+ * Sends a link to a new address, and a notice to the old one. Whether somebody has the address shows in nothing.
+ * @throws Problem reauthentication_required | invalid_request | rate_limited
+ */
+export async function changeEmail(deps: Deps, actor: Actor, request: { email: string }): Promise<void> {
+  const { account } = await freshSelfOf(deps, actor);
+  deps.mail.check();
+  const email = emailOf(request.email);
+  await requireMail(deps, email.key);
+  const owner = await findAccountByEmail(deps.db, email.key);
+  const ttlMs = deps.config.TIU_VERIFY_TTL;
+  const token = await issueOneTime(deps.db, { kind: 'change_email', account: account.id, data: email, now: deps.clock(), ttlMs });
+  if (owner && owner.id !== account.id) deps.mail.send({ to: owner.email ?? email.shown, ...takenEmailMail(owner) });
+  else
+    deps.mail.send({
+      to: email.shown,
+      ...confirmEmailMail({ name: account.name, ttlMs, link: linkTo(deps.config, 'confirm-email', token) }),
+    });
+  if (account.email && account.emailKey !== email.key)
+    deps.mail.send({ to: account.email, ...emailNoticeMail({ name: account.name, done: false }) });
+}
+
+/** Gives an account the address whose link was opened; the old one is told. @throws Problem link_invalid */
+export async function confirmEmail(deps: Deps, { token }: { token: string }): Promise<void> {
+  const now = deps.clock();
+  const before = await withTransaction(deps.db, async (tx) => {
+    const redeemed = await redeemOneTime(tx, { token, kind: 'change_email', now });
+    const account = redeemed?.account == null ? undefined : await findAccount(tx, redeemed.account);
+    if (!redeemed || account?.status !== 'active') throw new Problem('link_invalid');
+    const email = redeemed.data as Normalised;
+    if (!(await setEmail(tx, { account: account.id, email, by: `user:${account.id}`, now }))) throw new Problem('link_invalid');
+    return { ...account, moved: account.emailKey !== email.key };
+  });
+  if (before.email && before.moved) deps.mail.send({ to: before.email, ...emailNoticeMail({ name: before.name, done: true }) });
+}

@@ -1,0 +1,66 @@
+import { Problem } from '../../../domain/problem.ts';
+import { issueOneTime, peekOneTime, redeemOneTime } from '../../../db/oneTime.ts';
+import { endSessions } from '../../../db/sessions.ts';
+import { findAccount, findAccountByEmail, forgetDevices, setPassword, type AccountInfo } from '../../../db/repositories/accounts.ts';
+import { listFactors } from '../../../db/repositories/secondFactors.ts';
+import { withTransaction, type Rows } from '../../../db/transaction.ts';
+import { clearTries } from '../../../db/tries.ts';
+import { auditAccount } from '../../auth/auditAccount.ts';
+import { newPassword } from '../../auth/newPassword.ts';
+import { linkTo } from '../../auth/publicUrl.ts';
+import { requireMail } from '../../auth/tries.ts';
+import type { Deps } from '../../deps.ts';
+import { passwordChangedMail, resetMail } from './mails.ts';
+import { emailOf } from './register.ts';
+import { loginSubject } from './signIn.ts';
+
+/** Sends a link to set another password, if somebody has the address. Nothing in the answer says so. @throws Problem rate_limited */
+export async function forgotPassword(deps: Deps, request: { email: string }): Promise<void> {
+  const { config, db } = deps;
+  deps.mail.check();
+  const email = emailOf(request.email);
+  await requireMail(deps, email.key);
+  const found = await findAccountByEmail(db, email.key);
+  const account = found?.status === 'active' && found.emailVerified !== null ? found : undefined;
+  const ttlMs = config.TIU_RESET_TTL;
+  // also for nobody, so that as much is done: that token opens nothing
+  const token = await issueOneTime(db, { kind: 'reset_password', account: account?.id ?? null, now: deps.clock(), ttlMs });
+  await auditAccount(deps, { action: 'password.reset_requested', account: account?.id ?? null });
+  if (account?.email)
+    deps.mail.send({ to: account.email, ...resetMail({ name: account.name, ttlMs, link: linkTo(config, 'reset-password', token) }) });
+}
+
+/**
+ * Sets another password with a link. It ends every session and forgets every device; a second factor is asked for as before.
+ * @throws Problem link_invalid | invalid_request
+ */
+export async function resetPassword(deps: Deps, request: { token: string; password: string }): Promise<void> {
+  const { token } = request;
+  const now = deps.clock();
+  const pending = await peekOneTime(deps.db, { token, kind: 'reset_password', now });
+  const account = pending?.account == null ? undefined : await findAccount(deps.db, pending.account);
+  if (account?.status !== 'active') {
+    await auditAccount(deps, { action: 'password.reset_failed', account: account?.id ?? null, refused: 'link_invalid' });
+    throw new Problem('link_invalid');
+  }
+  const password = await passwordFor(deps, account, request.password);
+  await withTransaction(deps.db, async (tx) => {
+    if (!(await redeemOneTime(tx, { token, kind: 'reset_password', now }))) throw new Problem('link_invalid');
+    const by = `user:${account.id}`;
+    await setPassword(tx, { account: account.id, password, action: 'password.reset', by, now });
+    await forgetDevices(tx, account.id);
+    await clearLogin(tx, account);
+    await endSessions(tx, { account: account.id, reason: 'password_reset', by });
+  });
+  if (account.email) deps.mail.send({ to: account.email, ...passwordChangedMail(account) });
+}
+
+const clearLogin = (db: Rows, { nameKey, emailKey }: AccountInfo): Promise<void> =>
+  clearTries(db, [nameKey, emailKey].filter((key) => key !== null).map(loginSubject));
+
+/** Judges and hashes a password that an account is to have. @throws Problem invalid_request */
+export async function passwordFor(deps: Deps, account: AccountInfo, password: string, pointer = '/password') {
+  const { totp, passkeys } = await listFactors(deps.db, account.id);
+  const near = [account.name, account.email, account.fullName];
+  return newPassword(deps, { password, near, secondFactor: totp !== null || passkeys.length > 0, pointer });
+}
