@@ -4,6 +4,7 @@ type Options = { challenge: string };
 type Lies = { origin?: string; rpId?: string; challenge?: string; counter?: number; unverified?: true; key?: KeyObject; type?: string };
 
 const b64 = (bytes: Buffer): string => bytes.toString('base64url');
+const flagsOf = (attested: boolean, { unverified }: Lies): number => 0x01 | (unverified ? 0 : 0x04) | (attested ? 0x40 : 0);
 const sha256 = (data: Buffer | string): Buffer => createHash('sha256').update(data).digest();
 
 /** CBOR (RFC 8949) as far as an authenticator needs it. */
@@ -37,10 +38,9 @@ export function anAuthenticator({ origin, rpId }: { origin: string; rpId: string
     );
   const head = (attested: boolean, lies: Lies): Buffer => {
     counter = lies.counter ?? counter + 1;
-    const flags = 0x01 | (lies.unverified ? 0 : 0x04) | (attested ? 0x40 : 0);
     const count = Buffer.alloc(4);
     count.writeUInt32BE(counter);
-    return Buffer.concat([sha256(lies.rpId ?? rpId), Buffer.from([flags]), count]);
+    return Buffer.concat([sha256(lies.rpId ?? rpId), Buffer.from([flagsOf(attested, lies)]), count]);
   };
   const envelope = { id: b64(id), rawId: b64(id), type: 'public-key' as const, clientExtensionResults: {} };
   return {

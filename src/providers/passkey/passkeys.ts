@@ -47,7 +47,8 @@ export async function verifyRegistration(
     const { id, publicKey, counter, transports = [] } = registrationInfo.credential;
     return { id, publicKey, counter, transports, synced: registrationInfo.credentialBackedUp };
   } catch (error) {
-    return refused(error);
+    rethrow(error);
+    return undefined;
   }
 }
 
@@ -75,12 +76,12 @@ export async function verifyAssertion(
     });
     return verified ? authenticationInfo.newCounter : undefined;
   } catch (error) {
-    return refused(error);
+    rethrow(error);
+    return undefined;
   }
 }
 
-/** The library throws for whatever does not fit; what comes from the database is not its fault. */
-function refused(error: unknown): undefined {
+/** The library throws for whatever does not fit, without a code; what comes from the database is no fault of the passkey. */
+function rethrow(error: unknown): void {
   if ((error as { code?: unknown }).code !== undefined) throw error;
-  return undefined;
 }

@@ -42,7 +42,7 @@ export async function changePassword(deps: Deps, actor: Actor, change: Change): 
   const pointer = '/newPassword';
   if (account.password === null) requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
   else await provePassword(deps, account, change.currentPassword ?? '');
-  const password = await passwordFor(deps, account, change.newPassword, pointer);
+  const password = await passwordFor(deps, account, { password: change.newPassword, pointer });
   if ((await deps.passwords.verify(account.password, change.newPassword)).matches) {
     const message = 'is the current password';
     throw new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'unchanged', message }] });

@@ -43,7 +43,7 @@ export async function assertPasskey(deps: PasskeyDeps, response: AssertionRespon
   if (of === null && !isOf(response.response.userHandle, passkey.account)) return undefined;
   const counter = await verifyAssertion(relyingParty(deps), { response, known: known(passkey) }, async (challenge) => {
     const redeemed = await redeemOneTime(deps.db, { token: challenge, kind: 'passkey_assert', now });
-    return redeemed !== undefined && redeemed.account === of;
+    return redeemed?.account === of;
   });
   const used = counter !== undefined && (await usePasskey(deps.db, { id: passkey.id, counter, now }));
   return used ? passkey.account : undefined;

@@ -43,7 +43,7 @@ export async function resetPassword(deps: Deps, request: { token: string; passwo
     await auditAccount(deps, { action: 'password.reset_failed', account: account?.id ?? null, refused: 'link_invalid' });
     throw new Problem('link_invalid');
   }
-  const password = await passwordFor(deps, account, request.password);
+  const password = await passwordFor(deps, account, { password: request.password });
   await withTransaction(deps.db, async (tx) => {
     if (!(await redeemOneTime(tx, { token, kind: 'reset_password', now }))) throw new Problem('link_invalid');
     const by = `user:${account.id}`;
@@ -59,8 +59,8 @@ const clearLogin = (db: Rows, { nameKey, emailKey }: AccountInfo): Promise<void>
   clearTries(db, [nameKey, emailKey].filter((key) => key !== null).map(loginSubject));
 
 /** Judges and hashes a password that an account is to have. @throws Problem invalid_request */
-export async function passwordFor(deps: Deps, account: AccountInfo, password: string, pointer = '/password') {
+export async function passwordFor(deps: Deps, account: AccountInfo, wanted: { password: string; pointer?: string }) {
   const { totp, passkeys } = await listFactors(deps.db, account.id);
   const near = [account.name, account.email, account.fullName];
-  return newPassword(deps, { password, near, secondFactor: totp !== null || passkeys.length > 0, pointer });
+  return newPassword(deps, { ...wanted, near, secondFactor: totp !== null || passkeys.length > 0 });
 }

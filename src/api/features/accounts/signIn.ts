@@ -50,7 +50,7 @@ export async function signIn(deps: Deps, request: SignInRequest, origin: Origin)
 
 /** What the identifier is looked up by. Something that is neither name nor address is nobody's, and is treated like the others. */
 function keyOf(identifier: string): string {
-  const normal = identifier.includes('@') ? normaliseEmail(identifier) : normaliseName(identifier);
+  const normal = normaliseEmail(identifier) ?? normaliseName(identifier);
   return normal?.key ?? `?${tokenHash(identifier).toString('hex')}`;
 }
 
