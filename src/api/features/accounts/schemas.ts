@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { transport } from '../../auth/cookies.ts';
 import { maybeTime, text, time } from '../../schemas.ts';
 
 const uuid = z.string().meta({ format: 'uuid' });
@@ -15,7 +16,7 @@ const how = {
   device: z.string().max(200).optional().meta({ description: '`deviceToken` of an earlier sign-in from this device' }),
   deviceName: text(100).optional().meta({ description: 'What the session is called in the list of sessions' }),
   remember: z.boolean().default(false),
-  transport: z.enum(['token', 'cookie']).default('token'),
+  transport,
 };
 
 export const Login = z.strictObject({ identifier, password, ...how }).meta({ id: 'Login' });
@@ -100,7 +101,7 @@ export const Mfa = z
   .refine((body) => isOne(body.code, body.recoveryCode, body.passkey), 'exactly one of code, recoveryCode, passkey')
   .meta({ id: 'LoginSecondStep' });
 export const Reauthenticate = z
-  .strictObject({ password: password.optional(), ...shown, transport: how.transport })
+  .strictObject({ password: password.optional(), ...shown })
   .refine(
     (body) => isOne(body.password, body.code, body.recoveryCode, body.passkey),
     'exactly one of password, code, recoveryCode, passkey',

@@ -1,6 +1,8 @@
 import { Problem } from '../../../domain/problem.ts';
 import type { AssertionResponse } from '../../../providers/passkey/passkeys.ts';
 import { auditAccount } from '../../auth/auditAccount.ts';
+import { accessCookieOf, grantReply } from '../../auth/cookies.ts';
+import type { Deps } from '../../deps.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { completeSignIn, type SignedIn, type SignInHow } from './completeSignIn.ts';
@@ -12,10 +14,11 @@ import { signIn } from './signIn.ts';
 
 const tag = 'sign-in';
 
-const signedIn = ({ opened, deviceToken }: SignedIn, how: SignInHow): Reply => ({
-  status: 200,
-  body: { status: 'signed_in', ...opened, deviceToken, ...(how.transport === 'cookie' ? {} : {}) },
-});
+/** Its tokens as the client wants them, and the token of its device. */
+function signedIn({ config }: Pick<Deps, 'config'>, { opened, deviceToken }: SignedIn, how: SignInHow): Reply {
+  const reply = grantReply(opened, { transport: how.transport, remember: how.remember, config });
+  return { ...reply, body: { status: 'signed_in', ...(reply.body as object), deviceToken } };
+}
 
 /** Of the schema exactly one is there. */
 export function shownOf(body: { code?: string | undefined; recoveryCode?: string | undefined; passkey?: unknown }): Shown {
@@ -38,7 +41,7 @@ const login = defineRoute({
   handler: async ({ deps, origin, body }) => {
     if (!deps.tokens.isConfigured) throw new Problem('sign_in_not_configured');
     const done = await signIn(deps, body, origin);
-    return 'mfaToken' in done ? { status: 200, body: { status: 'mfa_required', ...done } } : signedIn(done, body);
+    return 'mfaToken' in done ? { status: 200, body: { status: 'mfa_required', ...done } } : signedIn(deps, done, body);
   },
 });
 
@@ -54,7 +57,7 @@ const mfa = defineRoute({
   problems: ['invalid_code', 'too_many_tries', 'sign_in_disabled', 'sign_in_not_configured'],
   handler: async ({ deps, origin, body }) => {
     const { how, ...done } = await secondStep(deps, { mfaToken: body.mfaToken, shown: shownOf(body) }, origin);
-    return signedIn(done, how);
+    return signedIn(deps, done, how);
   },
 });
 
@@ -87,7 +90,7 @@ const passkey = defineRoute({
       throw new Problem('invalid_code');
     }
     // the passkey itself has checked the person: two factors in one
-    return signedIn(await completeSignIn(deps, { account, method: 'passkey', mfa: true, how: body, origin }), body);
+    return signedIn(deps, await completeSignIn(deps, { account, method: 'passkey', mfa: true, how: body, origin }), body);
   },
 });
 
@@ -102,9 +105,14 @@ const again = defineRoute({
   request: { query: noQuery, body: { schema: Reauthenticate } },
   responses: { 200: { description: 'Proved', schema: SignedInSchema.omit({ deviceToken: true }).meta({ id: 'Reauthenticated' }) } },
   problems: ['invalid_credentials', 'invalid_code', 'too_many_tries', 'sign_in_disabled'],
-  handler: async ({ deps, actor, body }) => {
+  handler: async ({ deps, actor, body, headers }) => {
     const opened = await reauthenticate(deps, actor, body.password === undefined ? shownOf(body) : { password: body.password });
-    return { status: 200, body: { status: 'signed_in', ...opened } };
+    const reply = grantReply(opened, {
+      transport: accessCookieOf(headers) === undefined ? 'token' : 'cookie',
+      remember: false,
+      config: deps.config,
+    });
+    return { ...reply, body: { status: 'signed_in', ...(reply.body as object) } };
   },
 });
 
