@@ -11,7 +11,7 @@ type Sources = { url?: string | undefined; token?: string | undefined; env: Reco
  * folder or one above it. @throws CliError (unreachable) that says how to start a stack
  */
 export function findConnection({ url, token, env, cwd }: Sources): Found {
-  const folder = env.TIU_STATE ? path.resolve(cwd, env.TIU_STATE) : findStackFolder(cwd);
+  const folder = findState({ env, cwd });
   const stack = folder === undefined ? undefined : readStack(folder);
   const baseUrl = url ?? env.TIU_URL ?? stack?.api;
   if (baseUrl === undefined) throw new CliError(EXIT.unreachable, 'no service is running here', HOW_TO_START);
@@ -27,6 +27,10 @@ export function findConnection({ url, token, env, cwd }: Sources): Found {
 }
 
 export const HOW_TO_START = 'Start the embedded stack with `npm start` or `tiu up`, or name a service with --url or TIU_URL.';
+
+/** The folder of the embedded stack: that of TIU_STATE, else the nearest `.tiu`. */
+export const findState = ({ env, cwd }: Pick<Sources, 'env' | 'cwd'>): string | undefined =>
+  env.TIU_STATE ? path.resolve(cwd, env.TIU_STATE) : findStackFolder(cwd);
 
 /** The nearest `.tiu` folder, from `cwd` upwards. */
 function findStackFolder(cwd: string): string | undefined {

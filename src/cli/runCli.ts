@@ -11,6 +11,7 @@ import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
 import { forkCommand } from './commands/fork.ts';
 import { hooksCommand } from './commands/hooks.ts';
+import { mailCommand } from './commands/mail.ts';
 import { progressCommand } from './commands/progress.ts';
 import { queueCommand } from './commands/queue.ts';
 import { runCommand } from './commands/run.ts';
@@ -40,6 +41,7 @@ const COMMANDS = [
   progressCommand,
   queueCommand,
   checkCommand,
+  mailCommand,
   doctorCommand,
 ];
 

@@ -260,5 +260,6 @@ const entryOf = (building: Building, role: string): string => path.join(building
 const settings = (building: Building, env: Settings): Settings => ({
   ...env,
   TIU_OBJECTS: env.TIU_OBJECTS ?? path.join(building.state, 'objects'),
+  TIU_MAIL_OUTBOX: env.TIU_MAIL_OUTBOX ?? path.join(building.state, 'outbox'),
   TIU_LOG_LEVEL: env.TIU_LOG_LEVEL ?? 'info',
 });

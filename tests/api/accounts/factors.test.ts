@@ -56,7 +56,9 @@ test('an authenticator app is taken into use by a code, and asked for from then 
   expect(step).toMatchObject({ status: 'mfa_required', methods: ['totp', 'recovery'], passkeyOptions: null, expiresIn: 300 });
   const answer = await mfa(step.mfaToken, { code: codeAt(secret, now) });
   expect(answer).toMatchObject({ status: 200, body: { status: 'signed_in', refreshToken: expect.any(String) } });
-  expect(await rows('select mfa from session where account = $1 order by created desc limit 1', [person.id])).toEqual([{ mfa: true }]);
+  expect(await rows('select mfa from session where account = $1 order by created desc, id desc limit 1', [person.id])).toEqual([
+    { mfa: true },
+  ]);
   expect((await api.call('GET', '/api/v1/auth/second-factors', { key: accessToken })).body).toMatchObject({
     totp: { confirmedAt: expect.any(String) },
     recoveryCodes: 10,
@@ -177,7 +179,9 @@ test('a passkey signs in without a name', async () => {
   const { person, authenticator } = await withPasskey();
   const answer = await signInBy(authenticator.get(await askPasskey()));
   expect(answer).toMatchObject({ status: 200, body: { status: 'signed_in' } });
-  const [session] = await rows('select method, mfa, device from session where account = $1 order by created desc limit 1', [person.id]);
+  const [session] = await rows('select method, mfa, device from session where account = $1 order by created desc, id desc limit 1', [
+    person.id,
+  ]);
   expect(session).toEqual({ method: 'passkey', mfa: true, device: 'phone' });
 });
 

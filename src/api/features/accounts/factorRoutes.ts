@@ -64,7 +64,7 @@ const removeTotp = defineRoute({
   summary: 'Remove the authenticator app',
   request: { query: noQuery },
   responses: { 204: { description: 'Removed' } },
-  problems: ['reauthentication_required', 'second_factor_required'],
+  problems: ['reauthentication_required', 'second_factor_required', 'not_found'],
   handler: async ({ deps, actor }) => {
     await dropFactor(deps, actor, {});
     return { status: 204 };
@@ -122,7 +122,7 @@ const removePasskey = defineRoute({
   summary: 'Remove a passkey',
   request: { params: passkeyParams, query: noQuery },
   responses: { 204: { description: 'Removed' } },
-  problems: ['reauthentication_required', 'second_factor_required'],
+  problems: ['reauthentication_required', 'second_factor_required', 'not_found'],
   handler: async ({ deps, actor, params }) => {
     await dropFactor(deps, actor, { passkey: params.id });
     return { status: 204 };

@@ -19,7 +19,7 @@ import { auditAccount } from '../../auth/auditAccount.ts';
 import type { Deps } from '../../deps.ts';
 import { factorMail } from './mails.ts';
 import { known, relyingParty } from './passkeyAssertion.ts';
-import { openTotp, plainCode, requireFactorTry, totpPlace } from './secondStep.ts';
+import { clearFactorTries, openTotp, plainCode, requireFactorTry, totpPlace } from './secondStep.ts';
 import { freshSelfOf } from './self.ts';
 
 const RECOVERY_CODES = 10;
@@ -54,6 +54,7 @@ export async function confirmTotp(deps: Deps, actor: Actor, { code }: { code: st
     if (!(await takeTotpStep(tx, { account: account.id, step, confirm: true, now }))) throw new Problem('invalid_code');
     await setRecoveryCodes(tx, { account: account.id, codes: codes.map(plainCode), now });
   });
+  await clearFactorTries(deps, account.id);
   await tell(deps, account, { action: 'second_factor.added', kind: 'totp', what: 'an authenticator app was added' });
   return codes;
 }
