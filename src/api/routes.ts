@@ -12,6 +12,7 @@ import { eventRoutes } from './features/events/routes.ts';
 import { forkRoutes } from './features/forks/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { hookRoutes } from './features/hooks/routes.ts';
+import { memberRoutes } from './features/members/routes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
 import { reportRoutes } from './features/reports/routes.ts';
 import { commandRoutes } from './features/runs/commandRoutes.ts';
@@ -25,6 +26,7 @@ import { tokenRoutes } from './features/sessions/tokenRoutes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
 import { usageRoutes } from './features/usage/routes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
+import { workspaceRoutes } from './features/workspaces/routes.ts';
 import type { Route } from './route.ts';
 
 /** The product over HTTP: everything there is, in one list. */
@@ -53,6 +55,8 @@ export const routes: readonly Route[] = [
   ...secretRoutes,
   ...auditRoutes,
   ...usageRoutes,
+  ...memberRoutes,
+  ...workspaceRoutes,
   ...payloadRoutes,
   ...healthRoutes,
   ...docsRoutes,

@@ -316,6 +316,12 @@ const schema = z.object({
     .max(100_000)
     .default(1_000)
     .describe('Runs that bulk jobs give their command to in a second, at most; they take half of the time of one connection at most'),
+  TIU_WORKSPACES: z
+    .enum(['operators', 'anybody'])
+    .default('operators')
+    .describe('Who may make workspaces: members of the system workspace with the role admin, or everybody who has signed in'),
+  TIU_MAX_WORKSPACES: size(20).describe('Workspaces of which one person, who is no operator, may be an owner when making another'),
+  TIU_TRANSFER_TTL: size(7 * 86_400_000).describe('How long the offer of a workspace can be accepted'),
   TIU_SYSTEM: z.stringbool().default(true).describe('Whether this worker starts the runs of the system definitions when they are due'),
   TIU_SHUTDOWN_GRACE: size(8_000),
 });

@@ -13,6 +13,9 @@ export const SCOPES = [
   'system:manage',
   'payloads:read',
   'payloads:write',
+  'members:read',
+  'members:manage',
+  'workspace:manage',
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 
@@ -71,6 +74,12 @@ export const ACTIONS = {
   'audit.read': { scope: 'audit:read', role: 'admin' },
   'payload.decode': { scope: 'payloads:read', role: 'admin' },
   'payload.encode': { scope: 'payloads:write', role: 'admin' },
+  'member.read': { scope: 'members:read', role: 'viewer' },
+  'member.set': { scope: 'members:manage', role: 'admin' },
+  'member.remove': { scope: 'members:manage', role: 'admin', own: 'viewer' },
+  'workspace.read': { scope: 'members:read', role: 'viewer' },
+  'workspace.update': { scope: 'workspace:manage', role: 'admin' },
+  'workspace.transfer': { scope: 'workspace:manage', role: 'owner' },
 } as const satisfies Record<string, Rule>;
 export type Action = keyof typeof ACTIONS;
 

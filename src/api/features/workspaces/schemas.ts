@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { time } from '../../schemas.ts';
+
+const name = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,62}$/, 'a lower-case name: letters, digits and dashes, at most 63')
+  .meta({ examples: ['acme'] });
+
+export const Workspace = z
+  .object({
+    id: z.string().meta({ format: 'uuid' }),
+    name: z.string(),
+    createdAt: time,
+    createdBy: z.string().nullable(),
+    offer: z
+      .object({ to: z.string().meta({ format: 'uuid' }), until: time })
+      .nullable()
+      .meta({ description: 'To whom its ownership is offered, and until when' }),
+    role: z.string().optional().meta({ description: 'The role that one has there' }),
+  })
+  .meta({ id: 'Workspace' });
+export const WorkspaceList = z.object({ items: z.array(Workspace) }).meta({ id: 'WorkspaceList' });
+export const NewWorkspace = z.strictObject({ name }).meta({ id: 'CreateWorkspace' });
+export const ChangeWorkspace = z.strictObject({ name }).meta({ id: 'ChangeWorkspace' });
+export const OfferWorkspace = z.strictObject({ to: z.uuid().meta({ description: 'Account of a member' }) }).meta({ id: 'OfferWorkspace' });
