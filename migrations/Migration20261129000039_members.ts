@@ -5,7 +5,7 @@ export class Migration20261129000039_members extends Migration {
   override name = 'Migration20261129000039_members';
 
   override up(): void {
-    for (const statement of [owners, roles, transfers, invitations, security]) this.addSql(statement);
+    for (const statement of [owners, roles, projects, transfers, invitations, security]) this.addSql(statement);
   }
 
   override down(): void {
@@ -54,6 +54,30 @@ begin
   return old;
 end $$;
 create trigger role_held before delete on role for each row execute function held_role_v1();`;
+
+/**
+ * Who leaves a workspace leaves its projects: a project's grant locks the membership that the deletion takes away. closed_runs_v1: as in
+ * Migration20261129000024_fork, with the project and the owner of a run, which decide about rights.
+ */
+const projects = `
+create function left_workspace_v1() returns trigger language plpgsql as $$
+begin
+  delete from project_member where workspace = old.workspace and account = old.account;
+  return null;
+end $$;
+create trigger membership_left after delete on membership for each row execute function left_workspace_v1();
+create or replace function closed_runs_v1(p_runs uuid[]) returns setof json language plpgsql stable
+  set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+begin
+  return query select row_to_json(v) from (
+    select r.id, r.workspace, r.definition, r.definition_number, encode(r.plan, 'hex') as plan, r.priority, r.mode, r.labels, r.forked_from, r.created, r.created_by,
+      s.status, s.reason, s.intent, s.total, s.open, s.failed, s.last_seq, s.not_before, s.deadline, s.started, s.finished, s.failure, r.parent,
+      (select json_agg(c) from (select t.status, count(*)::int as n from (
+          select distinct on (k.task) k.status from task k where k.run = r.id and k.item = -1 order by k.task, k.generation desc) t group by 1) c
+        where s.started is not null) as counts,
+      o.output::text as output, encode(o.output_ref, 'hex') as output_ref, o.output_size, r.project, r.created_by as owner
+    from run_state s join run r on r.id = s.run left join run_output o on o.run = s.run where s.run = any(p_runs) and s.finished is not null) v;
+end $$;`;
 
 /**
  * transfer_to: to whom the workspace is offered, by whom, until when. Accepted, the other one is its owner and who gave it an admin.

@@ -68,16 +68,20 @@ type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R
    * Routes that repeat harmlessly have none.
    */
   idempotency?: 'stored' | 'own';
-  /** The object the request is about; undefined = 404. */
+  /** The object the request is about, or where it is to be; undefined = 404. */
   load?: (
-    call: Pick<Call<z.output<P>, z.output<Q>, z.output<B>, never>, 'deps' | 'actor' | 'params' | 'headers' | 'gone'>,
+    call: Pick<Call<z.output<P>, z.output<Q>, z.output<B>, never>, 'deps' | 'actor' | 'params' | 'body' | 'headers' | 'gone'>,
   ) => Promise<R | undefined>;
+  /** The request is about several objects: the handler asks `can` of each, the pipeline only whether there may be one. */
+  each?: true;
   handler: (call: Call<z.output<P>, z.output<Q>, z.output<B>, R>) => Promise<Reply>;
 };
 
 /** A route whose types are erased: what the list holds and the pipeline runs. */
 export type Route = Omit<Definition<z.ZodType, z.ZodType, z.ZodType, Resource>, 'load' | 'handler'> & {
-  load?: (call: Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'params' | 'headers' | 'gone'>) => Promise<Resource | undefined>;
+  load?: (
+    call: Pick<Call<never, never, never, never>, 'deps' | 'actor' | 'params' | 'body' | 'headers' | 'gone'>,
+  ) => Promise<Resource | undefined>;
   handler: (call: Call<never, never, never, never>) => Promise<Reply>;
 };
 

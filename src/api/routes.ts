@@ -13,6 +13,8 @@ import { forkRoutes } from './features/forks/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { hookRoutes } from './features/hooks/routes.ts';
 import { memberRoutes } from './features/members/routes.ts';
+import { projectMemberRoutes } from './features/projects/memberRoutes.ts';
+import { projectRoutes } from './features/projects/routes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
 import { reportRoutes } from './features/reports/routes.ts';
 import { commandRoutes } from './features/runs/commandRoutes.ts';
@@ -56,6 +58,8 @@ export const routes: readonly Route[] = [
   ...auditRoutes,
   ...usageRoutes,
   ...memberRoutes,
+  ...projectRoutes,
+  ...projectMemberRoutes,
   ...workspaceRoutes,
   ...payloadRoutes,
   ...healthRoutes,

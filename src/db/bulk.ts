@@ -36,6 +36,7 @@ const filterOf = ({ workspace, filter }: DueBulk): RunFilter => ({
   workflow: filter.workflow ?? undefined,
   labels: filter.labels,
   since: filter.since === null ? undefined : new Date(filter.since),
+  project: filter.project ?? undefined,
 });
 
 /** Runs of which the filter of a job holds, how far they were looked for, and whether none comes after that. */
@@ -47,7 +48,7 @@ export async function scanRuns(db: Rows, bulk: DueBulk, limit: number): Promise<
   const [after, until, most] = [values.push(bulk.cursor), values.push(bulk.created), values.push(limit)];
   const [row] = await db.rows<{ scanned: number; last: string | null; runs: Scanned['runs'] }>({
     name: `bulk_scan_${shape}`,
-    text: `with w as (select id, workspace, definition, plan, created from run where workspace = $1 and id > $${after} order by id limit ${SCAN}),
+    text: `with w as (select id, workspace, project, definition, plan, created from run where workspace = $1 and id > $${after} order by id limit ${SCAN}),
         m as (select r.id, r.plan from w r join run_state s on s.run = r.id where ${where} and r.created <= $${until}::timestamptz order by r.id limit $${most})
       select (select count(*)::int from w) as scanned, (select id from w order by id desc limit 1) as last,
         (select coalesce(json_agg(json_build_object('id', m.id, 'plan', encode(m.plan, 'hex')) order by m.id), '[]') from m) as runs`,

@@ -54,6 +54,8 @@ type Claimed = {
   held: string[] | null;
   due: number | null;
   priority: number;
+  /** Of the parent, and so of the child. */
+  project: string | null;
 };
 
 export function createChildren(deps: ChildrenDeps): Children {
@@ -63,7 +65,8 @@ export function createChildren(deps: ChildrenDeps): Children {
       await settleItems(deps);
       const claimed = await deps.db.rows<Claimed>({
         name: 'claim_children',
-        text: `select run, task, item, generation, workspace, child, plan, data, input, input_ref as "inputRef", depth::int, held, due, priority::int from claim_children_v2($1)`,
+        text: `select c.run, c.task, c.item, c.generation, c.workspace, c.child, c.plan, c.data, c.input, c.input_ref as "inputRef", c.depth::int, c.held, c.due,
+          c.priority::int, r.project from claim_children_v2($1) c join run r on r.id = c.run`,
         values: [AT_ONCE],
       });
       const started = await Promise.all(claimed.map((one) => startChild(deps, one)));
@@ -120,6 +123,7 @@ async function runOf(deps: ChildrenDeps, claimed: Claimed) {
     ...(concurrency && !held?.includes(concurrency.key) && { concurrency }),
     ...(bounds.length > 0 && { deadlineMs: Math.min(...bounds) }),
     priority: claimed.priority,
+    ...(claimed.project !== null && { project: claimed.project }),
     ...{ workspace, runId: claimed.child, principal: by, createdBy: by, key, definition: name },
     ...(number !== undefined && { definitionNumber: number }),
     requestHash: createHash('sha256').update(`${by}/${key}`).digest(),

@@ -95,6 +95,14 @@ test('two workers that look at once start no more runs than may be open, each on
   await gapless(run);
 });
 
+test('the runs of a map are in the project of the run that has it', async () => {
+  const run = await open(mapped([1, 2]));
+  await sql('in_project', 'update run set project = $2 where id = $1', run, '00000000-0000-4000-8000-000000000001');
+  await children.look();
+  const projects = await sql<{ project: string }>('projects', 'select project from run where parent = $1', run);
+  expect(projects.map(({ project }) => project)).toEqual(Array<string>(2).fill('00000000-0000-4000-8000-000000000001'));
+});
+
 test('as many items as may be, and one more', async () => {
   expect(await engine.statuses(await open(mapped([1, 2, 3, 4, 5])))).toEqual({ all: 'waiting' });
   const run = await open(mapped([1, 2, 3, 4, 5, 6]));

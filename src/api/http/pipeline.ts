@@ -169,6 +169,7 @@ async function authorise(route: Route, call: { deps: Deps; actor: Actor; params:
   if (route.action === 'self' && !actor.session) throw new Problem('forbidden', { detail: 'Only for people who have signed in' });
   const forbidden = () => new Problem('forbidden', { detail: `${who(actor)} may not ${route.action}` });
   if (!route.load) {
+    if (route.each && route.action !== 'self' && mayEver(actor, route.action)) return { workspace: actor.workspace };
     if (route.action !== 'self' && !can(actor, route.action, { workspace: actor.workspace, owner: actor.principal })) throw forbidden();
     return { workspace: actor.workspace };
   }

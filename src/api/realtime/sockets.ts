@@ -6,6 +6,7 @@ import { can, type Actor } from '../../domain/access/can.ts';
 import { Problem } from '../../domain/problem.ts';
 import type { RunEvent } from '../../domain/run/events.ts';
 import { addressOf } from '../auth/address.ts';
+import { findProjectById, type ProjectRow } from '../../db/repositories/projects.ts';
 import { UUID } from '../cursor.ts';
 import type { Authenticated } from '../auth/authenticate.ts';
 import { authenticateSocket } from '../auth/socketTickets.ts';
@@ -40,7 +41,7 @@ const subscription = z.strictObject({
   after: z.int().min(0).default(0),
 });
 
-/** Socket.IO at `/socket.io`: topics `run:<id>` (every event, by number) and `workspace:<id>` (latest states). */
+/** Socket.IO at `/socket.io`: topics `run:<id>` (every event, by number), `workspace:<id>` and `project:<id>` (latest states). */
 export function createSockets(deps: Deps, server: HttpServer): { close: () => Promise<void>; count: () => number } {
   const io: Io = new Server(server, {
     path: '/socket.io',
@@ -94,11 +95,14 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     }
   });
   deps.workspaces.onRuns((workspace, runs) => {
-    const topic = `workspace:${workspace}`;
-    shed(io, topic);
     const at = new Date(deps.clock()).toISOString();
-    for (const run of runs)
-      io.local.to(topic).emit('event', { topic, seq: run.lastSeq, type: 'run.progress', at, runId: run.id, data: run });
+    const tell = (topic: string, changed: typeof runs) => {
+      shed(io, topic);
+      for (const run of changed)
+        io.local.to(topic).emit('event', { topic, seq: run.lastSeq, type: 'run.progress', at, runId: run.id, data: run });
+    };
+    tell(`workspace:${workspace}`, runs);
+    for (const [project, changed] of Map.groupBy(runs, (run) => run.projectId)) if (project !== null) tell(`project:${project}`, changed);
   });
   return {
     count: () => io.of('/').sockets.size,
@@ -181,7 +185,11 @@ async function subscribe(deps: Deps, socket: Client, request: unknown): Promise<
   if (topics.size >= MAX_SUBSCRIPTIONS) throw new Problem('rate_limited', { detail: `At most ${MAX_SUBSCRIPTIONS} topics per socket` });
   const [kind, id = ''] = topic.split(':');
   if (kind === 'run' && UUID.test(id)) return subscribeRun(deps, socket, { topic, id, after });
-  if (kind === 'workspace' && id === socket.data.actor.workspace) return subscribeWorkspace(deps, socket, topic);
+  if (kind === 'workspace' && id === socket.data.actor.workspace) return subscribeStates(deps, socket, { topic });
+  if (kind === 'project' && UUID.test(id)) {
+    const project = await findProjectById(deps.db, { workspace: socket.data.actor.workspace, id });
+    if (project) return subscribeStates(deps, socket, { topic, project });
+  }
   throw new Problem('not_found', { detail: 'No such topic' });
 }
 
@@ -210,13 +218,15 @@ async function subscribeRun(deps: Deps, socket: Client, target: { topic: string;
   return run.last_seq;
 }
 
-async function subscribeWorkspace(deps: Deps, socket: Client, topic: string): Promise<number> {
+/** The latest states of the runs of the workspace, or of a project in it. */
+async function subscribeStates(deps: Deps, socket: Client, { topic, project }: { topic: string; project?: ProjectRow }): Promise<number> {
   const { actor, topics } = socket.data;
-  if (!can(actor, 'run.read', actor)) throw new Problem('forbidden');
+  if (!can(actor, 'run.read', project ?? { workspace: actor.workspace })) throw new Problem('forbidden');
   const stop = deps.workspaces.watch(actor.workspace);
   topics.set(topic, stop);
-  const runs = await deps.workspaces.snapshot(actor.workspace);
-  socket.emit('event', { topic, seq: 0, type: 'workspace.snapshot', at: new Date(deps.clock()).toISOString(), data: { runs } });
+  const runs = await deps.workspaces.snapshot(actor.workspace, project?.name);
+  const type = project ? 'project.snapshot' : 'workspace.snapshot';
+  socket.emit('event', { topic, seq: 0, type, at: new Date(deps.clock()).toISOString(), data: { runs } });
   await socket.join(topic);
   if (!socket.connected) stop();
   return 0;

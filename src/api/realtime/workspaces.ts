@@ -9,8 +9,8 @@ import type { Feed } from './feed.ts';
 type Run = ReturnType<typeof presentRun>;
 
 export type Workspaces = {
-  /** The newest runs as they are now; what changes from here on is told by `onRuns` as long as the workspace is watched. */
-  snapshot: (workspace: string) => Promise<Run[]>;
+  /** The newest runs as they are now, of all or of a project by its name; what changes from here on is told by `onRuns` as long as the workspace is watched. */
+  snapshot: (workspace: string, project?: string) => Promise<Run[]>;
   /** @returns ends the watch */
   watch: (workspace: string) => () => void;
   onRuns: (listener: (workspace: string, runs: readonly Run[]) => void) => void;
@@ -64,8 +64,8 @@ export function createWorkspaces(deps: { db: Database; feed: Feed; log: Log; con
     onRuns: (listener) => {
       listeners.push(listener);
     },
-    snapshot: async (workspace) => {
-      const filter = { workspace, status: [], labels: [], workflow: undefined, since: undefined };
+    snapshot: async (workspace, project) => {
+      const filter = { workspace, status: [], labels: [], workflow: undefined, since: undefined, project };
       const rows = await listRuns(deps.db, filter, { before: undefined, limit: NEWEST });
       const known = watched.get(workspace);
       // what this snapshot shows may be older than what the others were told: then it is told again

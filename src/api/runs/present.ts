@@ -44,6 +44,7 @@ export function presentRun(config: Links, run: RunRow, counts?: readonly { statu
       ...(counts ? Object.fromEntries(counts.map(({ status, n }) => [status, n])) : { failed: run.failed }),
     },
     reason: run.reason,
+    projectId: run.project ?? null,
     parent: run.parent ?? null,
     failure: run.failure,
     links: { self, tasks: `${self}/tasks`, events: `${self}/events`, output: `${self}/output`, temporal },

@@ -48,6 +48,7 @@ export const Run = z
     strategyReason: strategyReason.optional().meta({ description: 'Why that one; left out in lists' }),
     percent: percent.optional().meta({ description: 'How much of it is done, as in Progress; left out in lists' }),
     reason: z.string().nullable(),
+    projectId: runIdText.nullable().meta({ description: 'The project that it is in' }),
     parent: runIdText.nullable().meta({ description: 'The run that has started it' }),
     failure: Failure.nullable(),
     links: z.object({ self: z.string(), tasks: z.string(), events: z.string(), output: z.string(), temporal: z.string() }),
@@ -58,6 +59,11 @@ export const RunResult = Run.extend({ output: anyJson.meta({ description: 'Null 
 
 export const duration = z.union([z.string().max(100), z.record(z.string(), z.number())]);
 
+export const projectName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,62}$/, 'a lower-case name: letters, digits and dashes, at most 63')
+  .meta({ examples: ['billing'] });
+
 /** What every way to start a run takes, besides its input. */
 export const startFields = {
   runId: z
@@ -67,6 +73,7 @@ export const startFields = {
   priority: z.enum(PRIORITIES).optional(),
   mode: z.enum(MODES).optional().meta({ description: 'Instead of what the definition says' }),
   labels: labels.optional(),
+  project: projectName.optional().meta({ description: 'The project that it is in; its members may see to it' }),
   delay: duration.optional().meta({ description: 'Accepted now, begun so much later: `PT10M` or `{ minutes: 10 }`; a year at most' }),
   startAt: z.iso.datetime({ offset: true }).optional().meta({ description: 'Accepted now, not begun before; a year ahead at most' }),
 };

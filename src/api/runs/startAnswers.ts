@@ -18,6 +18,7 @@ export const startProblems: ProblemCode[] = [
   'concurrency_limit',
   'quota_exceeded',
   'not_found',
+  'project_archived',
   'idempotency_key_required',
   'idempotency_mismatch',
   'invalid_definition',

@@ -13,11 +13,13 @@ import { notifySchedules } from '../../db/repositories/schedules.ts';
 import type { Submit } from '../../db/submit.ts';
 import type { Deps } from '../deps.ts';
 import { resolvePlan, type Resolved, type Source } from './resolvePlan.ts';
+import type { StartPlace } from './startPlace.ts';
 
 export type StartRunInput = RunRequest & {
   source: Source;
   /** What the request says besides its definition, for telling a repetition from another request under the same key. */
   fingerprint: object;
+  place: StartPlace;
   idempotencyKey: string | undefined;
   runId?: string | undefined;
   /** As it was written. */
@@ -68,7 +70,7 @@ export function keysOf(
 export async function prepareSubmit(
   deps: Deps,
   actor: Actor,
-  { resolved, ...request }: Omit<StartRunInput, 'idempotencyKey' | 'runId' | 'source'> & { resolved: Resolved },
+  { resolved, place, ...request }: Omit<StartRunInput, 'idempotencyKey' | 'runId' | 'source'> & { resolved: Resolved },
 ): Promise<Omit<Submit, 'runId' | 'key'>> {
   const { plan, hash, body, name, number, canonical } = resolved;
   checkSystemKinds(plan, actor);
@@ -83,6 +85,7 @@ export async function prepareSubmit(
     ...(number !== undefined && { definitionNumber: number }),
     plan: { hash, body },
     ...run,
+    ...(place.project !== null && { project: place.project }),
     ...(notBefore !== undefined && { notBefore }),
     artifacts: await heldArtifacts(deps.db, actor.workspace, artifacts),
   };

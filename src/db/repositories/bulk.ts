@@ -16,6 +16,8 @@ export type StoredFilter = {
   labels: { name: string; value: string }[];
   /** ISO 8601 */
   since: string | null;
+  /** Name of a project; left out by jobs of before there were any. */
+  project?: string | null;
 };
 
 /** A job that gives one command to all runs of a filter. */
@@ -53,6 +55,7 @@ export const storedFilter = (filter: RunFilter): StoredFilter => ({
   workflow: filter.workflow ?? null,
   labels: [...filter.labels],
   since: filter.since?.toISOString() ?? null,
+  project: filter.project ?? null,
 });
 
 /** Makes a job. The ids that clients give lie within a day of the acceptance of their run. @returns undefined = `max` are under way */

@@ -77,13 +77,12 @@ export async function setMember(db: Rows, seen: MemberRow, grant: Grant): Promis
   return rows.length > 0;
 }
 
-/** Takes somebody out of a workspace and its projects. @returns false if the member has changed since it was `seen` @throws Problem last_owner */
+/** Takes somebody out of a workspace, and a trigger out of its projects. @returns false if the member has changed since it was `seen` @throws Problem last_owner */
 export async function removeMember(db: Rows, seen: MemberRow, by: string): Promise<boolean> {
   const rows = await asProblems(
     db.rows({
       name: 'member_remove',
       text: `with m as (delete from membership where workspace = $1 and account = $2 and version = $4 returning *),
-        p as (delete from project_member p using m where p.workspace = m.workspace and p.account = m.account),
         ${audited('member.removed', { id: 5, by: 3 }, `json_build_object('role', m.role)`)}
         select 1 from m`,
       values: [seen.workspace, seen.account, by, seen.version, randomUUIDv7()],

@@ -121,6 +121,8 @@ export type RunFilter = {
   /** Runs that this one has started. */
   parent?: string | undefined;
   since: Date | undefined;
+  /** Name of a project. */
+  project?: string | undefined;
 };
 
 /** Newest first. @param before id of the last one of the page before */
@@ -169,12 +171,15 @@ export function conditions(filter: RunFilter): { where: string; values: unknown[
   }
   if (filter.parent !== undefined) where.push(`r.parent = $${values.push(filter.parent)}`);
   if (filter.since) where.push(`r.created >= $${values.push(filter.since)}`);
+  if (filter.project !== undefined)
+    where.push(`r.project = (select j.id from project j where j.workspace = $1 and j.name = $${values.push(filter.project)})`);
   const flags = [
     filter.status.length > 0 ? 's' : '',
     filter.workflow === undefined ? '' : 'w',
     String(filter.labels.length),
     filter.parent === undefined ? '' : 'p',
     filter.since ? 't' : '',
+    filter.project === undefined ? '' : 'j',
   ];
   return { where: where.join(' and '), values, shape: flags.join('') };
 }

@@ -16,6 +16,8 @@ export const SCOPES = [
   'members:read',
   'members:manage',
   'workspace:manage',
+  'projects:read',
+  'projects:manage',
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 
@@ -77,6 +79,10 @@ export const ACTIONS = {
   'member.read': { scope: 'members:read', role: 'viewer' },
   'member.set': { scope: 'members:manage', role: 'admin' },
   'member.remove': { scope: 'members:manage', role: 'admin', own: 'viewer' },
+  'project.read': { scope: 'projects:read', role: 'viewer' },
+  'project.create': { scope: 'projects:manage', role: 'project_manager' },
+  'project.update': { scope: 'projects:manage', role: 'project_manager' },
+  'project.share': { scope: 'projects:manage', role: 'project_manager' },
   'workspace.read': { scope: 'members:read', role: 'viewer' },
   'workspace.update': { scope: 'workspace:manage', role: 'admin' },
   'workspace.transfer': { scope: 'workspace:manage', role: 'owner' },

@@ -52,5 +52,5 @@ test('a key has what its scopes say, and never more than the person it belongs t
 
 test('a scope may be handed on by who may do all of its actions', () => {
   expect(scopesOf(RIGHTS.owner)).toEqual([...SCOPES]);
-  expect(scopesOf(RIGHTS.viewer)).toEqual(['runs:read', 'workflows:read', 'artifacts:read', 'members:read']);
+  expect(scopesOf(RIGHTS.viewer)).toEqual(['runs:read', 'workflows:read', 'artifacts:read', 'members:read', 'projects:read']);
 });

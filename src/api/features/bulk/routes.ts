@@ -13,10 +13,10 @@ const repeatable = ['idempotency_mismatch', 'idempotency_in_progress', 'unavaila
 
 function presentBulk({ id, status, type, force, reason, filter, counted, ...row }: BulkRow) {
   const self = `/api/v1/bulk/${id}`;
-  const { labels, ...chosen } = filter;
+  const { labels, project = null, ...chosen } = filter;
   return {
     ...{ id, status, command: { type, force, reason } },
-    filter: { ...chosen, label: labels.map(({ name, value }) => `${name}:${value}`) },
+    filter: { ...chosen, project, label: labels.map(({ name, value }) => `${name}:${value}`) },
     ...{ count: counted, more: row.more, done: row.done, applied: row.applied, refused: row.refused },
     ...{ createdAt: iso(row.created), createdBy: row.created_by, finishedAt: maybeIso(row.finished) },
     links: { self, abort: `${self}/abort` },

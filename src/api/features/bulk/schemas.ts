@@ -12,8 +12,9 @@ export const StartBulk = z
     filter: z
       .strictObject(filterFields)
       .refine(
-        ({ status, workflow, label, since }) => status.length + label.length > 0 || workflow !== undefined || since !== undefined,
-        'names nothing: a status, workflow, label or time has to choose the runs',
+        ({ status, workflow, label, since, project }) =>
+          status.length + label.length > 0 || [workflow, since, project].some((one) => one !== undefined),
+        'names nothing: a status, workflow, label, project or time has to choose the runs',
       )
       .meta({ description: 'As in the list of runs; all of it must hold' }),
     command: z
@@ -40,6 +41,7 @@ export const BulkJob = z
       workflow: z.string().nullable(),
       label: z.array(z.string()),
       since: maybeTime,
+      project: z.string().nullable(),
     }),
     count: z.int().meta({ description: 'Runs that the filter found when the job was accepted' }),
     more: z.boolean().meta({ description: 'There were more than were counted' }),

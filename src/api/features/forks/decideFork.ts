@@ -58,7 +58,10 @@ export async function decideFork({ deps, actor, resource }: ForkCall, body: Fork
   if (edited && body.input === undefined && !mayTakeInput(sourcePlan))
     throw refusal([{ pointer: '/input', message: 'is marked in part, so that another definition does not get it: give it anew' }]);
   const places = placesIn(plan, body);
-  const submit = await prepareSubmit(deps, actor, { ...startOf(resource, body), input: body.input ?? facts.input, resolved });
+  const submit = await prepareSubmit(deps, actor, {
+    ...startOf(resource, body),
+    ...{ input: body.input ?? facts.input, place: resource, resolved },
+  });
   if (standing.status === 'open') return { submit, plan };
   const ended = new Map(rows.map(([task, status]) => [task, status]));
   const fork = planFork(

@@ -12,6 +12,7 @@ import { filterOf } from '../../runs/filterRuns.ts';
 import { etagOf, presentRun } from '../../runs/present.ts';
 import { presentView } from '../../runs/readRun.ts';
 import { Run, runParams, StartRun } from '../../runs/schemas.ts';
+import { loadStartPlace, placeOf } from '../../runs/startPlace.ts';
 import { accepted, startProblems } from '../../runs/startAnswers.ts';
 import { BatchRun, ExecuteWorkflow, listRunsQuery, RunBatch, RunList, StartRuns, workflowParams } from './schemas.ts';
 
@@ -29,7 +30,8 @@ const start = defineRoute({
   responses: accepted,
   problems: startProblems,
   idempotency: 'own',
-  handler: (call) => acceptRun(call, startInput(call.actor, call.body)),
+  load: loadStartPlace,
+  handler: (call) => acceptRun(call, { ...startInput(call.actor, call.body), place: call.resource }),
 });
 
 /** What a request to start a run asks for. */
@@ -55,6 +57,7 @@ const execute = defineRoute({
   responses: accepted,
   problems: startProblems,
   idempotency: 'own',
+  load: loadStartPlace,
   handler: (call) => {
     const { version, runId, strategy, maxConcurrency, ...rest } = call.body ?? {};
     const source = { workspace: call.actor.workspace, name: call.params.name, version, ...orderOf({ strategy, maxConcurrency }) };
@@ -62,6 +65,7 @@ const execute = defineRoute({
       ...rest,
       runId,
       source,
+      place: call.resource,
       fingerprint: { workflow: { name: call.params.name, version }, strategy, maxConcurrency, ...rest },
     });
   },
@@ -79,10 +83,11 @@ const startMany = defineRoute({
   request: { query: noQuery, body: { schema: StartRuns } },
   responses: { 207: { description: 'What became of each, in their order', schema: RunBatch } },
   idempotency: 'own',
-  handler: (call) =>
-    acceptBatch(call, { field: 'runs', entries: call.body.runs, schema: BatchRun, max: call.deps.config.TIU_MAX_RUN_BATCH }, (one, run) =>
-      acceptRun(one, startInput(call.actor, run)),
-    ),
+  each: true,
+  handler: (call) => {
+    const batch = { field: 'runs', entries: call.body.runs, schema: BatchRun, max: call.deps.config.TIU_MAX_RUN_BATCH };
+    return acceptBatch(call, batch, async (one, run) => acceptRun(one, { ...startInput(call.actor, run), place: await placeOf(one, run) }));
+  },
 });
 
 const list = defineRoute({

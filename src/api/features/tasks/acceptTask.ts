@@ -5,9 +5,10 @@ import { definitionOf, issuesOf, TASK_LABEL, type OneTask } from '../../../domai
 import type { Reply } from '../../route.ts';
 import { acceptRun } from '../../runs/acceptRun.ts';
 import { presentTaskRun, type PresentedRun } from '../../runs/present.ts';
+import type { StartPlace } from '../../runs/startPlace.ts';
 import type { CreateTask } from './schemas.ts';
 
-type AcceptCall = Parameters<typeof acceptRun>[0];
+type AcceptCall = Parameters<typeof acceptRun>[0] & { place: StartPlace };
 
 /**
  * Accepts one task: a run of a definition made from it, labelled as such. @param at JSON Pointer of the task in the request
@@ -24,6 +25,7 @@ export async function acceptTask(call: AcceptCall, task: z.output<typeof CreateT
       ...more,
       input,
       runId,
+      place: call.place,
       source: { definition: definitionOf(one) },
       fingerprint: { form: TASK_LABEL.value, input, ...more },
     });

@@ -16,6 +16,7 @@ import { commandRun, type Commanding } from '../../runs/commandRun.ts';
 import { etagOf, presentRun, presentTaskRun } from '../../runs/present.ts';
 import { loadRun, planOf, presentView, readShown } from '../../runs/readRun.ts';
 import { CancelRun, runParams } from '../../runs/schemas.ts';
+import { loadStartPlace, placeOf } from '../../runs/startPlace.ts';
 import { startProblems } from '../../runs/startAnswers.ts';
 import { acceptTask } from './acceptTask.ts';
 import { BatchTask, CommandTask, CreateTask, CreateTasks, listTasksQuery, TaskBatch, TaskRun, TaskRunList } from './schemas.ts';
@@ -43,7 +44,8 @@ const create = defineRoute({
   },
   problems: startProblems,
   idempotency: 'own',
-  handler: (call) => acceptTask(call, call.body, ''),
+  load: loadStartPlace,
+  handler: (call) => acceptTask({ ...call, place: call.resource }, call.body, ''),
 });
 
 const createMany = defineRoute({
@@ -58,12 +60,11 @@ const createMany = defineRoute({
   request: { query: noQuery, body: { schema: CreateTasks } },
   responses: { 207: { description: 'What became of each, in their order', schema: TaskBatch } },
   idempotency: 'own',
-  handler: (call) =>
-    acceptBatch(
-      call,
-      { field: 'tasks', entries: call.body.tasks, schema: BatchTask, max: call.deps.config.TIU_MAX_TASK_BATCH },
-      acceptTask,
-    ),
+  each: true,
+  handler: (call) => {
+    const batch = { field: 'tasks', entries: call.body.tasks, schema: BatchTask, max: call.deps.config.TIU_MAX_TASK_BATCH };
+    return acceptBatch(call, batch, async (one, task, at) => acceptTask({ ...one, place: await placeOf(one, task) }, task, at));
+  },
 });
 
 const isTask = (run: RunRow): boolean => run.labels?.[TASK_LABEL.name] === TASK_LABEL.value;
