@@ -11,9 +11,9 @@ afterAll(() => api.stop());
 const path = (person: Person) => `/api/v1/members/${person.account}`;
 const change = (by: Person | undefined, whom: Person, body: object) => api.call('PATCH', path(whom), { ...(by && { key: by.key }), body });
 const audits = (subject: string) =>
-  api.deps.db.rows<{ action: string; actor: string; data: object }>({
+  api.deps.db.rows<{ action: string; actor: string; before: object; after: object }>({
     name: 'audits_of',
-    text: 'select action, actor, data from audit where subject = $1 order by at, id',
+    text: 'select action, actor, before, after from audit where subject = $1 order by at, id',
     values: [subject],
   });
 
@@ -45,8 +45,8 @@ test('a role is changed by who may, holds at once, and is written down with what
   expect(await change(admin, person, { role: 'developer' })).toMatchObject({ body: { role: 'developer', expiresAt } });
   expect(await change(admin, person, { expiresAt: null })).toMatchObject({ body: { role: 'developer', expiresAt: null } });
   expect(await audits(`user:${person.account}`)).toMatchObject([
-    { action: 'role.changed', actor: admin.principal, data: { before: { role: 'viewer' }, after: { role: 'project_manager' } } },
-    { data: { before: { role: 'project_manager' }, after: { role: 'developer' } } },
+    { action: 'role.changed', actor: admin.principal, before: { role: 'viewer' }, after: { role: 'project_manager' } },
+    { before: { role: 'project_manager' }, after: { role: 'developer' } },
     {},
   ]);
   expect(await change(admin, person, { role: 'nobody' })).toMatchObject({

@@ -1,4 +1,4 @@
-import { randomUUIDv7 } from 'node:crypto';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 import { asProblems } from '../refused.ts';
 
@@ -28,10 +28,16 @@ const JOINED = 'join account a on a.id = m.account left join role r on r.workspa
 /** A grant that has ended is none. */
 const LASTS = '(m.expires is null or m.expires > clock_timestamp())';
 
-/** $id, $by: places of the id of the audit row and of who acts; `m` is what has changed, `b` what was before. */
-const audited = (action: string, places: { id: number; by: number }, data: string): string =>
-  `a as (insert into audit (id, workspace, actor, action, subject, data, at)
-    select $${places.id}, m.workspace, $${places.by}, '${action}', 'user:' || m.account, ${data}, clock_timestamp() from m)`;
+type Said = { by: number; first: number; before?: string; after?: string };
+
+/** Of the members `m` that have changed. @param said.by place of who does it @param said.first of the values of the audit */
+const audited = (action: string, { by, first, ...said }: Said): string =>
+  auditInto(first, {
+    ...{ from: 'm', workspace: 'm.workspace', actor: `$${by}`, action: `'${action}'`, object: `'user:' || m.account` },
+    ...said,
+  });
+
+const AFTER = `json_build_object('role', m.role, 'expires', m.expires)`;
 
 export async function findMember(db: Rows, member: { workspace: string; account: string }): Promise<MemberRow | undefined> {
   const rows = await db.rows<MemberRow>({
@@ -66,11 +72,11 @@ export async function setMember(db: Rows, seen: MemberRow, grant: Grant): Promis
       name: 'member_set',
       text: `with m as (update membership set role = $3, expires = $4, granted_by = $5, granted = clock_timestamp(), version = version + 1
           where workspace = $1 and account = $2 and version = $6 returning *),
-        ${audited('role.changed', { id: 7, by: 5 }, `json_build_object('before', $8::json, 'after', json_build_object('role', m.role, 'expires', m.expires))`)}
+        a as (${audited('role.changed', { by: 5, first: 8, before: '$7::json', after: AFTER })})
         select 1 from m`,
       values: [
-        ...[seen.workspace, seen.account, grant.role, grant.expires, grant.by, seen.version, randomUUIDv7()],
-        JSON.stringify({ role: seen.role, expires: seen.expires }),
+        ...[seen.workspace, seen.account, grant.role, grant.expires, grant.by, seen.version],
+        ...[JSON.stringify({ role: seen.role, expires: seen.expires }), ...auditValues()],
       ],
     }),
   );
@@ -83,9 +89,9 @@ export async function removeMember(db: Rows, seen: MemberRow, by: string): Promi
     db.rows({
       name: 'member_remove',
       text: `with m as (delete from membership where workspace = $1 and account = $2 and version = $4 returning *),
-        ${audited('member.removed', { id: 5, by: 3 }, `json_build_object('role', m.role)`)}
+        a as (${audited('member.removed', { by: 3, first: 5, before: AFTER })})
         select 1 from m`,
-      values: [seen.workspace, seen.account, by, seen.version, randomUUIDv7()],
+      values: [seen.workspace, seen.account, by, seen.version, ...auditValues()],
     }),
   );
   return rows.length > 0;

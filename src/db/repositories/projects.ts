@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 import { asProblems } from '../refused.ts';
 
@@ -19,9 +20,16 @@ export type ProjectRow = {
 
 const COLUMNS = 'p.workspace, p.id, p.id as project, p.name, p.title, p.archived, p.created, p.created_by, p.version';
 
-const audited = (action: string, places: { id: number; by: number }, data: string): string =>
-  `a as (insert into audit (id, workspace, actor, action, subject, data, at)
-    select $${places.id}, p.workspace, $${places.by}, '${action}', 'project:' || p.id, ${data}, clock_timestamp() from p)`;
+type Said = { by: number; first: number; data?: string; before?: string; after?: string };
+
+/** Of the projects `p` that have changed. @param said.by place of who does it @param said.first of the values of the audit */
+const audited = (action: string, { by, first, ...said }: Said): string =>
+  auditInto(first, {
+    ...{ from: 'p', workspace: 'p.workspace', actor: `$${by}`, action: `'${action}'`, object: `'project:' || p.id` },
+    ...said,
+  });
+
+const AFTER = `json_build_object('name', p.name, 'title', p.title, 'archived', p.archived)`;
 
 /** @returns exists = the name is taken; full = the workspace has `max` */
 export async function createProject(
@@ -32,9 +40,9 @@ export async function createProject(
     name: 'project_create',
     text: `with p as (insert into project (workspace, id, name, title, created, created_by)
         select $1, $2, $3, $4, clock_timestamp(), $5 where (select count(*) from project where workspace = $1) < $6 on conflict do nothing returning *),
-      ${audited('project.created', { id: 7, by: 5 }, `json_build_object('name', p.name)`)}
+      a as (${audited('project.created', { by: 5, first: 7, after: AFTER })})
       select ${COLUMNS} from p`,
-    values: [project.workspace, randomUUIDv7(), project.name, project.title, project.by, project.max, randomUUIDv7()],
+    values: [project.workspace, randomUUIDv7(), project.name, project.title, project.by, project.max, ...auditValues()],
   });
   return rows[0] ?? ((await findProject(db, project)) ? 'exists' : 'full');
 }
@@ -78,11 +86,11 @@ export async function changeProject(db: Rows, seen: ProjectRow, change: ProjectC
     name: 'project_change',
     text: `with p as (update project set name = $3, title = $4, archived = case when $5 then coalesce(archived, clock_timestamp()) end, version = version + 1
         where workspace = $1 and id = $2 and version = $6 and not exists (select from project x where x.workspace = $1 and x.name = $3 and x.id <> $2) returning *),
-      ${audited('project.changed', { id: 7, by: 8 }, `json_build_object('before', $9::json, 'after', json_build_object('name', p.name, 'title', p.title, 'archived', p.archived))`)}
+      a as (${audited('project.changed', { by: 7, first: 9, before: '$8::json', after: AFTER })})
       select ${COLUMNS} from p`,
     values: [
-      ...[seen.workspace, seen.id, change.name, change.title, change.archived, seen.version, randomUUIDv7(), change.by],
-      JSON.stringify({ name: seen.name, title: seen.title, archived: seen.archived }),
+      ...[seen.workspace, seen.id, change.name, change.title, change.archived, seen.version, change.by],
+      ...[JSON.stringify({ name: seen.name, title: seen.title, archived: seen.archived }), ...auditValues()],
     ],
   });
   return rows[0] ?? 'changed';
@@ -121,9 +129,12 @@ export async function findProjectMember(db: Rows, member: { project: string; acc
   return rows[0];
 }
 
-const granted = (action: string, places: { id: number; by: number }, data: string): string =>
-  `a as (insert into audit (id, workspace, actor, action, subject, data, at)
-    select $${places.id}, m.workspace, $${places.by}, '${action}', 'user:' || m.account, ${data}, clock_timestamp() from m)`;
+/** The same of members `m` of a project. */
+const granted = (action: string, { by, first, ...said }: Said): string =>
+  auditInto(first, {
+    ...{ from: 'm', workspace: 'm.workspace', actor: `$${by}`, action: `'${action}'`, object: `'user:' || m.account` },
+    ...said,
+  });
 
 /** @returns false if there is no such member of the workspace @throws Problem unknown_role */
 export async function setProjectMember(
@@ -138,9 +149,9 @@ export async function setProjectMember(
           select w.workspace, $2, w.account, $4, $6, clock_timestamp(), $5 from w
           on conflict (workspace, project, account) do update set role = excluded.role, granted_by = excluded.granted_by, granted = excluded.granted,
             expires = excluded.expires, version = k.version + 1 returning *),
-        ${granted('project.shared', { id: 7, by: 6 }, `json_build_object('project', m.project, 'role', m.role, 'expires', m.expires)`)}
+        a as (${granted('project.shared', { by: 6, first: 7, after: `json_build_object('project', m.project, 'role', m.role, 'expires', m.expires)` })})
         select 1 from m`,
-      values: [...[grant.workspace, grant.project, grant.account, grant.role, grant.expires, grant.by], randomUUIDv7()],
+      values: [...[grant.workspace, grant.project, grant.account, grant.role, grant.expires, grant.by], ...auditValues()],
     }),
   );
   return rows.length > 0;
@@ -154,9 +165,9 @@ export async function removeProjectMember(
   const rows = await db.rows({
     name: 'project_member_remove',
     text: `with m as (delete from project_member where workspace = $1 and project = $2 and account = $3 returning *),
-      ${granted('project.unshared', { id: 5, by: 4 }, `json_build_object('project', m.project, 'role', m.role)`)}
+      a as (${granted('project.unshared', { by: 4, first: 5, before: `json_build_object('project', m.project, 'role', m.role)` })})
       select 1 from m`,
-    values: [member.workspace, member.project, member.account, member.by, randomUUIDv7()],
+    values: [member.workspace, member.project, member.account, member.by, ...auditValues()],
   });
   return rows.length > 0;
 }

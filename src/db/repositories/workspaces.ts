@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
+import { AUDIT, auditInto, auditValues, withAudit } from '../audit.ts';
 import type { Database } from '../database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -20,9 +21,14 @@ const COLUMNS = `w.id, w.id as workspace, w.name, w.created, w.created_by, case 
   case when w.transfer_until > clock_timestamp() then w.transfer_until end as transfer_until, w.version`;
 const LASTS = '(m.expires is null or m.expires > clock_timestamp())';
 
-const audited = (action: string, places: { id: number; by: number }, data = 'null::json'): string =>
-  `a as (insert into audit (id, workspace, actor, action, subject, data, at)
-    select $${places.id}, w.id, $${places.by}, '${action}', 'workspace:' || w.id, ${data}, clock_timestamp() from w)`;
+type Said = { by: number; first: number; data?: string; before?: string; after?: string };
+
+/** Of the workspaces `w` that have changed. @param said.by place of who does it @param said.first of the values of the audit */
+const audited = (action: string, { by, first, ...said }: Said): string =>
+  auditInto(first, {
+    ...{ from: 'w', workspace: 'w.id', actor: `$${by}`, action: `'${action}'`, object: `'workspace:' || w.id` },
+    ...said,
+  });
 
 export async function findWorkspace(db: Rows, id: string): Promise<WorkspaceRow | undefined> {
   const rows = await db.rows<WorkspaceRow>({
@@ -64,9 +70,9 @@ export async function createWorkspace(
       w as (insert into workspace (id, name, created, created_by) select $1, $2, clock_timestamp(), 'user:' || $3::uuid from n
         where $4::int is null or n.n < $4 on conflict do nothing returning *),
       m as (insert into membership (workspace, account, role, granted_by, granted) select w.id, $3, 'owner', 'user:' || $3::uuid, clock_timestamp() from w),
-      ${audited('workspace.created', { id: 5, by: 6 }, `json_build_object('name', w.name)`)}
+      a as (${audited('workspace.created', { by: 5, first: 6, after: `json_build_object('name', w.name)` })})
       select ${COLUMNS} from w`,
-    values: [randomUUIDv7(), name, account, most, randomUUIDv7(), `user:${account}`],
+    values: [randomUUIDv7(), name, account, most, `user:${account}`, ...auditValues()],
   });
   if (rows[0]) return rows[0];
   const taken = await db.rows({ name: 'workspace_named', text: 'select 1 from workspace where name = $1', values: [name] });
@@ -82,9 +88,9 @@ export async function renameWorkspace(
   const rows = await db.rows<WorkspaceRow>({
     name: 'workspace_rename',
     text: `with w as (update workspace set name = $2, version = version + 1 where id = $1 and not exists (select from workspace x where x.name = $2 and x.id <> $1) returning *),
-      ${audited('workspace.renamed', { id: 4, by: 3 }, `json_build_object('before', $5::text, 'after', w.name)`)}
+      a as (${audited('workspace.renamed', { by: 3, first: 5, before: `json_build_object('name', $4::text)`, after: `json_build_object('name', w.name)` })})
       select ${COLUMNS} from w`,
-    values: [seen.id, change.name, change.by, randomUUIDv7(), seen.name],
+    values: [seen.id, change.name, change.by, seen.name, ...auditValues()],
   });
   return rows[0];
 }
@@ -98,9 +104,9 @@ export async function offerWorkspace(
     name: 'workspace_offer',
     text: `with w as (update workspace w set transfer_to = $2, transfer_by = $3, transfer_until = clock_timestamp() + $4 * interval '1 ms', version = w.version + 1
         from membership m join account a on a.id = m.account where w.id = $1 and m.workspace = $1 and m.account = $2 and a.status = 'active' and ${LASTS} returning w.*),
-      ${audited('workspace.offered', { id: 5, by: 6 }, `json_build_object('to', 'user:' || w.transfer_to)`)}
+      a as (${audited('workspace.offered', { by: 5, first: 6, data: `json_build_object('to', 'user:' || w.transfer_to)` })})
       select ${COLUMNS} from w`,
-    values: [offer.workspace, offer.to, offer.by, offer.ttlMs, randomUUIDv7(), `user:${offer.by}`],
+    values: [offer.workspace, offer.to, offer.by, offer.ttlMs, `user:${offer.by}`, ...auditValues()],
   });
   return rows[0];
 }
@@ -111,19 +117,20 @@ export async function withdrawOffer(db: Rows, offer: { workspace: string; by: st
     name: 'workspace_offer_withdraw',
     text: `with w as (update workspace set transfer_to = null, transfer_by = null, transfer_until = null, version = version + 1
         where id = $1 and transfer_to is not null returning *),
-      ${audited('workspace.offer_withdrawn', { id: 3, by: 2 })}
+      a as (${audited('workspace.offer_withdrawn', { by: 2, first: 3 })})
       select 1 from w`,
-    values: [offer.workspace, offer.by, randomUUIDv7()],
+    values: [offer.workspace, offer.by, ...auditValues()],
   });
   return rows.length > 0;
 }
 
 /** Makes somebody the owner of what was offered to them. @returns false if nothing is offered to them any more */
 export async function acceptOffer(db: Rows, offer: { workspace: string; account: string }): Promise<boolean> {
+  const { places, values } = withAudit([offer.workspace, offer.account, AUDIT]);
   const rows = await db.rows<{ done: boolean }>({
     name: 'workspace_offer_accept',
-    text: 'select accept_transfer_v1($1, $2, $3) as done',
-    values: [offer.workspace, offer.account, randomUUIDv7()],
+    text: `select accept_transfer_v1(${places}) as done`,
+    values,
   });
   return rows[0]?.done ?? false;
 }
