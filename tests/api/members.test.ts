@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { anApi, type TestApi } from './anApi.ts';
 import { aPerson, type Person } from './aPerson.ts';
+import { TOKEN_KEYS } from './auth/aPerson.ts';
 
 let api: TestApi;
 beforeAll(async () => {
-  api = await anApi();
+  api = await anApi({ TIU_TOKEN_KEYS: TOKEN_KEYS });
 });
 afterAll(() => api.stop());
 

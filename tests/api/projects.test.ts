@@ -6,13 +6,14 @@ import { createJournal, type Journal } from '../../src/db/journal.ts';
 import { ask, aSocket } from '../realtime/aSubscriber.ts';
 import { anApi, type TestApi } from './anApi.ts';
 import { aPerson, type Person } from './aPerson.ts';
+import { TOKEN_KEYS } from './auth/aPerson.ts';
 import { begin, close, tell } from './aStory.ts';
 
 let api: TestApi;
 let journal: Journal;
 const sockets: Socket[] = [];
 beforeAll(async () => {
-  api = await anApi({ TIU_MAX_PROJECTS: '8' });
+  api = await anApi({ TIU_TOKEN_KEYS: TOKEN_KEYS, TIU_MAX_PROJECTS: '8' });
   journal = createJournal({ url: api.base.url });
 });
 afterEach(() => {

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { SYSTEM_WORKSPACE } from '../../src/domain/retention/policy.ts';
 import { anApi, type TestApi } from './anApi.ts';
 import { aPerson, type Person } from './aPerson.ts';
+import { TOKEN_KEYS } from './auth/aPerson.ts';
 
 let api: TestApi;
 beforeAll(async () => {
-  api = await anApi({ TIU_MAX_WORKSPACES: '2' });
+  api = await anApi({ TIU_TOKEN_KEYS: TOKEN_KEYS, TIU_MAX_WORKSPACES: '2' });
 });
 afterAll(() => api.stop());
 

@@ -1,6 +1,7 @@
-import { ACTIONS, ROLES, type Action, type Role, type Scope } from './actions.ts';
+import type { Scope } from './actions.ts';
 import type { Actor } from './can.ts';
-import { NO_RIGHTS, RIGHTS, rightsOfScopes, rolesWithin, scopesOf, type Rights } from './roles.ts';
+import { isRole, rightsOfRole } from './grants.ts';
+import { NO_RIGHTS, rightsOfScopes, rolesWithin, scopesOf, type Rights } from './roles.ts';
 
 /** A role as a membership names it; `actions` are those of a role that the workspace has made itself, null of the product's own. */
 type Grant = { role: string; actions: readonly string[] | null };
@@ -8,15 +9,7 @@ type Grant = { role: string; actions: readonly string[] | null };
 /** What a person has in one workspace: nothing without a role. */
 export type Grants = { grant: Grant | null; projects: readonly (Grant & { project: string })[] };
 
-const isRole = (name: string): name is Role => (ROLES as readonly string[]).includes(name);
-const isAction = (name: string): name is Action => Object.hasOwn(ACTIONS, name);
-
-/** One that nobody knows any more gives nothing. */
-function rightsOf({ role, actions }: Grant): Rights {
-  if (isRole(role)) return RIGHTS[role];
-  const known = new Set(actions?.filter(isAction));
-  return { actions: known, own: known };
-}
+const rightsOf = ({ role, actions }: Grant): Rights => rightsOfRole(role, actions);
 
 const rolesOf = ({ role }: Grant): ReadonlySet<string> => (isRole(role) ? rolesWithin(role) : new Set([role]));
 

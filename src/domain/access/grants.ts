@@ -1,7 +1,8 @@
 import { ALL_ACTIONS, ROLES, type Action, type Role } from './actions.ts';
 import { NO_RIGHTS, RIGHTS, type Rights } from './roles.ts';
 
-const isRole = (name: string): name is Role => (ROLES as readonly string[]).includes(name);
+/** One that every workspace has. */
+export const isRole = (name: string): name is Role => (ROLES as readonly string[]).includes(name);
 const isAction = (name: string): name is Action => (ALL_ACTIONS as readonly string[]).includes(name);
 
 /** What everybody may do to what is their own: leave, that is. */

@@ -36,6 +36,7 @@ const list = defineRoute({
   method: 'get',
   path: '/api/v1/members',
   action: 'member.read',
+  cost: 'read',
   tag,
   summary: 'People of the workspace',
   request: { query: membersQuery },
@@ -52,6 +53,7 @@ const read = defineRoute({
   method: 'get',
   path: '/api/v1/members/{account}',
   action: 'member.read',
+  cost: 'read',
   tag,
   summary: 'One member',
   request: { params: memberParams, query: noQuery },
@@ -66,6 +68,7 @@ const change = defineRoute({
   method: 'patch',
   path: '/api/v1/members/{account}',
   action: 'member.set',
+  cost: 'write',
   tag,
   summary: 'Give a member another role, or another end of it',
   description: 'Nobody gives more than they have, nor changes somebody who has more. A workspace keeps an owner whose grant has no end.',
@@ -80,6 +83,7 @@ const change = defineRoute({
     checkGrant(actor, await roleRights(deps, { workspace, name: role }), 'The role');
     const expires = body.expiresAt === undefined ? dateOf(resource.expires) : endOf(body.expiresAt, deps.clock());
     if (!(await setMember(deps.db, resource, { role, expires, by: actor.principal }))) throw changed();
+    deps.authenticate.forget(`account:${resource.account}`);
     const member = await findMember(deps.db, resource);
     if (!member) throw new Problem('not_found');
     return { status: 200, body: presentMember(actor, member) };
@@ -92,6 +96,7 @@ const remove = defineRoute({
   method: 'delete',
   path: '/api/v1/members/{account}',
   action: 'member.remove',
+  cost: 'write',
   tag,
   summary: 'Take somebody out of the workspace and its projects, or leave it',
   request: { params: memberParams, query: noQuery },
@@ -101,6 +106,7 @@ const remove = defineRoute({
   handler: async ({ deps, actor, resource }) => {
     if (resource.owner !== actor.principal) checkGrant(actor, rightsOfRole(resource.role, resource.actions), 'The member');
     if (!(await removeMember(deps.db, resource, actor.principal))) throw changed();
+    deps.authenticate.forget(`account:${resource.account}`);
     return { status: 204 };
   },
 });

@@ -49,6 +49,7 @@ const list = defineRoute({
   method: 'get',
   path: '/api/v1/projects/{project}/members',
   action: 'project.read',
+  cost: 'read',
   tag,
   summary: 'People who have a role in the project',
   request: { params: projectParams, query: projectMembersQuery },
@@ -66,6 +67,7 @@ const set = defineRoute({
   method: 'put',
   path: '/api/v1/projects/{project}/members/{account}',
   action: 'project.share',
+  cost: 'write',
   tag,
   summary: 'Give a member of the workspace a role in the project',
   description: 'It adds to what they may do in the workspace and takes nothing away. Nobody gives more than they have.',
@@ -81,6 +83,7 @@ const set = defineRoute({
     await mayChange(deps, actor, { project: resource, account: place.account });
     const expires = endOf(body.expiresAt, deps.clock());
     const given = await setProjectMember(deps.db, { ...place, workspace, role: body.role, expires, by: actor.principal });
+    deps.authenticate.forget(`account:${place.account}`);
     const member = given ? await findProjectMember(deps.db, place) : undefined;
     if (!member) throw noMember();
     return { status: 200, body: presentMember(member) };
@@ -93,6 +96,7 @@ const remove = defineRoute({
   method: 'delete',
   path: '/api/v1/projects/{project}/members/{account}',
   action: 'project.share',
+  cost: 'write',
   tag,
   summary: 'Take the role in the project away',
   request: { params: projectMemberParams, query: noQuery },
@@ -103,6 +107,7 @@ const remove = defineRoute({
     if (!UUID.test(params.account)) throw noMember();
     await mayChange(deps, actor, { project: resource, account: params.account });
     if (!(await removeProjectMember(deps.db, { workspace, project, account: params.account, by: actor.principal }))) throw noMember();
+    deps.authenticate.forget(`account:${params.account}`);
     return { status: 204 };
   },
 });

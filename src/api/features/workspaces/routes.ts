@@ -43,6 +43,7 @@ const create = defineRoute({
   method: 'post',
   path: '/api/v1/workspaces',
   action: 'self',
+  cost: 'write',
   tag,
   summary: 'Make a workspace, and own it',
   description: 'For operators, or for everybody who has signed in (`TIU_WORKSPACES`).',
@@ -66,6 +67,7 @@ const list = defineRoute({
   method: 'get',
   path: '/api/v1/workspaces',
   action: 'self',
+  cost: 'read',
   tag,
   summary: 'Workspaces that one is a member of',
   request: { query: noQuery },
@@ -80,6 +82,7 @@ const read = defineRoute({
   method: 'get',
   path: '/api/v1/workspace',
   action: 'workspace.read',
+  cost: 'read',
   tag,
   summary: 'The workspace that the request acts in',
   request: { query: noQuery },
@@ -92,6 +95,7 @@ const rename = defineRoute({
   method: 'patch',
   path: '/api/v1/workspace',
   action: 'workspace.update',
+  cost: 'write',
   tag,
   summary: 'Give the workspace another name',
   request: { query: noQuery, body: { schema: ChangeWorkspace } },
@@ -115,6 +119,7 @@ const offer = defineRoute({
   method: 'post',
   path: '/api/v1/workspace/offer',
   action: 'workspace.transfer',
+  cost: 'write',
   tag,
   summary: 'Offer the workspace to a member',
   description: 'Once they accept they are its owner, and who offered it is an admin. Another offer takes the place of an earlier one.',
@@ -136,6 +141,7 @@ const withdraw = defineRoute({
   method: 'delete',
   path: '/api/v1/workspace/offer',
   action: 'workspace.transfer',
+  cost: 'write',
   tag,
   summary: 'Take the offer back',
   request: { query: noQuery },
@@ -150,6 +156,7 @@ const accept = defineRoute({
   method: 'post',
   path: '/api/v1/workspace/offer/accept',
   action: 'self',
+  cost: 'write',
   tag,
   summary: 'Accept the workspace that the session acts in',
   request: { query: noQuery },
@@ -160,6 +167,7 @@ const accept = defineRoute({
   handler: async ({ deps, actor, resource }) => {
     if (!(await acceptOffer(deps.db, { workspace: resource.id, account: personOf(actor) })))
       throw new Problem('not_found', { detail: 'Nothing is offered to you here' });
+    deps.authenticate.forget(`account:${personOf(actor)}`);
     return { status: 200, body: { ...presentWorkspace({ ...resource, transfer_to: null }), role: 'owner' } };
   },
 });
