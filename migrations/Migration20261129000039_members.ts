@@ -102,13 +102,21 @@ begin
 end $$;`;
 
 /**
- * hash: SHA-256 of the token. role: in the workspace. projects: [{ "project": id, "role": name }], greater ones. operator: also owner of
- * the system workspace, of the one that the first start makes. settled: when it was accepted (by) or revoked.
+ * Its token stands in one_time. role: in the workspace. projects: [{ "project": id, "role": name }], besides. operator: also owner of the
+ * system workspace, of the one that the first start makes. mailed: the link went to the address alone, so that who has it has the mailbox.
+ * settled: when it was accepted or revoked. What somebody has invited to ends when they leave or get another role.
  */
 const invitations = `
-create table invitation (workspace uuid not null references workspace, id uuid not null unique, hash bytea not null unique, email text, role text collate "C" not null,
+create table invitation (workspace uuid not null references workspace, id uuid not null unique, email text, mailed boolean not null default false, role text collate "C" not null,
   projects json not null, operator boolean not null default false, created timestamptz(3) not null, created_by text not null, expires timestamptz(3) not null,
   settled timestamptz(3), outcome text check (outcome in ('accepted', 'revoked')), account uuid references account, primary key (workspace, id));
+create index invitation_by on invitation (workspace, created_by) where settled is null;
+create function inviter_changed_v1() returns trigger language plpgsql as $$
+begin
+  update invitation set settled = clock_timestamp(), outcome = 'revoked' where workspace = old.workspace and created_by = 'user:' || old.account and settled is null;
+  return null;
+end $$;
+create trigger membership_inviter after delete or update of role on membership for each row execute function inviter_changed_v1();
 create trigger invitation_role before insert on invitation for each row execute function granted_role_v1();
 grant select, insert, update, delete on invitation to tiu_engine, tiu_api;`;
 

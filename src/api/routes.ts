@@ -12,6 +12,7 @@ import { eventRoutes } from './features/events/routes.ts';
 import { forkRoutes } from './features/forks/routes.ts';
 import { healthRoutes } from './features/health/routes.ts';
 import { hookRoutes } from './features/hooks/routes.ts';
+import { invitationRoutes } from './features/invitations/routes.ts';
 import { memberRoutes } from './features/members/routes.ts';
 import { projectMemberRoutes } from './features/projects/memberRoutes.ts';
 import { projectRoutes } from './features/projects/routes.ts';
@@ -58,6 +59,7 @@ export const routes: readonly Route[] = [
   ...auditRoutes,
   ...usageRoutes,
   ...memberRoutes,
+  ...invitationRoutes,
   ...projectRoutes,
   ...projectMemberRoutes,
   ...workspaceRoutes,

@@ -321,6 +321,9 @@ const schema = z.object({
     .default('operators')
     .describe('Who may make workspaces: members of the system workspace with the role admin, or everybody who has signed in'),
   TIU_MAX_WORKSPACES: size(20).describe('Workspaces of which one person, who is no operator, may be an owner when making another'),
+  TIU_INVITATION_TTL: size(7 * 86_400_000).describe('How long an invitation can be accepted that says nothing else'),
+  TIU_MAX_INVITATION_TTL: size(30 * 86_400_000).describe('The longest that an invitation may say'),
+  TIU_MAX_INVITATIONS: size(200).describe('Open invitations of a workspace'),
   TIU_MAX_PROJECTS: size(1_000).describe('Projects of a workspace, archived ones among them'),
   TIU_TRANSFER_TTL: size(7 * 86_400_000).describe('How long the offer of a workspace can be accepted'),
   TIU_SYSTEM: z.stringbool().default(true).describe('Whether this worker starts the runs of the system definitions when they are due'),

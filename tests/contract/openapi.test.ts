@@ -24,6 +24,8 @@ test('every route declares what its caller must be allowed to do', () => {
   const codec = ['/api/v1/codec/{token}/decode', '/api/v1/codec/{token}/encode'];
   expect(open).toEqual([
     '/api/v1/hooks/{id}/{name}',
+    // its token is its right
+    '/api/v1/invitations/accept',
     // the refresh token is its right
     '/api/v1/auth/refresh',
     '/.well-known/jwks.json',
@@ -76,6 +78,6 @@ test('every POST that creates or acts keeps an idempotency key or repeats harmle
   ];
   // a refresh token is answered alike for a while; a ticket that nobody uses is gone in half a minute
   const repeats = ['/api/v1/auth/refresh', '/api/v1/auth/socket-ticket'];
-  const hasItsOwnId = ['/api/v1/hooks/{id}/{name}'];
+  const hasItsOwnId = ['/api/v1/hooks/{id}/{name}', '/api/v1/invitations/accept', '/api/v1/invitations/join'];
   expect(new Set(without)).toEqual(new Set([...pure, ...setsWhatIsSet, ...repeats, ...hasItsOwnId]));
 });

@@ -1,24 +1,13 @@
 import { z } from 'zod';
 import { ALL_ACTIONS } from '../../../domain/access/actions.ts';
+import { SessionGrant } from '../../auth/sessionGrant.ts';
 import { maybeTime, text, time } from '../../schemas.ts';
 
 const uuid = z.string().meta({ format: 'uuid' });
 const Workspace = z.object({ id: uuid, name: z.string() });
 const role = z.string().nullable().meta({ description: 'null = a member of no workspace' });
 
-export const Grant = z
-  .object({
-    sessionId: uuid,
-    accessToken: z.string().nullable().meta({ description: 'For Authorization: Bearer; null when it was set as a cookie' }),
-    tokenType: z.literal('Bearer'),
-    expiresIn: z.int().meta({ description: 'Seconds' }),
-    refreshToken: z.string().nullable().meta({ description: 'Good for one POST /auth/refresh; null when it was set as a cookie' }),
-    workspace: uuid.nullable().meta({ description: 'Where the session acts' }),
-    role,
-  })
-  .meta({ id: 'SessionGrant', description: 'Tokens of a session' });
-
-export const Switched = Grant.omit({ refreshToken: true }).meta({ id: 'SwitchedSession', description: 'The refresh token stays' });
+export const Switched = SessionGrant.omit({ refreshToken: true }).meta({ id: 'SwitchedSession', description: 'The refresh token stays' });
 
 export const Session = z
   .object({

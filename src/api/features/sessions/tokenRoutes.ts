@@ -5,11 +5,12 @@ import { accessCookieOf, forgetCookies, grantReply, refreshCookieOf } from '../.
 import { accessOf } from '../../auth/openSession.ts';
 import { refreshSession } from '../../auth/refreshSession.ts';
 import { requireSameSite } from '../../auth/sameSite.ts';
+import { SessionGrant } from '../../auth/sessionGrant.ts';
 import { issueTicket } from '../../auth/socketTickets.ts';
 import { defineRoute, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { selfOf } from './routes.ts';
-import { Grant, Jwks, logoutRequest, refreshRequest, Switched, switchRequest, Ticket } from './schemas.ts';
+import { Jwks, logoutRequest, refreshRequest, Switched, switchRequest, Ticket } from './schemas.ts';
 
 const tag = 'sessions';
 
@@ -23,7 +24,7 @@ const refresh = defineRoute({
   description:
     'A refresh token is good for one change. Sent again within some seconds it is answered with the same next one; sent again later it ends its session.',
   request: { query: noQuery, body: { schema: refreshRequest } },
-  responses: { 200: { description: 'New tokens', schema: Grant } },
+  responses: { 200: { description: 'New tokens', schema: SessionGrant } },
   problems: ['unauthenticated', 'sign_in_not_configured', 'cross_site_request'],
   handler: async ({ deps, body, headers, raw }) => {
     const cookie = body.refreshToken === undefined ? refreshCookieOf(headers) : undefined;

@@ -1,0 +1,81 @@
+import type { z } from 'zod';
+import type { Actor } from '../../../domain/access/can.ts';
+import { normaliseEmail } from '../../../domain/account/names.ts';
+import { Problem } from '../../../domain/problem.ts';
+import { createInvitation, type InvitationRow, type ProjectGrant } from '../../../db/repositories/invitations.ts';
+import { findProject } from '../../../db/repositories/projects.ts';
+import { checkGrant } from '../../auth/grantFields.ts';
+import { linkTo } from '../../auth/publicUrl.ts';
+import { roleRights } from '../../auth/roleRights.ts';
+import type { Deps } from '../../deps.ts';
+import type { CreateInvitation } from './schemas.ts';
+
+/** `token` and `link` are null when the link went by mail. */
+type Made = { invitation: InvitationRow; token: string | null; link: string | null };
+
+/** Invites somebody. @throws Problem invalid_request, forbidden, not_found, unknown_role, quota_exceeded */
+export async function invite(deps: Deps, actor: Actor, body: z.output<typeof CreateInvitation>): Promise<Made> {
+  const { workspace, principal: by } = actor;
+  const { config } = deps;
+  const email = body.email === undefined ? undefined : normaliseEmail(body.email);
+  if (body.email !== undefined && !email) throw wrong('/email', 'is no mail address');
+  checkGrant(actor, await roleRights(deps, { workspace, name: body.role }), 'The role');
+  const projects = await projectsOf(deps, actor, body.projects);
+  const now = deps.clock();
+  const mailed = email !== undefined && sendsMail(deps);
+  const made = await createInvitation(deps.db, {
+    ...{ workspace, email: email?.shown ?? null, mailed, role: body.role, projects, by, now },
+    ttlMs: ttlOf(body.expiresAt, { now, config }),
+    max: config.TIU_MAX_INVITATIONS,
+  });
+  if (!made) throw new Problem('quota_exceeded', { detail: `At most ${config.TIU_MAX_INVITATIONS} open invitations` });
+  const { invitation, token } = made;
+  const link = linkTo(config, 'invitation', token);
+  if (!mailed) return { invitation, token, link };
+  deps.mail.send({ to: email.shown, ...mailOf(link, invitation.expires) });
+  return { invitation, token: null, link: null };
+}
+
+const wrong = (pointer: string, message: string): Problem =>
+  new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
+
+/** Without mail the link is in the answer. @throws Problem overloaded */
+function sendsMail({ mail }: Deps): boolean {
+  try {
+    mail.check();
+    return true;
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'not_configured') return false;
+    throw error;
+  }
+}
+
+const mailOf = (link: string, expires: string) => ({
+  subject: 'You are invited',
+  text: `You are invited to a workspace of TIU. To accept, open until ${new Date(expires).toISOString()}:
+
+${link}
+
+If you do not know what this is about, nothing has to be done.
+`,
+});
+
+function ttlOf(expiresAt: string | undefined, { now, config }: { now: number; config: Deps['config'] }): number {
+  if (expiresAt === undefined) return Math.min(config.TIU_INVITATION_TTL, config.TIU_MAX_INVITATION_TTL);
+  const ttlMs = Date.parse(expiresAt) - now;
+  if (ttlMs <= 0) throw wrong('/expiresAt', 'must lie ahead');
+  if (ttlMs > config.TIU_MAX_INVITATION_TTL) throw wrong('/expiresAt', `is more than ${config.TIU_MAX_INVITATION_TTL / 1_000} s ahead`);
+  return ttlMs;
+}
+
+/** Roles in projects, by their ids. */
+const projectsOf = (deps: Deps, actor: Actor, wanted: z.output<typeof CreateInvitation>['projects']): Promise<ProjectGrant[]> =>
+  Promise.all(
+    wanted.map(async ({ project: name, role }) => {
+      const { workspace } = actor;
+      const project = await findProject(deps.db, { workspace, name });
+      if (!project) throw new Problem('not_found', { detail: `No project ${name}` });
+      checkGrant(actor, await roleRights(deps, { workspace, name: role }), `The role in ${name}`);
+      return { project: project.id, role };
+    }),
+  );
