@@ -60,7 +60,7 @@ ready after ${(tookMs / 1000).toFixed(1)} s, Ctrl-C stops everything
   API            ${stack.apis.map((api) => `${api}/api/v1`).join('\n                 ')}
   API docs       ${stack.api}/api/docs
   Temporal UI    ${stack.temporalUi}
-
+${invited(stack)}
 Start a run and wait a second for it:
 
 ${submit}
@@ -70,6 +70,19 @@ Follow its events, then cancel it from another terminal:
 ${follow}
 
 ${cancel}
+`;
+}
+
+/** How a person becomes the owner, until one has. */
+function invited({ api, invitation }: Stack): string {
+  if (invitation === undefined) return '';
+  const body = JSON.stringify({ token: invitation, name: 'owner', password: 'WRITE YOUR OWN' });
+  return `
+Become the owner, once and within 7 days, with a password of 15 characters or more:
+
+  ${api}/invitation#token=${invitation}
+
+  curl -sS -H 'content-type: application/json' -d '${body}' ${api}/api/v1/invitations/accept
 `;
 }
 

@@ -9,6 +9,7 @@ import { freePort } from './freePort.ts';
 import { createGuard, type Guard } from './guard.ts';
 import { keepUp } from './keepUp.ts';
 import { NODE_FLAGS } from './nodeFlags.ts';
+import type { Owner } from './ownerKey.ts';
 import { startPostgres } from './postgres.ts';
 import type { Stoppable } from './process.ts';
 import { secretSettings } from './secretSettings.ts';
@@ -32,8 +33,8 @@ export type StackOptions = {
   /** Told of crashes and restarts. */
   say?: (line: string) => void;
 };
-/** `key` is the API key of the stack's owner. `stop` ends api, workers, Temporal and PostgreSQL, in this order. */
-export type Stack = { api: string; apis: string[]; key: string; keyFile: string; temporalUi: string; stop: () => Promise<void> };
+/** `key` is the API key of the stack's owner, `invitation` the token for a person who is to own it, until somebody does. `stop` ends api, workers, Temporal and PostgreSQL, in this order. */
+export type Stack = { api: string; apis: string[]; key: string; keyFile: string; invitation?: string | undefined; temporalUi: string; stop: () => Promise<void> };
 
 type Stop = { name: string; stop: () => Promise<void> | void };
 type Building = {
@@ -88,7 +89,7 @@ async function build(building: Building): Promise<Stack> {
   const [database, temporal] = await both(openPostgres(building), openTemporal(building, codec.endpoint));
   options.signal?.throwIfAborted();
   const keyFile = path.join(state, 'owner.key');
-  const key = await prepare({ ...building.env, DATABASE_URL: database }, keyFile);
+  const { key, invitation } = await prepare({ ...building.env, DATABASE_URL: database }, keyFile);
   const env: Settings = { ...building.env, ...temporal, ...codec.env, ...secretSettings(building.env, state), DATABASE_URL: database };
   const publicUrl = env.TIU_PUBLIC_URL ?? `http://127.0.0.1:${ports[0] ?? 0}`;
   const [apis] = await both(startApis(building, env, ports), startWorkers(building, { ...env, TIU_PUBLIC_URL: publicUrl }));
@@ -96,13 +97,13 @@ async function build(building: Building): Promise<Stack> {
   options.signal?.throwIfAborted();
   Object.assign(record, { api, database, temporal: temporal.TEMPORAL_ADDRESS, temporalUi: temporal.TIU_TEMPORAL_UI });
   writeStackFile(building.file, record);
-  return { api, apis, key, keyFile, temporalUi: temporal.TIU_TEMPORAL_UI, stop: () => stopAll(building) };
+  return { api, apis, key, keyFile, invitation, temporalUi: temporal.TIU_TEMPORAL_UI, stop: () => stopAll(building) };
 }
 
-/** The current schema, and the key of the owner. */
-async function prepare(env: Settings, keyFile: string): Promise<string> {
+/** The current schema, and what the owner goes by. */
+async function prepare(env: Settings, keyFile: string): Promise<Owner> {
   const args = ['--disable-warning=ExperimentalWarning', path.join(import.meta.dirname, 'prepareMain.ts'), keyFile];
-  return (await promisify(execFile)(process.execPath, args, { env })).stdout;
+  return JSON.parse((await promisify(execFile)(process.execPath, args, { env })).stdout) as Owner;
 }
 
 /** Waits for both even when one fails: what has come up must be known before it can be stopped. */

@@ -1,4 +1,6 @@
+import fs from 'node:fs';
 import { z } from 'zod';
+import { isProduction, refuseWeakProduction } from './production.ts';
 
 const size = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
 
@@ -12,6 +14,10 @@ const rate = (fallback: string, what: string) =>
 
 /** Every setting, read once at start. Sizes in bytes, times in ms. The docstring of a setting is its documentation. */
 const schema = z.object({
+  TIU_ENV: z
+    .string()
+    .optional()
+    .describe('`production`: refuses to start with secrets that are defaults, samples or weak; without it NODE_ENV says so'),
   DATABASE_URL: z.string().describe('PostgreSQL 15 or newer'),
   TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233').describe('host:port of the Temporal frontend'),
   TEMPORAL_NAMESPACE: z.string().default('default'),
@@ -332,9 +338,16 @@ const schema = z.object({
 
 export type Config = Readonly<z.infer<typeof schema>>;
 
-/** @throws Error that names every setting that is wrong */
+/** @throws Error that names every setting that is wrong, or not fit for production */
 export function readConfig(env: Record<string, string | undefined>): Config {
   const parsed = schema.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== '')));
   if (!parsed.success) throw new Error(`configuration: ${parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`).join('; ')}`);
+  if (isProduction(env)) refuseWeakProduction(env, keyFiles(env));
   return Object.freeze(parsed.data);
+}
+
+/** Contents of the files with keys that settings name; who reads the keys says what is wrong with a file. */
+function keyFiles(env: Record<string, string | undefined>): Record<string, string> {
+  const files = Object.entries(env).filter(([name, value]) => /^TIU_\w+_KEYS_FILE$/.test(name) && value !== undefined && fs.existsSync(value));
+  return Object.fromEntries(files.map(([name, value]) => [name, fs.readFileSync(value ?? '', 'utf8')]));
 }

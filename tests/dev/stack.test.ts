@@ -48,6 +48,22 @@ test('the three commands that a stack prints do what it says', async () => {
   expect(events).toContain('event: run.cancelled');
 }, 30_000);
 
+test('the first start invites the owner of the installation, once', async () => {
+  const { api = '' } = recordOf(state);
+  const [, token = ''] = /invitation#token=(tiui_\S+)/.exec(stack.printed.join('\n')) ?? [];
+  const post = (path: string, body: object, key?: string) => {
+    const headers = { 'content-type': 'application/json', ...(key !== undefined && { authorization: `Bearer ${key}` }) };
+    return fetch(`${api}/api/v1/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  };
+  const person = { name: 'first', password: 'a bicycle under water' };
+  const accepted = await post('invitations/accept', { token, ...person });
+  expect(accepted.status).toBe(201);
+  const { accessToken, role } = (await accepted.json()) as { accessToken: string; role: string };
+  expect(role).toBe('owner');
+  expect(await post('workspaces', { name: 'by-operator' }, accessToken)).toMatchObject({ status: 201 });
+  expect(await post('invitations/accept', { token, ...person, name: 'second' })).toMatchObject({ status: 422 });
+}, 30_000);
+
 test('a second stack in the same folder is refused with the reason', async () => {
   const second = await start(state);
   expect(second.supervisor.exitCode).toBe(1);
@@ -85,6 +101,7 @@ test('after a kill of the supervisor nothing stays, and the next start has the s
 
   const next = await start(state);
   expect(next.printed.join('\n')).toContain('ready after');
+  expect(next.printed.join('\n')).not.toContain('invitation#token');
   expect(recordOf(state).ports).toEqual(before.ports);
   expect(fs.readFileSync(path.join(state, 'owner.key'), 'utf8')).toBe(key);
   const runs = await fetch(`${recordOf(state).api ?? ''}/api/v1/runs`, { headers: { authorization: `Bearer ${key.trim()}` } });
