@@ -38,7 +38,6 @@ export const PROBLEMS = {
   too_many_triggers: { status: 409, title: 'The hook starts as many workflows as it may', retryable: false },
   last_owner: { status: 409, title: 'A workspace keeps at least one owner', retryable: false },
   workspace_exists: { status: 409, title: 'A workspace of this name exists', retryable: false },
-  quota_exceeded: { status: 409, title: 'There are as many as there may be', retryable: false },
   project_exists: { status: 409, title: 'A project of this name exists', retryable: false },
   project_archived: { status: 409, title: 'The project is archived', retryable: false },
   role_held: { status: 409, title: 'Somebody has the role, or is invited to it', retryable: false },

@@ -6,11 +6,11 @@ import type { OrmDatabase } from '../../src/db/database.ts';
 import { createApiKey } from '../../src/db/repositories/apiKeys.ts';
 import { createRefusals } from '../../src/api/auth/refusals.ts';
 import { keyActor } from '../../src/domain/access/can.ts';
-import { RIGHTS } from '../../src/domain/access/roles.ts';
 import { Problem } from '../../src/domain/problem.ts';
 import { SYSTEM_WORKSPACE } from '../../src/domain/retention/policy.ts';
 import { tiu as inProcess } from '../cli/aTerminal.ts';
 import { sealAll } from '../support/anAuditChain.ts';
+import { anAccount, signIn, TOKEN_KEYS } from './auth/aPerson.ts';
 import { anApi, type TestApi } from './anApi.ts';
 
 let api: TestApi;
@@ -19,7 +19,7 @@ let system: string;
 let owner: OrmDatabase;
 let clock: () => number;
 beforeAll(async () => {
-  api = await anApi({ TIU_AUDIT_SCAN: '50', TIU_AUDIT_KEYS: `k1:${Buffer.alloc(32, 3).toString('base64')}` });
+  api = await anApi({ TIU_TOKEN_KEYS: TOKEN_KEYS, TIU_AUDIT_SCAN: '50', TIU_AUDIT_KEYS: `k1:${Buffer.alloc(32, 3).toString('base64')}` });
   owner = await api.base.open('tiu_owner', 2);
   ({ clock } = api.deps);
   const aKey = async (workspace: string, scopes: Parameters<typeof createApiKey>[1]['scopes']) =>
@@ -174,18 +174,21 @@ test('filters, also of what is rare: a page looks through so many and says where
 });
 
 test('a person sees what was done by and to them, and nothing else', async () => {
-  await some(2, { workspace: SYSTEM_WORKSPACE, object: 'account:7', actor: 'user:1', action: 'password.changed' });
-  await some(1, { workspace: SYSTEM_WORKSPACE, object: 'account:8', actor: 'user:1', action: 'password.changed' });
-  await some(1, { workspace: SYSTEM_WORKSPACE, object: 'session:x', actor: 'user:7', action: 'session.ended' });
-  await some(1, { workspace: SYSTEM_WORKSPACE, object: 'run:x', actor: 'user:7', action: 'run.start' });
+  const account = await anAccount(api.deps.db, { [api.owner.workspace]: 'viewer' });
+  const other = await anAccount(api.deps.db, { [api.owner.workspace]: 'viewer' });
+  const { accessToken } = await signIn(api.deps, account);
+  await some(2, { workspace: SYSTEM_WORKSPACE, object: `user:${account}`, actor: 'user:1', action: 'password.changed' });
+  await some(1, { workspace: SYSTEM_WORKSPACE, object: `user:${other}`, actor: 'user:1', action: 'password.changed' });
+  await some(1, { workspace: SYSTEM_WORKSPACE, object: 'session:x', actor: `user:${account}`, action: 'session.ended' });
+  await some(1, { workspace: SYSTEM_WORKSPACE, object: 'run:x', actor: `user:${account}`, action: 'run.start' });
   await seal();
-  const { authenticate } = api.deps;
-  const actor = { principal: 'user:7', account: '7', workspace: api.owner.workspace, session: { id: 's', provedAt: 0 } };
-  const person = { ...actor, grants: new Set<never>(), roles: new Set<string>(), projects: new Map(), ...RIGHTS.viewer };
-  api.deps.authenticate = Object.assign(() => Promise.resolve(person), { forget: () => undefined });
-  const answer = await api.call('GET', '/api/v1/auth/me/events');
-  api.deps.authenticate = authenticate;
-  expect((answer.body as Page).items.map(({ action }) => action)).toEqual(['session.ended', 'password.changed', 'password.changed']);
+  const answer = await api.call('GET', '/api/v1/auth/me/events', { key: accessToken });
+  expect((answer.body as Page).items.map(({ action }) => action)).toEqual([
+    'session.ended',
+    'password.changed',
+    'password.changed',
+    'auth.login',
+  ]);
   expect((await api.call('GET', '/api/v1/auth/me/events')).status).toBe(403);
 });
 

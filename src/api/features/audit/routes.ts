@@ -51,7 +51,7 @@ const own = defineRoute({
   request: { query: ownEventsQuery },
   responses: { 200: { description: 'A page', schema: AuditList } },
   handler: ({ deps, actor, query }) => {
-    const person = { principal: actor.principal, object: `account:${actor.account ?? ''}` };
+    const person = { principal: actor.principal, object: `user:${actor.account ?? ''}` };
     return page(deps, { workspace: SYSTEM_WORKSPACE, actions: OWN, person }, query);
   },
 });
