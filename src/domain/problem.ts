@@ -13,6 +13,7 @@ export const PROBLEMS = {
   unauthenticated: { status: 401, title: 'Authentication is required', retryable: false },
   invalid_credentials: { status: 401, title: 'Name, mail address or password is wrong', retryable: false },
   invalid_code: { status: 401, title: 'The code is wrong, or its time is over', retryable: false },
+  sign_in_refused: { status: 401, title: 'The sign-in was not accepted', retryable: false },
   delivery_refused: { status: 401, title: 'No hook takes the delivery: its address, signature or time is wrong', retryable: false },
   forbidden: { status: 403, title: 'Not allowed', retryable: false },
   reauthentication_required: { status: 403, title: 'Prove again who you are, and repeat the request', retryable: false },
@@ -69,6 +70,7 @@ export const PROBLEMS = {
   headers_too_large: { status: 431, title: 'The request header is too large', retryable: false },
   internal: { status: 500, title: 'Internal error', retryable: true },
   storage_full: { status: 507, title: 'The object store is full', retryable: true },
+  sign_in_unavailable: { status: 503, title: 'The sign-in provider does not answer as it should', retryable: true },
   unavailable: { status: 503, title: 'Temporarily unavailable', retryable: true },
   overloaded: { status: 503, title: 'More requests than can be taken on', retryable: true },
   // expressions
