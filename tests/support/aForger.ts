@@ -84,7 +84,7 @@ async function sign({ issuer, nonce, lie, own, foreign, publicKey }: Signing): P
     ...{ iss: issuer, sub: 'p', aud: CLIENT.clientId, exp: now + 300, iat: now, nonce, email: 'p@example.com', email_verified: true },
     at_hash: createHash('sha256').update(ACCESS_TOKEN).digest().subarray(0, 16).toString('base64url'),
   };
-  const told = Object.entries({ ...honest, ...lie.claims }).filter(([, value]) => value !== undefined);
+  const told = Object.entries<unknown>({ ...honest, ...lie.claims }).filter(([, value]) => value !== undefined);
   const claims = Object.fromEntries(told) as JWTPayload;
   const token = (alg: string) => new SignJWT(claims).setProtectedHeader({ alg, kid: 'k', ...lie.header });
   if (lie.signature === 'none') return new UnsecuredJWT(claims).encode();
