@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { text, time } from '../../schemas.ts';
+
+const uuid = z.string().meta({ format: 'uuid' });
+
+export const providerParams = z.object({ provider: z.string().meta({ description: 'Its id, as in the list of providers' }) });
+export const identityParams = z.object({ id: z.string() });
+
+export const Providers = z
+  .object({ items: z.array(z.object({ id: z.string(), title: z.string(), links: z.object({ begin: z.string() }) })) })
+  .meta({ id: 'SignInProviders' });
+
+const redirectUri = z
+  .string()
+  .max(2_000)
+  .optional()
+  .meta({ description: 'Where the provider sends its answer: one of those in the settings; our own callback without it' });
+
+export const BeginSignIn = z
+  .strictObject({ redirectUri, remember: z.boolean().default(false), device: text(100).optional() })
+  .prefault({})
+  .meta({ id: 'BeginSignIn' });
+export const BeginLink = z.strictObject({ redirectUri }).prefault({}).meta({ id: 'BeginLink' });
+
+export const SignInBegun = z
+  .object({
+    authorizationUrl: z.string().meta({ description: 'Where to send the browser' }),
+    state: z.string(),
+    secret: z.string().meta({ description: 'To be kept by who has begun, and sent with the answer: nobody else can finish it' }),
+    expiresAt: time,
+  })
+  .meta({ id: 'SignInBegun' });
+
+export const FinishSignIn = z
+  .strictObject({
+    answer: z.string().min(1).max(8_000).meta({ description: 'The query of the redirect URI as it came: `code=…&state=…`' }),
+    secret: text(100),
+  })
+  .meta({ id: 'FinishSignIn' });
+
+export const SignedIn = z
+  .object({
+    sessionId: uuid,
+    accessToken: z.string(),
+    tokenType: z.literal('Bearer'),
+    expiresIn: z.int(),
+    refreshToken: z.string(),
+    workspace: uuid.nullable(),
+    role: z.string().nullable(),
+  })
+  .meta({ id: 'SignedIn' });
+
+const Identity = z
+  .object({
+    id: uuid,
+    provider: z.string(),
+    issuer: z.string(),
+    email: z.string().nullable(),
+    createdAt: time,
+    lastUsedAt: time,
+  })
+  .meta({ id: 'Identity', description: 'Who a person is at an issuer' });
+export const IdentityList = z.object({ items: z.array(Identity) }).meta({ id: 'IdentityList' });

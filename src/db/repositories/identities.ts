@@ -1,0 +1,65 @@
+import { randomUUIDv7 } from 'node:crypto';
+import type { Rows } from '../transaction.ts';
+
+/** A person at an issuer. `id` names it in our addresses. */
+export type IdentityInfo = { id: string; provider: string; issuer: string; email: string | null; created: Date; lastUsed: Date };
+
+type Named = { issuer: string; subject: string };
+
+/** Whose identity this is, and notes that it was used. @returns undefined for one that is linked to nobody */
+export async function findByIdentity(db: Rows, identity: Named & { now: number }): Promise<{ account: string } | undefined> {
+  const rows = await db.rows<{ account: string }>({
+    name: 'identity_use',
+    text: 'update account_identity set last_used = $3 where issuer = $1 and subject = $2 returning account',
+    values: [identity.issuer, identity.subject, new Date(identity.now)],
+  });
+  return rows[0];
+}
+
+/** Links it to an account. @returns false when it is linked already, to this account or another */
+export async function linkIdentity(
+  db: Rows,
+  identity: Named & { account: string; provider: string; email: string | undefined; by: string; now: number },
+): Promise<boolean> {
+  const { issuer, subject, account, provider, email, by, now } = identity;
+  const rows = await db.rows({
+    name: 'identity_link',
+    text: `with i as (insert into account_identity (issuer, subject, id, account, provider, email, created, last_used)
+        values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict do nothing returning id, account),
+      a as (insert into audit (id, workspace, actor, action, subject, data, at)
+        select $8, '00000000-0000-0000-0000-000000000000', $9, 'identity.linked', 'user:' || i.account, json_build_object('issuer', $1::text, 'provider', $5::text), $7 from i)
+      select id from i`,
+    values: [issuer, subject, randomUUIDv7(), account, provider, email ?? null, new Date(now), randomUUIDv7(), by],
+  });
+  return rows.length > 0;
+}
+
+/** Identities of an account, the oldest first. */
+export const listIdentities = (db: Rows, account: string): Promise<IdentityInfo[]> =>
+  db.rows<IdentityInfo>({
+    name: 'identity_list',
+    text: `select id, provider, issuer, email, created, last_used as "lastUsed" from account_identity where account = $1 order by created, id`,
+    values: [account],
+  });
+
+/** Takes a link away, unless nothing else would let the person in. One at a time for an account, so that two cannot both be the last. */
+export async function unlinkIdentity(
+  db: Rows,
+  of: { account: string; id: string; by: string; now: number },
+): Promise<'unlinked' | 'unknown' | 'last'> {
+  const rows = await db.rows<{ found: boolean; removed: boolean }>({
+    name: 'identity_unlink',
+    text: `with me as (select id, password from account where id = $1 for update),
+      i as (select i.id from account_identity i join me on me.id = i.account where i.id = $2),
+      d as (delete from account_identity x using i, me where x.id = i.id and (me.password is not null
+          or exists (select from passkey p where p.account = me.id) or exists (select from account_identity o where o.account = me.id and o.id <> i.id))
+        returning x.account, x.issuer, x.provider),
+      a as (insert into audit (id, workspace, actor, action, subject, data, at)
+        select $3, '00000000-0000-0000-0000-000000000000', $4, 'identity.unlinked', 'user:' || d.account, json_build_object('issuer', d.issuer, 'provider', d.provider), $5 from d)
+      select exists (select from i) as found, exists (select from d) as removed`,
+    values: [of.account, of.id, randomUUIDv7(), of.by, new Date(of.now)],
+  });
+  const [row] = rows;
+  if (row?.found !== true) return 'unknown';
+  return row.removed ? 'unlinked' : 'last';
+}
