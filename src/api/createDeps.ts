@@ -14,8 +14,10 @@ import { createObjectStore } from '../providers/objectStore/objectStore.ts';
 import { readCommonPasswords } from '../providers/password/commonPasswords.ts';
 import { createPasswords } from '../providers/password/passwords.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
+import { createSignIn } from '../providers/signIn/signIn.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Config } from '../runtime/config.ts';
+import { readSignInProviders } from '../runtime/signInProviders.ts';
 import { openIdentity } from './auth/identity.ts';
 import { createAccountMail } from './auth/mail.ts';
 import { readProxies } from './auth/origin.ts';
@@ -39,6 +41,7 @@ import { routes } from './routes.ts';
 
 /** Opens everything an API process needs. `close` ends it, after the server has ended. */
 export async function createDeps(config: Config, log: Log, clock = () => Date.now()): Promise<{ deps: Deps; close: () => Promise<void> }> {
+  const signIn = createSignIn(readSignInProviders(config.TIU_SIGN_IN_FILE), { allow: config.TIU_HTTP_ALLOW, clock });
   const url = config.DATABASE_URL;
   // leaves room for the connections of feed, submits, forks, commands and notices
   const walls = createWalls();
@@ -84,6 +87,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     }),
     payloadCipher: openPayloadCipher(config),
     secretCipher: openSecretCipher(config),
+    signIn,
     passwords: createPasswords(passwordSettings(config), (what) => {
       base.metrics.passwordHashes.inc({ what });
     }),
@@ -112,7 +116,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const close = async () => {
     pressure.close();
     closeIdentity();
-    await Promise.all([feed.close(), mail.close()]);
+    await Promise.all([feed.close(), mail.close(), signIn.close()]);
     await refusals.close();
     await Promise.all([submits.close(), forks.close(), commands.close()]);
     await Promise.all([limits.close().catch(() => undefined), quotas.close()]);

@@ -11,7 +11,9 @@ import type { Passwords } from '../providers/password/passwords.ts';
 import type { PayloadCipher } from '../providers/payloadCipher/payloadCipher.ts';
 import type { SecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Tokens } from '../providers/tokens/tokens.ts';
+import type { SignIn } from '../providers/signIn/signIn.ts';
 import type { Config } from '../runtime/config.ts';
+import type { SignInProviderConfig } from '../runtime/signInProviders.ts';
 import type { Authenticate } from './auth/authenticate.ts';
 import type { Watch } from './auth/watch.ts';
 import type { TrustedProxies } from './auth/origin.ts';
@@ -51,6 +53,8 @@ export type Deps = {
   commonPasswords: ReadonlySet<string>;
   /** Mails of accounts. */
   mail: AccountMail;
+  /** Issuers that people may sign in with. */
+  signIn: SignIn<SignInProviderConfig>;
   submitRun: Submits['submitRun'];
   /** Tells workers that these runs have something to look at. */
   poke: (runs: readonly string[]) => void;

@@ -71,6 +71,10 @@ const schema = z.object({
     .default(10_000)
     .describe('How long a refresh token that was used is answered again as the first time; later use ends its session'),
   TIU_SOCKET_TICKET_TTL: size(30_000).describe('How long a socket ticket waits for its one use'),
+  TIU_SIGN_IN_FILE: z
+    .string()
+    .optional()
+    .describe('File with the issuers that people may sign in with, a JSON list (docs/security.md); unset = none'),
   TIU_FRESH: size(900_000).describe(
     'How long after proving who they are somebody may do what a stolen session must not be enough for, such as making a key',
   ),

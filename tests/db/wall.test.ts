@@ -1,3 +1,4 @@
+import { randomUUIDv7 } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { auditRow } from '../../src/db/audit.ts';
 import { openDatabase, type Database, type OrmDatabase } from '../../src/db/database.ts';

@@ -1,4 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Rows } from '../transaction.ts';
 
 /** A person at an issuer. `id` names it in our addresses. */
@@ -26,10 +28,18 @@ export async function linkIdentity(
     name: 'identity_link',
     text: `with i as (insert into account_identity (issuer, subject, id, account, provider, email, created, last_used)
         values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict do nothing returning id, account),
-      a as (insert into audit (id, workspace, actor, action, subject, data, at)
-        select $8, '00000000-0000-0000-0000-000000000000', $9, 'identity.linked', 'user:' || i.account, json_build_object('issuer', $1::text, 'provider', $5::text), $7 from i)
+      a as (${auditInto(9, {
+        ...{
+          from: 'i',
+          workspace: `'${SYSTEM_WORKSPACE}'::uuid`,
+          actor: '$8',
+          action: `'identity.linked'`,
+          object: `'user:' || i.account`,
+        },
+        data: `json_build_object('issuer', $1::text, 'provider', $5::text)`,
+      })})
       select id from i`,
-    values: [issuer, subject, randomUUIDv7(), account, provider, email ?? null, new Date(now), randomUUIDv7(), by],
+    values: [issuer, subject, randomUUIDv7(), account, provider, email ?? null, new Date(now), by, ...auditValues()],
   });
   return rows.length > 0;
 }
@@ -43,10 +53,7 @@ export const listIdentities = (db: Rows, account: string): Promise<IdentityInfo[
   });
 
 /** Takes a link away, unless nothing else would let the person in. One at a time for an account, so that two cannot both be the last. */
-export async function unlinkIdentity(
-  db: Rows,
-  of: { account: string; id: string; by: string; now: number },
-): Promise<'unlinked' | 'unknown' | 'last'> {
+export async function unlinkIdentity(db: Rows, of: { account: string; id: string; by: string }): Promise<'unlinked' | 'unknown' | 'last'> {
   const rows = await db.rows<{ found: boolean; removed: boolean }>({
     name: 'identity_unlink',
     text: `with me as (select id, password from account where id = $1 for update),
@@ -54,10 +61,18 @@ export async function unlinkIdentity(
       d as (delete from account_identity x using i, me where x.id = i.id and (me.password is not null
           or exists (select from passkey p where p.account = me.id) or exists (select from account_identity o where o.account = me.id and o.id <> i.id))
         returning x.account, x.issuer, x.provider),
-      a as (insert into audit (id, workspace, actor, action, subject, data, at)
-        select $3, '00000000-0000-0000-0000-000000000000', $4, 'identity.unlinked', 'user:' || d.account, json_build_object('issuer', d.issuer, 'provider', d.provider), $5 from d)
+      a as (${auditInto(4, {
+        ...{
+          from: 'd',
+          workspace: `'${SYSTEM_WORKSPACE}'::uuid`,
+          actor: '$3',
+          action: `'identity.unlinked'`,
+          object: `'user:' || d.account`,
+        },
+        data: `json_build_object('issuer', d.issuer, 'provider', d.provider)`,
+      })})
       select exists (select from i) as found, exists (select from d) as removed`,
-    values: [of.account, of.id, randomUUIDv7(), of.by, new Date(of.now)],
+    values: [of.account, of.id, of.by, ...auditValues()],
   });
   const [row] = rows;
   if (row?.found !== true) return 'unknown';

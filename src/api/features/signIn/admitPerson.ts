@@ -30,7 +30,13 @@ async function register(deps: Pick<Deps, 'db'>, { settings, identity, now }: Arr
   const by = `provider:${settings.id}`;
   return withTransaction(deps.db, async (tx) => {
     const name = await freeName(tx, identity);
-    const account = await createAccount(tx, { name, fullName: identity.fullName ?? null, by, now, ...(email && { email: { ...email, verified: true } }) });
+    const account = await createAccount(tx, {
+      name,
+      fullName: identity.fullName ?? null,
+      by,
+      now,
+      ...(email && { email: { ...email, verified: true } }),
+    });
     // another answer of the same person came first
     if (!(await linkIdentity(tx, { ...identity, email: identity.email, account, provider: settings.id, by, now })))
       throw new Problem('state_conflict', { detail: 'Somebody signs in with this identity at this moment' });
@@ -44,7 +50,10 @@ const isWelcome = (domains: readonly string[] | undefined, email: Normalised | u
 
 /** What the person is called there, if nobody is called so here; else with a number. */
 async function freeName(tx: Rows, { userName, email, fullName }: ProvenIdentity): Promise<Normalised> {
-  const wish = (userName ?? email?.split('@')[0] ?? fullName ?? 'user').normalize('NFKC').replaceAll(/[^A-Za-z0-9_]/g, '_').slice(0, 40);
+  const wish = (userName ?? email?.split('@')[0] ?? fullName ?? 'user')
+    .normalize('NFKC')
+    .replaceAll(/[^A-Za-z0-9_]/g, '_')
+    .slice(0, 40);
   const stem = wish.length < 3 ? `user_${wish}` : wish;
   for (let n = 1; n < 1_000; n += 1) {
     const name = normaliseName(n === 1 ? stem : `${stem}_${n}`);

@@ -5,7 +5,7 @@ import type { Expected } from '../../../providers/signIn/provider.ts';
 import type { Deps } from '../../deps.ts';
 
 /** What a sign-in was begun for. */
-type Purpose = { purpose: 'login'; remember: boolean; device?: string | undefined } | { purpose: 'link'; account: string };
+type Purpose = { purpose: 'login'; remember: boolean; device: string | null } | { purpose: 'link'; account: string };
 
 /** What is kept between the two halves of a sign-in, under its state. */
 export type Attempt = Purpose & { provider: string; redirectUri: string };
@@ -41,7 +41,8 @@ export async function redeemAttempt(
 ): Promise<{ attempt: Attempt; expected: Expected }> {
   const found = await redeemOneTime(db, { token: given.state, kind: 'oidc_state', now: clock() });
   const attempt = found?.data as (Attempt & { secretHash: string }) | undefined;
-  if (attempt?.provider !== given.provider || !isSame(attempt.secretHash, digest('secret', given.secret))) throw new Problem('sign_in_refused');
+  if (attempt?.provider !== given.provider || !isSame(attempt.secretHash, digest('secret', given.secret)))
+    throw new Problem('sign_in_refused');
   return { attempt, expected: expectedOf({ ...given, redirectUri: attempt.redirectUri }) };
 }
 

@@ -3,6 +3,7 @@ import { Problem } from '../../../domain/problem.ts';
 import { linkIdentity, listIdentities, unlinkIdentity, type IdentityInfo } from '../../../db/repositories/identities.ts';
 import type { ProvenIdentity } from '../../../providers/signIn/provider.ts';
 import { openSession } from '../../auth/openSession.ts';
+import { originOf } from '../../auth/origin.ts';
 import { publicUrl } from '../../auth/publicUrl.ts';
 import { requireFresh } from '../../auth/requireFresh.ts';
 import { UUID } from '../../cursor.ts';
@@ -12,12 +13,23 @@ import { noQuery } from '../../schemas.ts';
 import { iso } from '../../time.ts';
 import { admitPerson } from './admitPerson.ts';
 import { beginAttempt, redeemAttempt, type Attempt } from './attempt.ts';
-import { BeginLink, BeginSignIn, FinishSignIn, IdentityList, identityParams, providerParams, Providers, SignedIn, SignInBegun } from './schemas.ts';
+import {
+  BeginLink,
+  BeginSignIn,
+  FinishSignIn,
+  IdentityList,
+  identityParams,
+  providerParams,
+  Providers,
+  SignedIn,
+  SignInBegun,
+} from './schemas.ts';
 
 const tag = 'sign-in';
 const BASE = '/api/v1/auth/sign-in';
 
-const ownCallback = (deps: Pick<Deps, 'config'>, provider: string): string => new URL(`${BASE}/${provider}/callback`, publicUrl(deps.config)).href;
+const ownCallback = (deps: Pick<Deps, 'config'>, provider: string): string =>
+  new URL(`${BASE}/${provider}/callback`, publicUrl(deps.config)).href;
 
 const providerOf = (deps: Deps, id: string) => {
   const found = deps.signIn.of(id);
@@ -29,6 +41,7 @@ const list = defineRoute({
   method: 'get',
   path: '/api/v1/auth/providers',
   action: 'public',
+  cost: 'public',
   tag,
   summary: 'Who people may sign in with, besides a password',
   request: { query: noQuery },
@@ -57,6 +70,7 @@ const begin = defineRoute({
   method: 'post',
   path: '/api/v1/auth/sign-in/{provider}',
   action: 'public',
+  cost: 'auth',
   tag,
   summary: 'Begin to sign in with a provider',
   description: 'OpenID Connect code flow with PKCE, state and nonce (GitHub: OAuth 2). Good for ten minutes and one answer.',
@@ -64,8 +78,8 @@ const begin = defineRoute({
   responses: { 200: { description: 'Begun', schema: SignInBegun } },
   problems: ['not_found', 'sign_in_unavailable', 'sign_in_not_configured'],
   handler: ({ deps, params, body }) => {
-    const { redirectUri = ownCallback(deps, params.provider), ...how } = body;
-    return begun(deps, { purpose: 'login', provider: params.provider, redirectUri, ...how });
+    const { redirectUri = ownCallback(deps, params.provider), remember, device = null } = body;
+    return begun(deps, { purpose: 'login', provider: params.provider, redirectUri, remember, device });
   },
 });
 
@@ -73,6 +87,7 @@ const beginLink = defineRoute({
   method: 'post',
   path: '/api/v1/auth/identities/{provider}',
   action: 'self',
+  cost: 'auth',
   tag,
   summary: 'Begin to link an identity to the account one is signed in to',
   description: 'Wants a proof of who one is from the last minutes. It is linked when the answer of the provider is sent to its callback.',
@@ -92,12 +107,23 @@ const finish = defineRoute({
   method: 'post',
   path: '/api/v1/auth/sign-in/{provider}/callback',
   action: 'public',
+  cost: 'auth',
   tag,
   summary: 'Send the answer of a provider',
-  description: 'Whatever is wrong with it, the answer is the same. An identity that is linked to nobody gets an account if the settings say so.',
+  description:
+    'Whatever is wrong with it, the answer is the same. An identity that is linked to nobody gets an account if the settings say so.',
   request: { params: providerParams, query: noQuery, body: { schema: FinishSignIn } },
   responses: { 200: { description: 'Signed in', schema: SignedIn }, 204: { description: 'Linked' } },
-  problems: ['not_found', 'sign_in_refused', 'sign_in_unavailable', 'registration_closed', 'identity_not_linked', 'identity_taken', 'state_conflict', 'sign_in_not_configured'],
+  problems: [
+    'not_found',
+    'sign_in_refused',
+    'sign_in_unavailable',
+    'registration_closed',
+    'identity_not_linked',
+    'identity_taken',
+    'state_conflict',
+    'sign_in_not_configured',
+  ],
   handler: (call) => finishSignIn(call),
 });
 
@@ -113,14 +139,24 @@ async function finishSignIn({ deps, params, body, raw }: Finishing): Promise<Rep
   const account = await admitPerson(deps, { settings, identity });
   const opened = await openSession(deps, {
     ...{ account, method: 'oidc', mfa: identity.mfa, remember: attempt.remember },
-    ...(attempt.device !== undefined && { device: attempt.device }),
-    ...{ ip: raw.socket.remoteAddress ?? '', userAgent: raw.headers['user-agent'] ?? '' },
+    ...(attempt.device !== null && { device: attempt.device }),
+    ...originOf(deps, raw),
   });
   return { status: 200, body: opened };
 }
 
-async function link(deps: Deps, { account, provider, identity }: { account: string; provider: string; identity: ProvenIdentity }): Promise<Reply> {
-  const linked = await linkIdentity(deps.db, { ...identity, email: identity.email, account, provider, by: `user:${account}`, now: deps.clock() });
+async function link(
+  deps: Deps,
+  { account, provider, identity }: { account: string; provider: string; identity: ProvenIdentity },
+): Promise<Reply> {
+  const linked = await linkIdentity(deps.db, {
+    ...identity,
+    email: identity.email,
+    account,
+    provider,
+    by: `user:${account}`,
+    now: deps.clock(),
+  });
   if (!linked) throw new Problem('identity_taken');
   return { status: 204 };
 }
@@ -134,6 +170,7 @@ const identities = defineRoute({
   method: 'get',
   path: '/api/v1/auth/identities',
   action: 'self',
+  cost: 'read',
   tag,
   summary: 'Identities that one may sign in with',
   request: { query: noQuery },
@@ -148,6 +185,7 @@ const unlink = defineRoute({
   method: 'delete',
   path: '/api/v1/auth/identities/{id}',
   action: 'self',
+  cost: 'auth',
   tag,
   summary: 'Unlink an identity',
   description: 'Wants a proof of who one is from the last minutes. The last way in stays.',
@@ -157,7 +195,7 @@ const unlink = defineRoute({
   handler: async ({ deps, actor, params }) => {
     requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
     if (!UUID.test(params.id)) throw new Problem('not_found');
-    const result = await unlinkIdentity(deps.db, { account: actor.account ?? '', id: params.id, by: actor.principal, now: deps.clock() });
+    const result = await unlinkIdentity(deps.db, { account: actor.account ?? '', id: params.id, by: actor.principal });
     if (result === 'unknown') throw new Problem('not_found');
     if (result === 'last') throw new Problem('last_way_in');
     return { status: 204 };
