@@ -1,27 +1,18 @@
 import { readdirSync } from 'node:fs';
 import { claimObject } from '../db/artifacts.ts';
 import { createCommands } from '../db/commands.ts';
-import { openDatabase } from '../db/database.ts';
+import { openDatabase, type OrmDatabase } from '../db/database.ts';
 import { createFires } from '../db/fires.ts';
 import { createForks } from '../db/forks.ts';
 import { createPlans } from '../db/repositories/plans.ts';
 import { createSubmits } from '../db/submit.ts';
 import { createWalls, walledDatabase } from '../db/wall.ts';
 import { openAuditKeys } from '../providers/auditKeys/auditKeys.ts';
-import { createMailer, type Mailer } from '../providers/mail/mailer.ts';
-import { createOutbox } from '../providers/mail/outbox.ts';
 import { createObjectStore } from '../providers/objectStore/objectStore.ts';
-import { readCommonPasswords } from '../providers/password/commonPasswords.ts';
-import { createPasswords } from '../providers/password/passwords.ts';
 import { openPayloadCipher } from '../providers/payloadCipher/payloadKeys.ts';
-import { createSignIn } from '../providers/signIn/signIn.ts';
 import { openSecretCipher } from '../providers/secretCipher/secretCipher.ts';
 import type { Config } from '../runtime/config.ts';
-import { readSignInProviders } from '../runtime/signInProviders.ts';
 import { openIdentity } from './auth/identity.ts';
-import { createAccountMail } from './auth/mail.ts';
-import { readProxies } from './auth/origin.ts';
-import { createRefusals } from './auth/refusals.ts';
 import { createDefinitions } from './definitions.ts';
 import type { Deps } from './deps.ts';
 import { createPressure } from './http/pressure.ts';
@@ -41,15 +32,9 @@ import { routes } from './routes.ts';
 
 /** Opens everything an API process needs. `close` ends it, after the server has ended. */
 export async function createDeps(config: Config, log: Log, clock = () => Date.now()): Promise<{ deps: Deps; close: () => Promise<void> }> {
-  const signIn = createSignIn(readSignInProviders(config.TIU_SIGN_IN_FILE), { allow: config.TIU_HTTP_ALLOW, clock });
   const url = config.DATABASE_URL;
-  // leaves room for the connections of feed, submits, forks, commands and notices
-  const walls = createWalls();
-  const [engine, walled] = await Promise.all([
-    openDatabase({ url, role: 'tiu_engine', max: config.TIU_ENGINE_CONNECTIONS }),
-    openDatabase({ url, role: 'tiu_api', max: config.TIU_API_CONNECTIONS, walls }),
-  ]);
-  const db = walledDatabase(walls, { engine, walled });
+  const views = await openViews(config);
+  const { db, engine } = views;
   const report = (event: string, fields: Record<string, unknown>) => {
     log.warn(fields, event);
   };
@@ -60,18 +45,13 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const untouched = createUntouched(feed);
   const plans = createPlans(db);
   const base = { db, log, metrics: createApiMetrics(), clock };
-  const refusals = createRefusals({ ...base, db: engine }, config.TIU_AUDIT_REFUSALS);
-  const pressure = createPressure(config, { submits: submits.waiting, reads: () => walled.pool.waitingCount + engine.pool.waitingCount });
-  const { close: closeIdentity, ...identity } = await openIdentity(config, { db: engine, feed, clock });
-  const limits = createLimits({ db: engine, now: clock }, config);
-  const quotas = createQuotas({ db: engine, now: clock }, config);
-  const submitRun = holdingRoom({ db: engine, quotas }, submits.submitRun);
-  const mail = createAccountMail({ mailer: mailerOf(config), log, maxQueued: config.TIU_MAX_QUEUED_MAILS });
+  const bounds = createBounds(config, { engine, clock, submits: submits.waiting, reads: views.waiting });
+  const identity = await openIdentity(config, { db: engine, feed, log, clock, metrics: base.metrics });
+  const submitRun = holdingRoom({ db: engine, quotas: bounds.quotas }, submits.submitRun);
   const deps: Deps = {
     ...base,
     config,
-    engine,
-    walls,
+    ...{ engine, walls: views.walls },
     plans,
     definitions: createDefinitions(),
     objects: createObjectStore({
@@ -79,31 +59,15 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
       maxBytes: config.TIU_MAX_UPLOAD,
       claim: (workspace, object) => claimObject(db, workspace, object),
     }),
-    fires: createFires({
-      db,
-      plans,
-      submitRun,
-      defaults: { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE },
-    }),
+    fires: createFires({ db, plans, submitRun, defaults: { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE } }),
     payloadCipher: openPayloadCipher(config),
     secretCipher: openSecretCipher(config),
-    signIn,
-    passwords: createPasswords(passwordSettings(config), (what) => {
-      base.metrics.passwordHashes.inc({ what });
-    }),
-    mail,
-    commonPasswords: readCommonPasswords(),
     submitRun,
-    forkRun: holdingRoom({ db: engine, quotas }, forks.forkRun),
-    pressure,
-    limits,
-    quotas,
-    sockets: { countOf: () => 0 },
-    proxies: readProxies(config.TIU_TRUSTED_PROXIES, config.TIU_PROXY_HEADER),
+    forkRun: holdingRoom({ db: engine, quotas: bounds.quotas }, forks.forkRun),
+    ...{ pressure: bounds.pressure, limits: bounds.limits, quotas: bounds.quotas, sockets: { countOf: () => 0 } },
     command: commands.command,
     poke: commands.poke,
-    ...identity,
-    refusals,
+    ...identity.deps,
     auditKeys: openAuditKeys(config),
     closings: createClosings({ db: engine, feed, log }),
     untouched,
@@ -114,31 +78,38 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     migrations: neededMigrations(),
   };
   const close = async () => {
-    pressure.close();
-    closeIdentity();
-    await Promise.all([feed.close(), mail.close(), signIn.close()]);
-    await refusals.close();
+    bounds.pressure.close();
+    await Promise.all([feed.close(), identity.close()]);
     await Promise.all([submits.close(), forks.close(), commands.close()]);
-    await Promise.all([limits.close().catch(() => undefined), quotas.close()]);
+    await Promise.all([bounds.limits.close().catch(() => undefined), bounds.quotas.close()]);
     await db.close();
   };
   return { deps, close };
 }
 
-/** A mail server, else the folder of the embedded stack, else none. */
-function mailerOf(config: Config): Mailer | undefined {
-  const { TIU_SMTP_URL: url, TIU_MAIL_FROM: from, TIU_MAIL_OUTBOX: folder } = config;
-  if (url !== undefined) return createMailer({ url, from });
-  return folder === undefined ? undefined : createOutbox({ folder, from: from ?? 'TIU <tiu@localhost>', clock: () => Date.now() });
+/** The database as requests see it and as the engine does; besides, feed, submits, forks, commands and notices have connections of their own. */
+async function openViews(config: Config) {
+  const url = config.DATABASE_URL;
+  const walls = createWalls();
+  const [engine, walled] = await Promise.all([
+    openDatabase({ url, role: 'tiu_engine', max: config.TIU_ENGINE_CONNECTIONS }),
+    openDatabase({ url, role: 'tiu_api', max: config.TIU_API_CONNECTIONS, walls }),
+  ]);
+  const waiting = () => walled.pool.waitingCount + engine.pool.waitingCount;
+  return { walls, engine, db: walledDatabase(walls, { engine, walled }), waiting };
 }
 
-const passwordSettings = (config: Config) => ({
-  memoryKiB: config.TIU_PASSWORD_MEMORY,
-  passes: config.TIU_PASSWORD_PASSES,
-  lanes: config.TIU_PASSWORD_LANES,
-  concurrent: config.TIU_MAX_HASHES,
-  queued: config.TIU_MAX_QUEUED_HASHES,
-});
+type Counted = { engine: OrmDatabase; clock: () => number; submits: () => number; reads: () => number };
+
+/** What keeps one client from the room of the others. */
+function createBounds(config: Config, { engine, clock, ...waiting }: Counted) {
+  const counted = { db: engine, now: clock };
+  return {
+    pressure: createPressure(config, waiting),
+    limits: createLimits(counted, config),
+    quotas: createQuotas(counted, config),
+  };
+}
 
 const neededMigrations = (): string[] =>
   readdirSync(new URL('../../migrations', import.meta.url))

@@ -154,8 +154,12 @@ test('members and sockets are counted, too', async () => {
     const socket = io(api.url, { auth: { token: api.owner.key }, transports: ['websocket'], reconnection: false, forceNew: true });
     return new Promise<{ socket: typeof socket; code?: string }>((resolve) => {
       socket
-        .on('connect', () => resolve({ socket }))
-        .on('connect_error', (error) => resolve({ socket, code: (error as Error & { data: { code: string } }).data.code }));
+        .on('connect', () => {
+          resolve({ socket });
+        })
+        .on('connect_error', (error) => {
+          resolve({ socket, code: (error as Error & { data: { code: string } }).data.code });
+        });
     });
   };
   const sockets = [await connect(), await connect(), await connect()];

@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { routes } from '../../src/api/routes.ts';
-import type { Reply } from '../../src/api/route.ts';
-import type { OrmDatabase } from '../../src/db/database.ts';
 import { anApi, type TestApi } from './anApi.ts';
 
 let api: TestApi;
@@ -11,10 +9,10 @@ const past: string[] = [];
 beforeAll(async () => {
   api = await anApi();
   const rows = api.deps.engine.rows;
-  api.deps.engine.rows = ((statement) => {
+  api.deps.engine.rows = (statement) => {
     past.push(statement.name);
     return rows(statement);
-  }) as OrmDatabase['rows'];
+  };
 });
 afterAll(() => api.stop());
 
@@ -28,7 +26,7 @@ test('a handler that forgets the workspace sees nothing foreign', async () => {
   const route = routes.find(({ path }) => path === '/api/v1/queue');
   if (!route) throw new Error('no route');
   const handler = route.handler;
-  route.handler = async () => ({ status: 200, body: { items: (await all(api)).map((id) => ({ id })), nextCursor: null } }) as Reply;
+  route.handler = async () => ({ status: 200, body: { items: (await all(api)).map((id) => ({ id })), nextCursor: null } });
   try {
     for (const { key, workspace } of [api.owner, api.stranger, api.owner]) {
       const answer = await fetch(`${api.url}/api/v1/queue`, { headers: { authorization: `Bearer ${key}` } });

@@ -89,8 +89,15 @@ test('sockets are opened by pages of this address and of listed origins, and by 
       reconnection: false,
       ...(origin !== undefined && { extraHeaders: { origin } }),
     });
-    const outcome = await new Promise<boolean>((resolve) =>
-      socket.on('connect', () => resolve(true)).on('connect_error', () => resolve(false)),
+    const outcome = await new Promise<boolean>(
+      (resolve) =>
+        void socket
+          .on('connect', () => {
+            resolve(true);
+          })
+          .on('connect_error', () => {
+            resolve(false);
+          }),
     );
     socket.disconnect();
     return outcome;
