@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
 import pg, { type Pool, type PoolClient, type QueryResultRow } from 'pg';
-import type { OrmDatabase } from './database.ts';
 import type { Statement } from './pool.ts';
 
 /**
@@ -16,27 +15,6 @@ export type Walls = {
 export function createWalls(): Walls {
   const storage = new AsyncLocalStorage<string>();
   return { within: (workspace, work) => storage.run(workspace, work), current: () => storage.getStore() };
-}
-
-/** The database as the work at hand may see it: through the wall inside of a workspace, else as the engine. */
-export function walledDatabase(
-  walls: Pick<Walls, 'current'>,
-  { engine, walled }: { engine: OrmDatabase; walled: OrmDatabase },
-): OrmDatabase {
-  const current = () => (walls.current() === undefined ? engine : walled);
-  return {
-    url: engine.url,
-    rows: (statement) => current().rows(statement),
-    get orm() {
-      return current().orm;
-    },
-    get pool() {
-      return current().pool;
-    },
-    close: async () => {
-      await Promise.all([engine.close(), walled.close()]);
-    },
-  };
 }
 
 /**

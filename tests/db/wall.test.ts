@@ -6,7 +6,8 @@ import { ApiKey } from '../../src/db/entities/apiKey.entity.ts';
 import { Audit } from '../../src/db/entities/audit.entity.ts';
 import { createApiKey } from '../../src/db/repositories/apiKeys.ts';
 import { ensureOwner } from '../../src/db/repositories/owner.ts';
-import { createWalls, walledDatabase } from '../../src/db/wall.ts';
+import { createWalls } from '../../src/db/wall.ts';
+import { walledDatabase } from '../../src/db/walledDatabase.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 
 const walls = createWalls();

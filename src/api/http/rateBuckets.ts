@@ -4,7 +4,7 @@ import type { RateAsk, RateGrant } from '../../db/rates.ts';
 /** What is known of a bucket after a take. `remaining` and `fullMs` are as of the last word of the database. */
 export type Taken = { granted: boolean; policy: RatePolicy; remaining: number; nextMs: number; fullMs: number };
 
-export type BucketName = { class: string; key: string; policy: RatePolicy; exact: boolean };
+type BucketName = { class: string; key: string; policy: RatePolicy; exact: boolean };
 
 export type RateBuckets = {
   /** @returns at once while the process has tokens, else when the database has answered @throws what the database throws */

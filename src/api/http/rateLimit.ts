@@ -6,7 +6,7 @@ import type { Config } from '../../runtime/config.ts';
 import { createRateBuckets, type Taken } from './rateBuckets.ts';
 
 /** Whose tries are counted: `account:<id, or hash of a name that nobody has>`, `network:<network>`, `user:<id>`, `key:<id>`. */
-export type Try = { class: RateClass; key: string; cost?: number };
+type Try = { class: RateClass; key: string; cost?: number };
 
 /** What a request is told of its limit, and the problem it ends with if that is reached. */
 type Spent = { headers: Record<string, string>; refusal?: Problem };

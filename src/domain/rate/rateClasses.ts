@@ -22,7 +22,7 @@ export type RateClass = keyof typeof RATE_CLASSES;
 export type RouteCost = RateClass | 'none';
 
 /** Whose requests are counted together: the word before the colon of a key, such as `user:<id>` or `network:2001:db8::/64`. */
-export const RATE_HOLDERS = ['user', 'key', 'account', 'network'] as const;
+const RATE_HOLDERS = ['user', 'key', 'account', 'network'] as const;
 type RateHolder = (typeof RATE_HOLDERS)[number];
 
 /** At most `limit` at once and `limit` in `seconds` in the long run. `name` is what clients see. */
