@@ -26,7 +26,7 @@ import { scheduleRoutes } from './features/schedules/routes.ts';
 import { secretRoutes } from './features/secrets/routes.ts';
 import { sessionRoutes } from './features/sessions/routes.ts';
 import { tokenRoutes } from './features/sessions/tokenRoutes.ts';
-import { signInRoutes } from './features/signIn/routes.ts';
+import { identityRoutes } from './features/identities/routes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
 import { usageRoutes } from './features/usage/routes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
@@ -64,7 +64,7 @@ export const routes: readonly Route[] = [
   ...projectRoutes,
   ...projectMemberRoutes,
   ...workspaceRoutes,
-  ...signInRoutes,
+  ...identityRoutes,
   ...payloadRoutes,
   ...healthRoutes,
   ...docsRoutes,

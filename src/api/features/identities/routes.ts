@@ -202,4 +202,4 @@ const unlink = defineRoute({
   },
 });
 
-export const signInRoutes: readonly Route[] = [list, begin, finish, beginLink, identities, unlink];
+export const identityRoutes: readonly Route[] = [list, begin, finish, beginLink, identities, unlink];
