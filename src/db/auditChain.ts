@@ -9,7 +9,7 @@ const ISO = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;
 const iso = (column: string): string => `to_char(${column} at time zone 'utc', ${ISO})`;
 
 /** An entry as its hash covers it: JSON as the text that it is. */
-export const ENTRY = `a.id, a.workspace, ${iso('a.at')} as at, a.actor, a.action, a.subject as object, a.result, a.code, a.request, a.address,
+const ENTRY = `a.id, a.workspace, ${iso('a.at')} as at, a.actor, a.action, a.subject as object, a.result, a.code, a.request, a.address,
   a.data::text as data, a.before::text as before, a.after::text as after`;
 
 const CHECKPOINT = (kind: string) =>

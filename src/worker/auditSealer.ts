@@ -55,13 +55,12 @@ export function startAuditSealer(deps: SealerDeps, checkpointMs: number): { stop
   };
   const pump = createPump(round, createFaultLog(deps, 'audit.seal_failed'));
   const timer = setInterval(pump.kick, PERIOD_MS);
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      await pump.stop();
-      await releaseDuty(deps.db, { key: DUTY, holder: deps.worker });
-    },
+  const stop = async () => {
+    clearInterval(timer);
+    await pump.stop();
+    await releaseDuty(deps.db, { key: DUTY, holder: deps.worker });
   };
+  return { stop };
 }
 
 /** One batch in one commit. @param batch.keep the head stays as a checkpoint @returns how many entries; undefined: somebody else seals */

@@ -8,7 +8,7 @@ import type { Log } from '../log.ts';
 import type { ApiMetrics } from '../metrics.ts';
 
 /** What somebody was refused. Without an actor: whoever it was did not prove who they are. */
-export type Refusal = { actor: Actor | undefined; action: Action | 'self' | 'public'; object: string; origin: Origin };
+type Refusal = { actor: Actor | undefined; action: Action | 'self' | 'public'; object: string; origin: Origin };
 
 export type Refusals = {
   /** Remembers a refusal for the audit, if the problem is one: it neither waits nor throws. */

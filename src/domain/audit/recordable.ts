@@ -30,7 +30,7 @@ const FIELDS: ReadonlySet<string> = new Set([
 ]);
 
 /** Stands for a text that is not kept. */
-export const NOT_RECORDED = '[not recorded]';
+const NOT_RECORDED = '[not recorded]';
 /** Characters of one text. */
 const MAX_TEXT = 1_000;
 const MAX_DEPTH = 4;

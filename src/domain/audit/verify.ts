@@ -4,7 +4,7 @@ import { GENESIS, leafOf, linkOf, type Checkpoint, type SealedEntry, type Sha256
 export type Link = { seq: number; hash: string; entry?: SealedEntry; leaf?: string };
 
 /** Why a chain does not hold. */
-export type FaultReason =
+type FaultReason =
   /** There is a number too many, or numbers are out of order. */
   | 'out_of_order'
   /** There is no entry in this place, or the place itself is gone. */

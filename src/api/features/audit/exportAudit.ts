@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
-import type { SealedEntry } from '../../../domain/audit/entry.ts';
-import { leafOf } from '../../../domain/audit/entry.ts';
+import { leafOf, type SealedEntry } from '../../../domain/audit/entry.ts';
 import type { Link } from '../../../domain/audit/verify.ts';
 import { SYSTEM_WORKSPACE } from '../../../domain/retention/policy.ts';
 import { readChainState, readLinks, readStrays, type ChainState } from '../../../db/auditChain.ts';

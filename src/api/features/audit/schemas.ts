@@ -22,7 +22,7 @@ export const exportQuery = z.strictObject({
   after: z.coerce.number().int().min(0).default(0).meta({ description: 'Number of the entry to begin after; of CSV alone' }),
 });
 
-export const AuditEntry = z
+const AuditEntry = z
   .object({
     seq: z.int().meta({ description: 'Its place in the chain of the installation' }),
     hash: sha256Text,
