@@ -4,15 +4,21 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { io } from 'socket.io-client';
+import { makeCluster, postgresPlace } from '../tools/setup.mjs';
 import { openSession } from '../src/api/auth/openSession.ts';
 import { openDatabase, type OrmDatabase } from '../src/db/database.ts';
+import { migrate } from '../src/db/migrate.ts';
+import { ensureOwner } from '../src/db/repositories/owner.ts';
 import { openTokens, type Tokens } from '../src/providers/tokens/tokens.ts';
 import { readConfig } from '../src/runtime/config.ts';
-import { startStack } from '../src/dev/stack.ts';
+import { createGuard } from '../src/dev/guard.ts';
+import { NODE_FLAGS } from '../src/dev/nodeFlags.ts';
+import { startPostgres } from '../src/dev/postgres.ts';
+import { startService } from '../src/dev/service.ts';
 import { quantile } from './spread.ts';
 
 /**
- * What signing in costs: `node bench/auth.ts`, against a stack of its own. Figures of a busy machine are worth nothing.
+ * What signing in costs: `node bench/auth.ts`, against a PostgreSQL and two api processes of its own. Figures of a busy machine are worth nothing.
  */
 const CHECKS = 5_000;
 const REFRESHES = 500;
@@ -22,12 +28,16 @@ const ENDS = 50;
 
 const state = fs.mkdtempSync(path.join(os.tmpdir(), 'tiu-bench-'));
 fs.chmodSync(state, 0o755); // PostgreSQL has a user of its own
-const key = `k1:${randomBytes(32).toString('base64')}`;
-const settings = { TIU_TOKEN_KEYS: key, TIU_MAX_SESSIONS: '1000', TIU_LOG_LEVEL: 'warn' };
-const stack = await startStack({ root: path.resolve(import.meta.dirname, '..'), state, apis: 2, env: settings });
-const { database } = JSON.parse(fs.readFileSync(path.join(state, 'stack.json'), 'utf8')) as { database: string };
+const place = { ...postgresPlace(), data: path.join(state, 'postgres') };
+makeCluster(place, path.join(state, 'password'));
+const { url: database, stop } = await startPostgres({ place, passwordFile: path.join(state, 'password') });
+await migrate(database);
 const db = await openDatabase({ url: database, role: 'tiu_engine', max: 2 });
-const config = readConfig({ DATABASE_URL: database, ...settings });
+const { key: ownerKey } = await ensureOwner(db, { workspaceName: 'default' });
+const settings = { DATABASE_URL: database, TIU_TOKEN_KEYS: `k1:${randomBytes(32).toString('base64')}`, TIU_MAX_SESSIONS: '1000' };
+const guard = createGuard();
+const [first, second] = [await anApi('api-1'), await anApi('api-2')];
+const config = readConfig(settings);
 const clock = () => Date.now();
 const tokens = await openTokens(config, clock);
 const say = (what: string, figures: Record<string, number>) =>
@@ -48,14 +58,23 @@ try {
   for (let round = 0; round < 3; round++)
     for (const [name, token] of [
       ['token', accessToken],
-      ['key', stack.key],
+      ['key', ownerKey],
     ] as const)
       say(`GET /runs with a ${name}, ${CLIENTS} clients`, await load(token));
   await ends(signIn);
 } finally {
   await db.close();
-  await stack.stop();
+  for (const api of [first, second]) await api.stop();
+  await stop();
+  guard.close();
   fs.rmSync(state, { recursive: true, force: true });
+}
+
+async function anApi(name: string): Promise<{ url: string; stop: () => Promise<void> }> {
+  const env = { ...process.env, ...settings, TIU_PORT: '0', TIU_LOG_LEVEL: 'warn', TIU_OBJECTS: path.join(state, 'objects') };
+  const script = path.resolve(import.meta.dirname, '../src/api/main.ts');
+  const service = await startService({ script, env, flags: NODE_FLAGS.api, guard, logFile: path.join(state, `${name}.log`) });
+  return { url: service.line.url ?? '', stop: service.stop };
 }
 
 async function anAccount(database: OrmDatabase): Promise<string> {
@@ -86,7 +105,7 @@ async function refreshes(first: string): Promise<void> {
   for (let i = 0; i < REFRESHES; i++) {
     const began = performance.now();
     const headers = { 'content-type': 'application/json' };
-    const answer = await fetch(`${stack.api}/api/v1/auth/refresh`, { method: 'POST', headers, body: JSON.stringify({ refreshToken }) });
+    const answer = await fetch(`${first.url}/api/v1/auth/refresh`, { method: 'POST', headers, body: JSON.stringify({ refreshToken }) });
     ({ refreshToken } = (await answer.json()) as { refreshToken: string });
     times.push(performance.now() - began);
   }
@@ -99,7 +118,7 @@ async function load(token: string): Promise<Record<string, number>> {
   const client = async () => {
     while (performance.now() < until) {
       const began = performance.now();
-      const answer = await fetch(`${stack.api}/api/v1/runs?limit=1`, { headers: { authorization: `Bearer ${token}` } });
+      const answer = await fetch(`${first.url}/api/v1/runs?limit=1`, { headers: { authorization: `Bearer ${token}` } });
       await answer.arrayBuffer();
       if (answer.status !== 200) throw new Error(`answered ${answer.status}`);
       times.push(performance.now() - began);
@@ -112,7 +131,7 @@ async function load(token: string): Promise<Record<string, number>> {
 /** From the commit that ends a session to the close of its socket, and to the first request that is refused, in the other process. */
 async function ends(signIn: () => Promise<{ accessToken: string; sessionId: string }>): Promise<void> {
   const [socketMs, requestMs]: [number[], number[]] = [[], []];
-  const [, other = stack.api] = stack.apis;
+  const other = second.url;
   for (let i = 0; i < ENDS; i++) {
     const { accessToken: token, sessionId } = await signIn();
     const socket = io(other, { auth: { token }, transports: ['websocket'], reconnection: false, forceNew: true });

@@ -127,14 +127,13 @@ test('what was read before a notice is not believed after it', async () => {
   const { accessToken, sessionId } = await member('viewer');
   const { db } = api.deps;
   const rows = db.rows;
-  let release = () => undefined as void;
-  const held = new Promise<void>((resolve) => (release = resolve));
+  const held = Promise.withResolvers<undefined>();
   const answered = Promise.withResolvers<undefined>();
   db.rows = (async (statement: Parameters<typeof rows>[0]) => {
     const found = await rows(statement);
     if (statement.name !== 'session_holder') return found;
     answered.resolve(undefined);
-    await held;
+    await held.promise;
     return found;
   }) as typeof rows;
   const early = api.deps.authenticate(accessToken);
@@ -142,7 +141,7 @@ test('what was read before a notice is not believed after it', async () => {
   db.rows = rows;
   await sql(db, `update session set ended = now() where id = $1`, [sessionId]);
   api.deps.authenticate.forget(`session:${sessionId}`);
-  release();
+  held.resolve(undefined);
   await early;
   await expect(api.deps.authenticate(accessToken)).rejects.toMatchObject({ code: 'unauthenticated' });
 });
