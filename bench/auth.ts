@@ -99,8 +99,8 @@ async function checks({ verifyAccess, signAccess }: Tokens, token: string): Prom
   say('CPU of a token, µs', { check: await each(() => verifyAccess(token)), sign: await each(() => signAccess(grant)) });
 }
 
-async function refreshes(first: string): Promise<void> {
-  let refreshToken = first;
+async function refreshes(begin: string): Promise<void> {
+  let refreshToken = begin;
   const times: number[] = [];
   for (let i = 0; i < REFRESHES; i++) {
     const began = performance.now();

@@ -83,7 +83,8 @@ const create = defineRoute({
     const { name, scopes, expiresAt } = body;
     if (actor.session) requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
     const beyond = scopes.filter((wanted) => !mayHandOn(actor, wanted));
-    if (beyond.length > 0) throw new Problem('forbidden', { detail: `You may not hand on: ${beyond.join(', ')}` });
+    if (beyond.length > 0)
+      throw new Problem('forbidden', { detail: `${actor.session ? 'Your role' : 'The key'} has not: ${beyond.join(', ')}` });
     if (actor.account !== undefined && scopes.includes('keys:manage')) throw invalid('/scopes', 'the key of a person makes no keys');
     const expires = expiresAt === undefined ? undefined : new Date(expiresAt);
     if (expires && expires.getTime() <= deps.clock()) throw invalid('/expiresAt', 'is past');
