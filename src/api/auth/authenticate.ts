@@ -9,7 +9,7 @@ import type { Feed } from '../realtime/feed.ts';
 import { createBelieved, type Known } from './believed.ts';
 
 /** What somebody goes by for as long as they are here: an API key, or a session, whose tokens come and go. */
-export type Credential = { key: string } | { session: string };
+type Credential = { key: string } | { session: string };
 
 /** Who somebody is, what they go by, and when that ends or lessens by itself, ms since the epoch. */
 export type Authenticated = Known & { credential: Credential };

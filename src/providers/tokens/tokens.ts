@@ -5,7 +5,7 @@ import { isSingular } from './isSingular.ts';
 import { openSigningKeys, type SigningKey } from './signingKeys.ts';
 
 /** What an access token says: who, by which session, in which workspace. Ids. */
-export type AccessGrant = { account: string; session: string; workspace: string };
+type AccessGrant = { account: string; session: string; workspace: string };
 /** `expires` in ms since the epoch. */
 export type AccessClaims = AccessGrant & { expires: number };
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { grantReply } from '../../../src/api/auth/cookies.ts';
+import { grantReply, transport } from '../../../src/api/auth/cookies.ts';
 import { issueTicket } from '../../../src/api/auth/socketTickets.ts';
 import { aSocket } from '../../realtime/aSubscriber.ts';
 import { anApi, type TestApi } from '../anApi.ts';
@@ -39,6 +39,15 @@ test('tokens of a browser are cookies that no script reads and no other host set
   ]);
   expect(reply.body).toMatchObject({ accessToken: null, refreshToken: null, sessionId: opened.sessionId });
   expect((await aBrowser(true)).set[1]).toMatch(/; SameSite=Strict; Max-Age=7776000$/);
+});
+
+test('a client keeps its tokens itself unless it asks for cookies', async () => {
+  const { opened } = await aBrowser();
+  expect(grantReply(opened, { transport: transport.parse(undefined), remember: false, config: api.deps.config })).toEqual({
+    status: 200,
+    body: opened,
+  });
+  expect(transport.safeParse('header').success).toBe(false);
 });
 
 test('a browser reads with its cookies, and a header goes before them', async () => {

@@ -9,7 +9,7 @@ const role = z.string().nullable().meta({ description: 'null = a member of no wo
 
 export const Switched = SessionGrant.omit({ refreshToken: true }).meta({ id: 'SwitchedSession', description: 'The refresh token stays' });
 
-export const Session = z
+const Session = z
   .object({
     id: uuid,
     workspace: uuid,
