@@ -121,7 +121,9 @@ const ODDS: { readonly [name in keyof Odds]: number } = {
 export type Faults = { perhaps: () => void; over: () => boolean; count: () => number };
 
 /** What clients ask of a run. */
-type Clients = { cancel: (run: string, force: boolean) => void } & { [name in 'pause' | 'retry' | 'settle']: (run: string) => void };
+type Clients = { cancel: (run: string, force: boolean) => void } & {
+  [name in 'pause' | 'retry' | 'settle' | 'fork']: (run: string) => void;
+};
 
 /** A seed has some kinds of fault only, and a number of them at any instants; so that each gets its share of rare company. */
 export function createFaults(world: World, client: Clients): Faults {
@@ -136,7 +138,7 @@ export function createFaults(world: World, client: Clients): Faults {
     cancel: asked((run) => {
       client.cancel(run, random() < 0.3);
     }),
-    ...{ pause: asked(client.pause), retry: asked(client.retry), settle: asked(client.settle) },
+    ...{ pause: asked(client.pause), retry: asked(client.retry), settle: asked(client.settle), fork: asked(client.fork) },
   };
   const kinds = Object.entries({ ...FAULTS, ...clients }).filter(() => random() < 0.35);
   const names = Object.keys(ODDS) as (keyof Odds)[];

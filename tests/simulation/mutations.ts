@@ -201,4 +201,9 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
     from: 'return begun.has(compensation) ?',
     to: 'return begun.size < 0 ?',
   },
+  'a fork keeps what did not complete': {
+    file: 'src/domain/plan/fork.ts',
+    from: "if (!isKeepable(status)) return { type: 'unfinished', status };",
+    to: "if (status === 'pending') return { type: 'unfinished', status };",
+  },
 };

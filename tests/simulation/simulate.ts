@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createCommands, type Command, type Commands } from '../../src/db/commands.ts';
+import { createForks, type Forks } from '../../src/db/forks.ts';
 import { createSubmits, type Submits } from '../../src/db/submit.ts';
 import { isFinalStatus, type TaskStatus } from '../../src/domain/plan/outcome.ts';
 import { countedTasks, MAIN, mainTasks, phaseOf, undoneBy } from '../../src/domain/plan/phases.ts';
@@ -14,6 +15,7 @@ import { sampleOf, type Sample } from './definitions.ts';
 import { checkRounds, createSenders, type Senders } from './events.ts';
 import { calm, createFaults } from './faults.ts';
 import { openConnection } from './substitutes/connection.ts';
+import { checkFork, forkOften, type Forked } from './forks.ts';
 import { Violation } from './watch.ts';
 import { createWorld, type World } from './world.ts';
 
@@ -24,8 +26,8 @@ const WORKSPACE = '00000000-0000-7000-8000-000000000001';
 const BOUND_MS = 180_000;
 const MAX_STEPS = 150_000;
 
-type Client = { submits: Submits; commands: Commands };
-type Accepted = { run: string; sample: Sample; cancelled: boolean };
+type Client = { submits: Submits; commands: Commands; forks: Forks };
+type Accepted = { run: string; sample: Sample; cancelled: boolean; forked?: Forked };
 
 /** Lives through one world. @throws Violation, or whatever the product threw where nothing may be thrown */
 export function simulate(seed: number, trace?: (line: string) => void): Outcome {
@@ -38,16 +40,21 @@ export function simulate(seed: number, trace?: (line: string) => void): Outcome 
 }
 
 function live(world: World): Outcome {
-  const { seed } = world;
-  const { clock, random } = world;
+  const { seed, clock, random } = world;
   const workers = 1 + Math.floor(random() * 3);
   for (let i = 0; i < workers; i++) world.boot();
-  const client: Client = { submits: undefined as unknown as Submits, commands: undefined as unknown as Commands };
-  clock.as(0, () => Object.assign(client, { submits: createSubmits({ url: '' }), commands: createCommands({ url: '' }) }));
+  const client: Client = {
+    submits: undefined as unknown as Submits,
+    commands: undefined as unknown as Commands,
+    forks: undefined as unknown as Forks,
+  };
+  clock.as(0, () =>
+    Object.assign(client, { submits: createSubmits({ url: '' }), commands: createCommands({ url: '' }), forks: createForks({ url: '' }) }),
+  );
   const senders = openSenders(world);
   const accepted = new Map<string, Accepted>();
-  const wanted = 1 + Math.floor(random() * 3);
-  for (let i = 0; i < wanted; i++)
+  let wanted = 1 + Math.floor(random() * 3);
+  for (let i = 0, first = wanted; i < first; i++)
     clock.after(
       random() * 1_500,
       () => {
@@ -68,6 +75,9 @@ function live(world: World): Outcome {
     settle: (run) => {
       settle(world, client, run);
     },
+    fork: (run) => {
+      wanted += fork(world, client, { run, accepted, onAccepted: senders.accepted });
+    },
   });
   let calmSince = 0;
   while (clock.steps() < MAX_STEPS) {
@@ -82,9 +92,10 @@ function live(world: World): Outcome {
     if (calmSince > 0 && clock.now() > calmSince + BOUND_MS) break;
   }
   if (accepted.size < wanted) throw new Violation(`only ${accepted.size} of ${wanted} submits were answered`);
-  for (const one of accepted.values()) checkRun(world, one);
+  const made = [...accepted.values()].filter(({ run }) => run !== '');
+  for (const one of made) checkRun(world, one);
   senders.check();
-  if (world.tables.runs.size !== wanted) throw new Violation(`${wanted} submits made ${world.tables.runs.size} runs`);
+  if (world.tables.runs.size !== made.length) throw new Violation(`${made.length} submits made ${world.tables.runs.size} runs`);
   checkExecutions(world);
   return { steps: clock.steps(), simulatedMs: clock.now(), faults: faults.count(), corrections: world.corrections };
 }
@@ -227,6 +238,20 @@ function settle(world: World, client: Client, run: string): void {
   else command(world, client, { ...BY, run, type: 'complete', task, main, item: -1, output: { output: '1', outputSize: 1 } });
 }
 
+/** @returns how many runs more will be answered */
+function fork(world: World, { forks }: Client, given: { run: string } & Pick<Submitting, 'accepted' | 'onAccepted'>): number {
+  const { run: source, accepted, onAccepted } = given;
+  const sample = [...accepted.values()].find(({ run }) => run === source)?.sample;
+  if (sample === undefined) return 0;
+  const key = `fork of ${source} at ${world.clock.steps()}`;
+  const onForked = (run: string, forked: Forked): void => {
+    accepted.set(key, { run, sample, cancelled: false, forked });
+    if (run !== '') onAccepted(run, sample);
+  };
+  forkOften({ world, forks, workspace: WORKSPACE, onForked }, source, sample);
+  return 1;
+}
+
 /** What cleans up comes after all else, what is undone in the reverse order of its completion. */
 function checkOrder(rows: RunRows, { plan: { graph } }: Sample): void {
   const since = rows.events.findLast(({ type }) => type === 'run.reopened')?.seq ?? 0;
@@ -254,7 +279,14 @@ function checkOrder(rows: RunRows, { plan: { graph } }: Sample): void {
     throw new Violation(`run ${rows.state.run} undid ${undone.join()} in a wrong order`);
 }
 
-function checkRun(world: World, { run, sample, cancelled }: Accepted): void {
+/** A run, or one that it was forked from, in which somebody ended something by hand: what is kept of it the model does not know. */
+function isMeddledWith({ tables }: World, run: string): boolean {
+  const rows = tables.runs.get(run);
+  const byHand = rows?.commands.some(({ type }) => type === 'skip' || type === 'complete') ?? false;
+  return byHand || (typeof rows?.forkedFrom === 'string' && isMeddledWith({ tables } as World, rows.forkedFrom));
+}
+
+function checkRun(world: World, { run, sample, cancelled, forked }: Accepted): void {
   const rows = world.tables.runs.get(run);
   if (!rows) throw new Violation(`run ${run} was accepted and is lost`);
   const { status, finished } = rows.state;
@@ -275,7 +307,8 @@ function checkRun(world: World, { run, sample, cancelled }: Accepted): void {
   );
   const view = fold(events);
   if (view.status !== status) throw new Violation(`the events of ${run} end in ${view.status}, its row in ${status}`);
-  const commanded = rows.commands.some(({ type }) => type === 'cancel' || type === 'skip' || type === 'complete');
+  const commanded = rows.commands.some(({ type }) => type === 'cancel') || isMeddledWith(world, run);
+  if (forked) checkFork(world, run, forked);
   checkOrder(rows, sample);
   checkRounds(world, rows, sample);
   if (cancelled && !commanded) throw new Violation(`the cancel of ${run} was answered and is lost`);

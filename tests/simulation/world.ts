@@ -130,7 +130,14 @@ function connect(world: World): (statement: Statement, isPatient: boolean) => Pr
           fail(refusal);
           return;
         }
-        const rows = carryOut(world, statement, owner);
+        let rows: object[];
+        try {
+          rows = carryOut(world, statement, owner);
+        } catch (error) {
+          if (!(error instanceof Refusal)) throw error;
+          fail(error.code);
+          return;
+        }
         if (world.random() < world.odds.lostAnswer) {
           fail('08006');
           return;

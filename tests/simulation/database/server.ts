@@ -3,6 +3,7 @@ import * as control from './control.ts';
 import * as dispatch from './dispatch.ts';
 import * as events from './events.ts';
 import * as execution from './execution.ts';
+import { fork } from './forks.ts';
 import { journalCommit } from './journalCommit.ts';
 import { command, submit } from './submit.ts';
 import * as workers from './workers.ts';
@@ -104,6 +105,7 @@ const WORK = new Map<string, Work>([
   many('plan_body', (tables, [hash]: [string]) => [{ body: JSON.parse(tables.plans.get(hash) ?? 'null') as unknown }]),
   many('outputs', (tables, values: [string, number[]]) => outputs(tables, values, false)),
   many('outputs_items', (tables, values: [string, number[]]) => outputs(tables, values, true)),
+  many('fork_run', fork),
   many('map_items', mapItems),
   many('event_schemas', () => []),
   many('has_event', events.has),
