@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { createJournal, type Journal } from '../../src/db/journal.ts';
@@ -138,6 +139,23 @@ test('doctor says what is missing and what to do', async () => {
   expect(code).toBe(1);
   expect(out).toContain('ok  database\n');
   expect(out).toMatch(/BAD 0 workers\n {4}No worker is up/);
+});
+
+test('fork uploads what an input names, as run does, with and without a definition', async () => {
+  await tiu('run', file, '--input', 'n=7');
+  const source = await play('completed');
+  fs.writeFileSync(path.join(api.folder, 'notes.txt'), 'mended');
+  const sha256 = createHash('sha256').update('mended').digest('hex');
+  for (const more of [[], ['--definition', file]]) {
+    const { code, out } = await tiu('fork', source, '--input', 'source=notes.txt', ...more);
+    expect([code, out.split('\n')[0]]).toEqual([0, `source: 1 file of notes.txt, 1 KiB, as ${sha256.slice(0, 12)}`]);
+    const rows = await api.deps.db.rows({ name: 'input', text: 'select input from run where id = $1', values: [idIn(out)] });
+    expect(rows).toEqual([{ input: { source: sha256 } }]);
+  }
+  expect(await tiu('fork', source, '--input', 'source=nowhere.txt')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('there is no file') as unknown,
+  });
 });
 
 test('fork --preview says what would run again and why; fork starts it', async () => {

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
+import type { Client } from '../../client/createClient.ts';
 import type { ForkRun } from '../../client/runs.ts';
 import type { Cli } from '../cli.ts';
-import { CliError, EXIT } from '../exit.ts';
 import { readInputs } from '../readInputs.ts';
+import { uploadAll } from '../uploadAll.ts';
 
 type Options = { from: string[]; input: string[]; definition?: string; reason?: string; preview?: true; json?: true };
 
@@ -13,7 +14,7 @@ export const forkCommand = (cli: Cli): Command =>
     .option('--from <task>', 'a task that runs again, with all that depends on it', collect, [])
     .option(
       '-i, --input <key=value>',
-      'the whole input anew: a value (JSON if it parses, else text), or @file.json for all of them',
+      'the whole input anew: a value (JSON if it parses, else text), @file.json for all of them, a path where an artifact is wanted (uploaded, for a preview too)',
       collect,
       [],
     )
@@ -22,8 +23,9 @@ export const forkCommand = (cli: Cli): Command =>
     .option('--preview', 'say what would run again and why, and do nothing')
     .option('--json', 'print the answer as a line of JSON')
     .action(async (runId: string, options: Options) => {
-      const { runs } = cli.connect();
-      const body = await bodyOf(cli, options);
+      const client = cli.connect();
+      const { runs } = client;
+      const body = await bodyOf(cli, client, { runId, options });
       if (options.preview) {
         const preview = await runs.previewFork(runId, body);
         cli.terminal.out(options.json ? `${JSON.stringify(preview)}\n` : linesOf(preview).join(''));
@@ -33,14 +35,19 @@ export const forkCommand = (cli: Cli): Command =>
       cli.terminal.out(options.json ? `${JSON.stringify(run)}\n` : `run ${run.id}; follow it with: tiu watch ${run.id}\n`);
     });
 
-async function bodyOf({ terminal }: Cli, { from, input, definition, reason }: Options): Promise<ForkRun> {
+async function bodyOf({ terminal }: Cli, client: Client, { runId, options }: { runId: string; options: Options }): Promise<ForkRun> {
+  const { from, input, definition, reason } = options;
   const edited = definition === undefined ? undefined : (await import('../readDefinitionFile.ts')).readDefinitionFile(terminal, definition);
-  const given = readInputs(input, edited?.artifactFields ?? new Set(), terminal.cwd);
-  const [upload] = given.uploads;
-  if (upload) throw new CliError(EXIT.usage, `--input ${upload.field}: upload the artifact first and give its sha256`);
+  const say = options.json ? terminal.err : terminal.out;
+  const given = async () => {
+    // what holds an artifact says the file, or the definition of the source
+    const fields = edited?.artifactFields ?? new Set((await client.runs.previewFork(runId, {})).artifactInputs);
+    const inputs = readInputs(input, fields, terminal.cwd);
+    return { ...inputs.input, ...(await uploadAll(client, inputs, { say, cwd: terminal.cwd })) };
+  };
   return {
     ...(from.length > 0 && { from }),
-    ...(input.length > 0 && { input: given.input }),
+    ...(input.length > 0 && { input: await given() }),
     ...(edited && { definition: edited.text }),
     ...(reason !== undefined && { reason }),
   };

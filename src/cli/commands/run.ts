@@ -1,15 +1,12 @@
-import path from 'node:path';
 import { Command, Option } from 'commander';
 import type { Client } from '../../client/createClient.ts';
 import { isClosedRun, type Run, type StartRun } from '../../client/runs.ts';
 import { STRATEGIES } from '../../domain/plan/plan.ts';
 import type { Cli, Terminal } from '../cli.ts';
-import { count } from '../count.ts';
-import { CliError, EXIT } from '../exit.ts';
 import { exitFor, followRun } from '../followRun.ts';
-import { readInputs, type Inputs } from '../readInputs.ts';
+import { readInputs } from '../readInputs.ts';
 import { summary } from '../summary.ts';
-import { uploadPath } from '../uploadPath.ts';
+import { uploadAll } from '../uploadAll.ts';
 import { wholeNumber } from '../wholeNumber.ts';
 
 type Options = {
@@ -69,21 +66,6 @@ async function reached(client: Client, terminal: Terminal, { runId, options }: {
   if (options.wait === undefined) return client.runs.get(runId);
   const signal = AbortSignal.any([terminal.signal, AbortSignal.timeout(options.wait * 1000)]);
   return client.runs.wait(runId, { signal });
-}
-
-type Telling = { say: (text: string) => void; cwd: string };
-
-async function uploadAll(client: Client, { uploads }: Inputs, { say, cwd }: Telling): Promise<Record<string, string>> {
-  const uploaded: Record<string, string> = {};
-  for (const { field, path: at } of uploads) {
-    const { sha256, size, files } = await uploadPath(client, at);
-    if (files === 0) throw new CliError(EXIT.usage, `--input ${field}: there are no files in ${at}`);
-    say(
-      `${field}: ${count(files, 'file')} of ${path.relative(cwd, at) || '.'}, ${Math.ceil(size / 1024)} KiB, as ${sha256.slice(0, 12)}\n`,
-    );
-    uploaded[field] = sha256;
-  }
-  return uploaded;
 }
 
 const collect = (value: string, before: string[]): string[] => [...before, value];

@@ -84,6 +84,7 @@ async function previewFork(call: ForkCall, body: ForkBody): Promise<Reply> {
       kept: fork.kept.map(nameOf),
       given: fork.given.map(nameOf),
       repeatedEffects: again.filter(wasEffect),
+      artifactInputs: plan.artifactInputs,
       why: Object.fromEntries([...fork.again].map(([task, why]) => [nameOf(task), wordsOf(plan, why)])),
     },
   };

@@ -29,6 +29,7 @@ export const ForkPreview = z
     repeatedEffects: taskIds.meta({
       description: 'Of those that run again: effects that had completed in the source, in whole or in part',
     }),
+    artifactInputs: z.array(z.string()).meta({ description: 'Fields of the input that hold an artifact' }),
     why: z.record(taskId, z.string()).meta({ description: 'Of each task that runs again: the reason' }),
   })
   .meta({ id: 'ForkPreview' });
