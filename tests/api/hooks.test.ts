@@ -59,6 +59,23 @@ test('a signed delivery becomes an event, without an API key', async () => {
   expect(await events()).toEqual([{ id: 'hook:pay/msg_1', name: 'paid', key: 'A17', payload: PAYLOAD, sent_by: `hook:${hook.id}` }]);
 });
 
+test('what Stripe sends, signed anew when it is tried again, is one event', async () => {
+  const { hook, value } = await aHook({ scheme: 'stripe', event: { name: 'paid', key: '${payload.id}' } }, 'whsec_of_an_endpoint');
+  const body = '{"id":"evt_1","type":"payment_intent.succeeded"}';
+  const deliver = (at: number, secret = value) => {
+    const mac = createHmac('sha256', secret)
+      .update(`${at / 1_000}.${body}`)
+      .digest('hex');
+    const headers = { 'content-type': 'application/json', 'stripe-signature': `t=${at / 1_000},v1=${mac},v0=${mac}` };
+    return post(hook, { key: null, raw: body, headers });
+  };
+  expect(await deliver(now)).toMatchObject({ status: 202, body: { id: 'hook:pay/evt_1', event: { name: 'paid', key: 'evt_1' } } });
+  expect((await deliver(now + 60_000)).status).toBe(202);
+  expect(await events()).toHaveLength(1);
+  expect(await deliver(now, 'whsec_other')).toMatchObject({ status: 401, body: { code: 'delivery_refused' } });
+  expect(await deliver(now - 301_000)).toMatchObject({ status: 401, body: { code: 'delivery_refused' } });
+});
+
 test('the same delivery counts once and has the same answer, however often and however many at once', async () => {
   const { hook, value } = await aHook();
   const answers = await Promise.all(Array.from({ length: 5 }, () => post(hook, signed({ value, id: 'again' }))));
@@ -274,7 +291,7 @@ test.each<[string, object, string, string]>([
   ['an expression about something else', { event: { name: 'paid', key: '${input.order}' } }, '/event/key', 'unknown_name'],
   ['a secret in an expression', { event: { name: 'paid', key: '${secrets.signing}' } }, '/event/key', 'secret_not_allowed'],
   ['an event without a name', { event: {} }, '/event/name', 'invalid_type'],
-  ['a scheme that is none', { scheme: 'stripe' }, '/scheme', 'invalid_value'],
+  ['a scheme that is none', { scheme: 'shopify' }, '/scheme', 'invalid_value'],
   ['no tolerance', { toleranceSeconds: 0 }, '/toleranceSeconds', 'too_small'],
   ['too much of it', { toleranceSeconds: 3_601 }, '/toleranceSeconds', 'too_big'],
   ['a key it does not know', { extra: 1 }, '/extra', 'unknown_key'],

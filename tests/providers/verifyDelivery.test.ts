@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { HOOK_LIMITS } from '../../src/domain/hook/hook.ts';
 import { signWebhook } from '../../src/providers/webhook/signWebhook.ts';
@@ -97,4 +97,59 @@ test('a secret of Standard Webhooks has 24 to 64 bytes', () => {
   for (const bytes of [24, 64]) expect(keyOf(Buffer.alloc(bytes, 1).toString('base64'))).toHaveLength(bytes);
   for (const bytes of [23, 65]) expect(deliveryKey('standard-webhooks', Buffer.alloc(bytes, 1).toString('base64'))).toBeUndefined();
   expect(deliveryKey('standard-webhooks', 'no base64 at all, but long enough')).toBeUndefined();
+});
+
+const STRIPE = 'whsec_test_secret';
+const EVENT = Buffer.from('{"id": "evt_1", "object": "event"}');
+const stripeKey = (secret = STRIPE): Buffer => deliveryKey('stripe', secret) ?? Buffer.alloc(0);
+const hex = (time: number | string, { secret = STRIPE, body = EVENT } = {}): string =>
+  createHmac('sha256', secret).update(`${time}.`).update(body).digest('hex');
+const T = AT / 1_000;
+const verifyStripe = (header: string | undefined, { body = EVENT, keys = [stripeKey()], now = AT }: How = {}) =>
+  verifyDelivery('stripe', { headers: { 'stripe-signature': header }, body }, { keys, now, toleranceSeconds: 300 });
+const fine = { ok: true, id: 'evt_1' };
+
+test('what Stripe signs is accepted, with spaces, other versions and a secret that ends with a line', () => {
+  expect(verifyStripe(`t=${T},v1=${hex(T)}`)).toEqual(fine);
+  expect(verifyStripe(`t=${T}, v0=6ffbb59b2300aae63f272406069a9788, v1=${hex(T)}`)).toEqual(fine);
+  expect(verifyStripe(`v1=${hex(T)},t=${T}`, { keys: [stripeKey(`${STRIPE}\n`)] })).toEqual(fine);
+});
+
+test('one of several v1 is enough, of the first ten', () => {
+  const wrong = `v1=${hex(T, { secret: 'old' })}`;
+  expect(verifyStripe([`t=${T}`, wrong, `v1=${hex(T)}`].join())).toEqual(fine);
+  const many = Array.from({ length: HOOK_LIMITS.signatures - 1 }, () => wrong);
+  expect(verifyStripe([`t=${T}`, ...many, `v1=${hex(T)}`].join())).toEqual(fine);
+  expect(verifyStripe([`t=${T}`, wrong, ...many, `v1=${hex(T)}`].join())).toEqual(bad('signature'));
+});
+
+test('a delivery that is tried again is the same, though signed anew; what has no id is told by its bytes', () => {
+  expect(verifyStripe(`t=${T + 60},v1=${hex(T + 60)}`)).toEqual(fine);
+  for (const text of ['{"id": 7}', '[1]', 'no json', '{"id": "a b"}', 'null']) {
+    const body = Buffer.from(text);
+    expect(verifyStripe(`t=${T},v1=${hex(T, { body })}`, { body })).toEqual({
+      ok: true,
+      id: createHash('sha256').update(body).digest('hex'),
+    });
+  }
+});
+
+test.each<[string, string | undefined, How, string]>([
+  ['another body', `t=${T},v1=${hex(T)}`, { body: Buffer.from('{"id": "evt_2"}') }, 'signature'],
+  ['another time than was signed', `t=${T + 1},v1=${hex(T)}`, {}, 'signature'],
+  ['another secret', `t=${T},v1=${hex(T, { secret: 'other' })}`, {}, 'signature'],
+  ['a signature under another version alone', `t=${T},v0=${hex(T)}`, {}, 'headers'],
+  ['a part of the signature', `t=${T},v1=${hex(T).slice(0, 32)}`, {}, 'signature'],
+  ['no time', `v1=${hex('')}`, {}, 'headers'],
+  ['a time that is none', `t=now,v1=${hex('now')}`, {}, 'headers'],
+  ['a second time', `t=${T - 10_000},t=${T},v1=${hex(T)}`, {}, 'signature'],
+  ['no header', undefined, {}, 'headers'],
+  ['a time too long ago', `t=${T - 301},v1=${hex(T - 301)}`, {}, 'timestamp'],
+  ['a time too far ahead', `t=${T + 301},v1=${hex(T + 301)}`, {}, 'timestamp'],
+])('of Stripe is refused: %s', (_, signature, how, reason) => {
+  expect(verifyStripe(signature, how)).toEqual(bad(reason));
+});
+
+test('of Stripe the time may be as far away as is tolerated', () => {
+  for (const time of [T - 300, T + 300]) expect(verifyStripe(`t=${time},v1=${hex(time)}`)).toEqual(fine);
 });

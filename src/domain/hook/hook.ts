@@ -1,9 +1,16 @@
 /** Of a hook: what its address ends with, and what triggers of definitions name. */
 export const HOOK_NAME = /^[a-z][a-z0-9-]{0,62}$/;
 
-/** How deliveries are signed: Standard Webhooks 1.0, or `X-Hub-Signature-256` as GitHub does. */
-export const HOOK_SCHEMES = ['standard-webhooks', 'github'] as const;
+/** How deliveries are signed: Standard Webhooks 1.0, `X-Hub-Signature-256` as GitHub does, or `Stripe-Signature`. */
+export const HOOK_SCHEMES = ['standard-webhooks', 'github', 'stripe'] as const;
 export type HookScheme = (typeof HOOK_SCHEMES)[number];
+
+/** The header that a scheme's signatures are in. */
+export const SIGNATURE_HEADERS: { readonly [scheme in HookScheme]: string } = {
+  'standard-webhooks': 'webhook-signature',
+  github: 'x-hub-signature-256',
+  stripe: 'stripe-signature',
+};
 
 export const HOOK_LIMITS = {
   /** How far the time of a delivery may be from ours. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { eventKey } from '../../../domain/hook/eventKey.ts';
-import { HOOK_LIMITS } from '../../../domain/hook/hook.ts';
+import { HOOK_LIMITS, HOOK_SCHEMES, SIGNATURE_HEADERS } from '../../../domain/hook/hook.ts';
 import type { Json } from '../../../domain/json.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { findReceivingHook, type HookRow } from '../../../db/repositories/hooks.ts';
@@ -46,7 +46,7 @@ export async function receiveDelivery(deps: Deps, delivery: Delivery): Promise<R
 /** @throws Problem delivery_refused, which does not say why: that is counted */
 async function verified(deps: Deps, { id, name, headers, body }: Delivery): Promise<{ hook: HookRow; id: string }> {
   const hook = await findReceivingHook(deps.db, { id: UUID.test(id) ? id : NOBODY, name, past: HOOK_LIMITS.pastSecrets });
-  const scheme = hook?.scheme ?? (headers['x-hub-signature-256'] === undefined ? 'standard-webhooks' : 'github');
+  const scheme = hook?.scheme ?? HOOK_SCHEMES.find((one) => headers[SIGNATURE_HEADERS[one]] !== undefined) ?? 'standard-webhooks';
   const { keys, known } = keysOf(deps, hook);
   const toleranceSeconds = hook?.tolerance ?? HOOK_LIMITS.toleranceSeconds;
   const verdict = verifyDelivery(scheme, { headers, body }, { keys, now: deps.clock(), toleranceSeconds });

@@ -8,7 +8,9 @@ const hookName = z
   .regex(HOOK_NAME, 'a lower-case name: letters, digits and dashes, at most 63')
   .meta({ examples: ['payments'] });
 const secretName = z.string().regex(SECRET_NAME).meta({ description: 'Of a secret of the workspace: what deliveries are signed with' });
-const scheme = z.enum(HOOK_SCHEMES).meta({ description: 'Standard Webhooks 1.0, or `X-Hub-Signature-256` as GitHub sends it' });
+const scheme = z
+  .enum(HOOK_SCHEMES)
+  .meta({ description: 'Standard Webhooks 1.0, `X-Hub-Signature-256` as GitHub sends it, or `Stripe-Signature`' });
 const eventName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
