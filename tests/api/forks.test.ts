@@ -306,3 +306,21 @@ test('a marked input goes into no other definition', async () => {
   });
   expect(await post(`/runs/${source}/fork`, { definition: other, input: { n: 1, m: 3 } })).toMatchObject({ status: 202 });
 });
+
+test('reports count what a fork has kept once, in the run in which it ran', async () => {
+  const once: JsonObject = { ...definition, name: 'counted-once' };
+  const source = await aSource({ definition: once });
+  const counts = async () => {
+    const { items } = (await api.call('GET', '/api/v1/reports/tasks?workflow=counted-once')).body as {
+      items: { task: string; runs: number }[];
+    };
+    return Object.fromEntries(items.map(({ task, runs }) => [task, runs]));
+  };
+  const alone = { call: 1, each: 1, left: 1, out: 1, pick: 1, sum: 1 };
+  expect(await counts()).toEqual(alone);
+  const fork = idOf((await post(`/runs/${source}/fork`, { from: ['sum'] })).body);
+  expect(await counts()).toEqual(alone);
+  await begin(api.deps.db, fork);
+  await tell(journal, fork, { task: SUM, output: '7' });
+  expect(await counts()).toEqual({ ...alone, sum: 2 });
+});

@@ -107,7 +107,8 @@ const NOTHING: { counted: Counted; rows: never[] } = { counted: { runs: 0, since
 const FINAL = ['completed', 'failed', 'timed_out', 'cancelled', 'skipped', 'blocked', 'compensated'] as const;
 
 /**
- * Tasks that have ended, by definition and id or by kind alone, the slowest first. Rows of tasks are read by key, so items of
+ * Tasks that have ended, by definition and id or by kind alone, the slowest first. What a fork has kept had ended before it was accepted, and
+ * counts in the run that it ran in alone. Rows of tasks are read by key, so items of
  * maps cost nothing; names come from the plans.
  */
 export async function reportTasks(
@@ -131,7 +132,7 @@ export async function reportTasks(
         from counted c cross join lateral generate_series(0, c.total - 1) g(i)
         cross join lateral (select k.status, k.failure, k.attempt, k.started, k.finished from task k where k.run = c.id and k.task = g.i and k.item = -1
           order by k.generation desc limit 1) t
-        join names n on n.hash = c.plan and n.task = g.i where t.finished is not null),
+        join names n on n.hash = c.plan and n.task = g.i where t.finished >= c.created),
       f as (select ${keys}, json_agg(json_build_object('code', code, 'n', n) order by n desc, code) as failures from (
           select ${key}, x.code, count(*)::int as n, row_number() over (partition by ${key} order by count(*) desc, x.code) as place
           from x where x.code is not null group by ${key}, x.code) k where place <= ${CODES} group by ${keys}),
