@@ -8,7 +8,7 @@ export class Migration20261129000032_control extends Migration {
   override name = 'Migration20261129000032_control';
 
   override up(): void {
-    for (const statement of [notices, remind, claim, end, untaken, externals, sweep]) this.addSql(statement);
+    for (const statement of [notices, remind, claim, end, untaken, externals, sweep, items]) this.addSql(statement);
   }
 
   override down(): void {
@@ -177,4 +177,13 @@ declare b limit_bucket; begin
   end loop;
   delete from limit_bucket k where k.used < clock_timestamp() - greatest(86400000, k.per_ms) * interval '1 ms'
     and not exists (select from lease l where l.workspace = k.workspace and l.key = k.key);
+end $$;`;
+
+/** As decide_items_v1, of many maps, in the order of their runs. */
+const items = `
+create function decide_items_v2(p_runs uuid[], p_tasks int[], p_generations int[], p_counts double precision[], p_percents double precision[]) returns void language plpgsql volatile set lock_timeout = '2s' as $$
+declare m record; begin
+  for m in select * from unnest(p_runs, p_tasks, p_generations, p_counts, p_percents) x(run, task, generation, n, percent) order by x.run, x.task loop
+    perform decide_items_v1(m.run, m.task, m.generation, m.n, m.percent);
+  end loop;
 end $$;`;

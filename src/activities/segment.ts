@@ -23,7 +23,8 @@ import {
 import { Problem } from '../domain/problem.ts';
 import { cleanupOf } from '../domain/plan/cleanup.ts';
 import { cleansUp, MAIN, mainTasks } from '../domain/plan/phases.ts';
-import { firstByRank } from '../domain/plan/turn.ts';
+import type { Graph } from '../domain/plan/plan.ts';
+import { createRankedQueue, type RankedQueue } from '../domain/plan/rankedQueue.ts';
 import { closingRecord } from './closing.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createOutputs, type Outputs, type TaskView } from './outputs.ts';
@@ -39,6 +40,9 @@ const MAX_ACTIVE = 200;
 
 type Before = { status: TaskStatus; attempt: number; losses: number };
 
+/** Tasks that it may begin. */
+type Todo = RankedQueue;
+
 /** One activity's view of a run while it runs what it owns: its roots and whatever its own commits release. */
 export type Segment = {
   deps: ActivityDeps;
@@ -47,7 +51,7 @@ export type Segment = {
   state: GraphState;
   outputs: Outputs;
   owned: Set<number>;
-  todo: number[];
+  todo: Todo;
   /** Of tasks that go one at a time: all with a lower number have ended. */
   turn: number;
   active: number;
@@ -112,7 +116,7 @@ export async function openSegment(
     state,
     outputs: createOutputs(deps, context),
     owned: new Set(),
-    todo: [],
+    todo: todoOf(state.graph),
     turn: request.roots.reduce((first, root) => Math.min(first, root), state.size),
     active: 0,
     commits: 0,
@@ -150,7 +154,7 @@ export async function drain(segment: Segment, roots: readonly number[]): Promise
     await new Promise<void>((resolve) => {
       segment.wake = resolve;
       for (const root of roots) own(segment, root);
-      segment.suspects = segment.todo.length;
+      segment.suspects = segment.todo.size();
       pump(segment);
     });
   } finally {
@@ -196,11 +200,16 @@ function pump(segment: Segment): void {
 /** The next task that may begin; undefined: none may here, whatever is left is for the workflow. */
 function take(segment: Segment): number | undefined {
   const { todo, state } = segment;
-  const { inTurn, rank } = state.graph;
-  if (!inTurn && !rank) return todo.shift();
-  while (inTurn && isFinal(state.outcome[segment.turn] ?? PENDING)) segment.turn++;
-  const at = inTurn ? todo.indexOf(segment.turn) : firstByRank(todo, rank ?? []);
-  return at < 0 ? undefined : todo.splice(at, 1)[0];
+  if (!state.graph.inTurn) return todo.pop();
+  while (isFinal(state.outcome[segment.turn] ?? PENDING)) segment.turn++;
+  return todo.first() === segment.turn ? todo.pop() : undefined;
+}
+
+/** In the order in which they begin: by their numbers one at a time, by rank, or as they came. */
+function todoOf({ inTurn, rank }: Graph): Todo {
+  if (inTurn || rank) return createRankedQueue((task) => (inTurn ? task : (rank?.[task] ?? 0)));
+  const tasks: number[] = [];
+  return { push: (task) => void tasks.push(task), pop: () => tasks.shift(), first: () => tasks[0], size: () => tasks.length };
 }
 
 /** Takes a task into ownership: to run it, or if it has settled already, to go on with what it released. */

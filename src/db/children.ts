@@ -62,7 +62,6 @@ export function createChildren(deps: ChildrenDeps): Children {
   return {
     settle: () => settleItems(deps),
     look: async () => {
-      await settleItems(deps);
       const claimed = await deps.db.rows<Claimed>({
         name: 'claim_children',
         text: `select c.run, c.task, c.item, c.generation, c.workspace, c.child, c.plan, c.data, c.input, c.input_ref as "inputRef", c.depth::int, c.held, c.due,
@@ -185,15 +184,18 @@ async function settleItems({ db, plans }: ChildrenDeps): Promise<boolean> {
     text: 'select run, task, generation, plan from settled_maps_v1($1)',
     values: [SETTLED_AT_ONCE],
   });
-  for (const { run, task, generation, plan } of maps) {
-    const { count, percent } = toleranceOf((await plans.get(plan)).plan.tasks[task]);
-    await db.rows({
-      name: 'decide_items',
-      text: 'select decide_items_v1($1, $2, $3, $4, $5)',
-      values: [run, task, generation, count, percent],
-    });
-  }
+  if (maps.length > 0) await decideMaps({ db, plans }, maps);
   return settled.length + maps.length > 0;
+}
+
+async function decideMaps({ db, plans }: Pick<ChildrenDeps, 'db' | 'plans'>, maps: readonly SettledMap[]): Promise<void> {
+  const rules = await Promise.all(maps.map(async ({ plan, task }) => toleranceOf((await plans.get(plan)).plan.tasks[task])));
+  const keys = [maps.map(({ run }) => run), maps.map(({ task }) => task), maps.map(({ generation }) => generation)];
+  await db.rows({
+    name: 'decide_items',
+    text: 'select decide_items_v2($1, $2, $3, $4, $5)',
+    values: [...keys, rules.map(({ count }) => count), rules.map(({ percent }) => percent)],
+  });
 }
 
 type Untold = { parent: string; child: string; workspace: string; what: 'force' | 'cancel' | 'pause' | 'resume' };

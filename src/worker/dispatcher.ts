@@ -92,7 +92,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       for (const duty of [slices, children, externals]) duty.kick();
     },
     command: () => {
-      for (const duty of [commands, untold, ends, admission, children, externals]) duty.kick();
+      for (const duty of [commands, untold, ends, admission, children, items, externals]) duty.kick();
     },
   };
   const kick = (what?: Kick) => {

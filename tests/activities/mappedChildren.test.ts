@@ -168,6 +168,7 @@ test('a cancel ends the items that have no run yet and goes down to the others',
   await children.look();
   const { workspace, commands } = engine;
   await commands.command({ type: 'cancel', run, workspace, by: 'test', reason: 'enough' });
+  await children.settle();
   await children.look();
   expect(await items(run)).toEqual(['waiting', 'cancelled', 'cancelled']);
   expect((await waitOfMap(run))?.decision).toBeNull();
@@ -249,6 +250,7 @@ test('an item that is settled by hand ends its run, and the last one ends the ma
       item,
       output: { output: '7', outputSize: 1 },
     });
+  await children.settle();
   await children.look();
   const [child = '', ...others] = await startedBy(run);
   expect(others).toEqual([]);

@@ -163,8 +163,8 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
   },
   'a segment does not wait for its turn': {
     file: 'src/activities/segment.ts',
-    from: 'const at = inTurn ? todo.indexOf(segment.turn) : firstByRank',
-    to: 'const at = inTurn ? todo.length - 1 : firstByRank',
+    from: 'return todo.first() === segment.turn ? todo.pop() : undefined;',
+    to: 'return todo.pop();',
   },
   'what waits does not hold up the next': {
     file: 'src/domain/plan/turn.ts',

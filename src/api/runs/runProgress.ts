@@ -1,11 +1,12 @@
 import { estimate, MIN_RUNS, type Past, type RunNow, type TaskNow } from '../../domain/run/estimate.ts';
-import { isClosed } from '../../domain/plan/outcome.ts';
+import { isClosed, type RunStatus } from '../../domain/plan/outcome.ts';
 import type { Plan } from '../../domain/plan/plan.ts';
+import { Problem } from '../../domain/problem.ts';
 import { percentOf, weightOf } from '../../domain/run/percent.ts';
-import { pastRuns, readShares, type Shares } from '../../db/repositories/progress.ts';
-import { listTasks, type RunRow, type TaskRow } from '../../db/repositories/runs.ts';
+import { pastRuns, readMoment, readShares, type Moment, type Shares } from '../../db/repositories/progress.ts';
+import type { RunRow } from '../../db/repositories/runs.ts';
 import type { Deps } from '../deps.ts';
-import { iso, maybeIso } from '../time.ts';
+import { iso } from '../time.ts';
 
 type ProgressDeps = Pick<Deps, 'db' | 'plans' | 'config' | 'clock'>;
 
@@ -16,12 +17,12 @@ const NAMED = 20;
 export async function readPercent(deps: Pick<Deps, 'db' | 'plans'>, run: RunRow): Promise<number> {
   if (run.last_seq === 1 || run.status === 'completed') return percentOf(run.status, []);
   const { plan } = await deps.plans.get(run.plan);
-  return percentFrom(plan, run, await readShares(deps.db, { run: run.id, mapped: mappedIn(plan) }));
+  return percentFrom(plan, run.status, await readShares(deps.db, { run: run.id, mapped: mappedIn(plan) }));
 }
 
 const mappedIn = (plan: Plan): number[] => plan.tasks.flatMap(({ map }, i) => (map ? [i] : []));
 
-function percentFrom(plan: Plan, run: RunRow, { done, maps }: Shares): number {
+function percentFrom(plan: Plan, status: RunStatus, { done, maps }: Pick<Shares, 'done' | 'maps'>): number {
   const isDone = new Set(done);
   const items = new Map(maps.map((share) => [share.task, share]));
   const shares = plan.tasks.map((_, i) => ({
@@ -29,18 +30,16 @@ function percentFrom(plan: Plan, run: RunRow, { done, maps }: Shares): number {
     status: isDone.has(i) ? 'completed' : 'pending',
     items: items.get(i),
   }));
-  return percentOf(run.status, shares);
+  return percentOf(status, shares);
 }
 
-/** How far a run is, when it will end and what decides that. Four queries at most: the run, its tasks, its shares, earlier runs. */
-export async function readProgress(deps: ProgressDeps, run: RunRow) {
-  const { plan } = await deps.plans.get(run.plan);
-  const [rows, shares, past] = await Promise.all([
-    listTasks(deps.db, run.id),
-    readShares(deps.db, { run: run.id, mapped: mappedIn(plan) }),
-    readPast(deps, run, plan),
-  ]);
-  const byTask = new Map(rows.map((row) => [row.task, row]));
+/** How far a run is, when it will end and what decides that. Two queries: all of the run as of one moment, and earlier runs. @throws Problem not_found */
+export async function readProgress(deps: ProgressDeps, of: RunRow) {
+  const { plan } = await deps.plans.get(of.plan);
+  const [moment, past] = await Promise.all([readMoment(deps.db, { run: of.id, mapped: mappedIn(plan) }), readPast(deps, of, plan)]);
+  if (!moment) throw new Problem('not_found');
+  const run = { id: of.id, ...moment };
+  const byTask = new Map(run.tasks.map((row) => [row.task, row]));
   const now: RunNow = {
     state: run.started === null ? 'queued' : isClosed(run.status) ? 'closed' : 'open',
     now: deps.clock(),
@@ -52,14 +51,14 @@ export async function readProgress(deps: ProgressDeps, run: RunRow) {
   return {
     runId: run.id,
     status: run.status,
-    percent: percentFrom(plan, run, shares),
-    retries: shares.retries,
-    tasks: { total: run.total, done: shares.done.length, open: run.open },
-    atWork: rows
+    percent: percentFrom(plan, run.status, run),
+    retries: run.retries,
+    tasks: { total: run.total, done: run.done.length, open: run.open },
+    atWork: run.tasks
       .filter(({ finished }) => finished === null)
       .map(({ task }) => nameOf(task))
       .slice(0, NAMED),
-    startedAt: maybeIso(run.started),
+    startedAt: run.started === null ? null : iso(new Date(run.started)),
     estimate:
       typeof remaining === 'string'
         ? null
@@ -74,12 +73,10 @@ export async function readProgress(deps: ProgressDeps, run: RunRow) {
   };
 }
 
-const timeOf = (at: string | null | undefined): number | undefined => (at == null ? undefined : new Date(at).getTime());
-
-const taskNow = (row: TaskRow | undefined): TaskNow => ({
+const taskNow = (row: Moment['tasks'][number] | undefined): TaskNow => ({
   status: row?.status ?? 'pending',
-  started: timeOf(row?.started),
-  finished: timeOf(row?.finished),
+  started: row?.started ?? undefined,
+  finished: row?.finished ?? undefined,
 });
 
 /** Durations of earlier runs by the tasks of this plan: other versions of a definition count where the ids of their tasks are the same. */

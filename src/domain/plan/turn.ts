@@ -1,4 +1,4 @@
-import { EFFECT, type Graph } from './plan.ts';
+import { EFFECT } from './plan.ts';
 import { RUN, verdict, type GraphState } from './state.ts';
 
 /**
@@ -22,9 +22,4 @@ export function inOrder({ graph, ready, resumed }: GraphState): Iterable<number>
   if (rank === undefined && places === undefined) return ready;
   const rankOf = (task: number): number => rank?.[task] ?? 0;
   return [...ready].sort((a, b) => Number(resumed.has(b)) - Number(resumed.has(a)) || rankOf(a) - rankOf(b));
-}
-
-/** Where in a list the task of the lowest rank stands; -1: the list is empty. */
-export function firstByRank(tasks: readonly number[], rank: NonNullable<Graph['rank']>): number {
-  return tasks.reduce((first, task, at) => (first < 0 || (rank[task] ?? 0) < (rank[tasks[first] ?? 0] ?? 0) ? at : first), -1);
 }

@@ -4,10 +4,11 @@ import type { Json } from '../../../domain/json.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { mayDecide, type Approval } from '../../../domain/run/approvers.ts';
 import { findApproval, listApprovals, type ApprovalRow } from '../../../db/approvals.ts';
-import { findRun, type RunRow } from '../../../db/repositories/runs.ts';
-import { fromCursor, pageOf, UUID } from '../../cursor.ts';
+import type { RunRow } from '../../../db/repositories/runs.ts';
+import { fromCursor, pageOf } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
+import { loadRun, taskOf } from '../../runs/readRun.ts';
 import { noQuery } from '../../schemas.ts';
 import { iso, maybeIso } from '../../time.ts';
 import { ApprovalList, approvalParams, approvalsQuery, Approve, Decided, Reject } from './schemas.ts';
@@ -63,9 +64,7 @@ type Deciding = {
 /** @throws Problem approval_closed | forbidden | invalid_request */
 async function decide(call: Deciding, type: 'approve' | 'reject'): Promise<Reply> {
   const { deps, actor, resource, params, body = {} } = call;
-  const { graph } = (await deps.plans.get(resource.plan)).plan;
-  const task = graph.names.indexOf(params.task);
-  if (task < 0) throw new Problem('not_found', { detail: `The run has no task ${params.task}` });
+  const { index: task } = await taskOf(deps, resource, params.task);
   const found = await findApproval(deps.db, { workspace: actor.workspace, run: resource.id, task });
   if (!found) throw new Problem('approval_closed');
   const approval = found.data as unknown as Approval;
@@ -107,8 +106,7 @@ const route = <T extends 'approve' | 'reject'>(type: T, summary: string) =>
     responses: { 202: { description: 'The decision is durable', schema: Decided } },
     problems: ['approval_closed', 'run_already_closed', 'forbidden', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable'],
     idempotency: 'stored',
-    load: ({ deps, actor, params }: { deps: Deps; actor: Actor; params: { id: string } }) =>
-      UUID.test(params.id) ? findRun(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined),
+    load: loadRun,
   }) as const;
 
 const approve = defineRoute({

@@ -1,9 +1,9 @@
 import { countQueued, findLimit, holdersOf, listQueue, type QueuedRow } from '../../../db/admission.ts';
 import { priorityName } from '../../../domain/run/priority.ts';
 import { Problem } from '../../../domain/problem.ts';
-import { findRun } from '../../../db/repositories/runs.ts';
-import { fromCursor, pageOf, UUID } from '../../cursor.ts';
+import { fromCursor, pageOf } from '../../cursor.ts';
 import { defineRoute, type Route } from '../../route.ts';
+import { loadRun } from '../../runs/readRun.ts';
 import { noQuery } from '../../schemas.ts';
 import { iso, maybeIso } from '../../time.ts';
 import { explainRun, readWorkers, reasonOf, type Workers } from './explainRun.ts';
@@ -100,8 +100,7 @@ const explain = defineRoute({
   summary: 'What a run waits for',
   request: { params: explainParams, query: noQuery },
   responses: { 200: { description: 'Everything it waits for now', schema: Explanation } },
-  load: ({ deps, actor, params }) =>
-    UUID.test(params.id) ? findRun(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined),
+  load: loadRun,
   handler: async ({ deps, resource }) => ({
     status: 200,
     body: { runId: resource.id, status: resource.status, waitsFor: await explainRun(deps, resource) },
