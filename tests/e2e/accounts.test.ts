@@ -18,6 +18,7 @@ let db: OrmDatabase;
 beforeAll(async () => {
   const env = {
     ...SETTINGS,
+    TIU_PUBLIC_URL: '',
     TIU_PASSWORD_MEMORY: '64',
     TIU_LOGIN_TRIES: String(TRIES),
     TIU_LOGIN_DELAY: '60000',
@@ -41,7 +42,9 @@ async function race(status: number, path: string, bodyOf: (api: number) => objec
 }
 
 async function hashes(): Promise<number> {
-  const texts = await Promise.all(stack.urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
+  const texts = await Promise.all(
+    stack.urls.map(async (url) => (await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${stack.key}` } })).text()),
+  );
   const counts = texts.flatMap((text) => [...text.matchAll(/^tiu_password_hashes_total\{.*\} (\d+)$/gm)].map(([, count]) => Number(count)));
   return counts.reduce((sum, count) => sum + count, 0);
 }
