@@ -18,6 +18,7 @@ import { projectMemberRoutes } from './features/projects/memberRoutes.ts';
 import { projectRoutes } from './features/projects/routes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
 import { reportRoutes } from './features/reports/routes.ts';
+import { roleRoutes } from './features/roles/routes.ts';
 import { commandRoutes } from './features/runs/commandRoutes.ts';
 import { progressRoutes } from './features/runs/progressRoutes.ts';
 import { runRoutes } from './features/runs/routes.ts';
@@ -60,6 +61,7 @@ export const routes: readonly Route[] = [
   ...auditRoutes,
   ...usageRoutes,
   ...memberRoutes,
+  ...roleRoutes,
   ...invitationRoutes,
   ...projectRoutes,
   ...projectMemberRoutes,

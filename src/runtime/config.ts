@@ -334,6 +334,7 @@ const schema = z.object({
   TIU_INVITATION_TTL: size(7 * 86_400_000).describe('How long an invitation can be accepted that says nothing else'),
   TIU_MAX_INVITATION_TTL: size(30 * 86_400_000).describe('The longest that an invitation may say'),
   TIU_MAX_INVITATIONS: size(200).describe('Open invitations of a workspace'),
+  TIU_MAX_ROLES: size(100).describe("Roles of a workspace's own"),
   TIU_MAX_PROJECTS: size(1_000).describe('Projects of a workspace, archived ones among them'),
   TIU_TRANSFER_TTL: size(7 * 86_400_000).describe('How long the offer of a workspace can be accepted'),
   TIU_SYSTEM: z.stringbool().default(true).describe('Whether this worker starts the runs of the system definitions when they are due'),
@@ -352,6 +353,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 
 /** Contents of the files with keys that settings name; who reads the keys says what is wrong with a file. */
 function keyFiles(env: Record<string, string | undefined>): Record<string, string> {
-  const files = Object.entries(env).filter(([name, value]) => /^TIU_\w+_KEYS_FILE$/.test(name) && value !== undefined && fs.existsSync(value));
+  const files = Object.entries(env).filter(
+    ([name, value]) => /^TIU_\w+_KEYS_FILE$/.test(name) && value !== undefined && fs.existsSync(value),
+  );
   return Object.fromEntries(files.map(([name, value]) => [name, fs.readFileSync(value ?? '', 'utf8')]));
 }
