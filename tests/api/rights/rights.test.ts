@@ -1,0 +1,181 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { randomUUIDv7 } from 'node:crypto';
+import { openSession } from '../../../src/api/auth/openSession.ts';
+import type { Route } from '../../../src/api/route.ts';
+import { routes } from '../../../src/api/routes.ts';
+import { createApiKey } from '../../../src/db/repositories/apiKeys.ts';
+import { newKey } from '../../../src/dev/keptIn.ts';
+import { ROLES, ruleOf, SCOPES, type Action, type Role } from '../../../src/domain/access/actions.ts';
+import { anApi, type TestApi } from '../anApi.ts';
+import { pathTo, sampleOf } from './samples.ts';
+
+/** Every route for every role, as the product answers it. `TIU_WRITE_RIGHTS=1` writes the page that must say the same. */
+const PAGE = path.resolve(import.meta.dirname, '../../../docs/rights.md');
+
+/** What an answer says of rights: whatever else is wrong with a request is found out behind them. */
+type Verdict = 'yes' | 'no' | 'hidden' | 'unknown';
+const verdictOf = (status: number): Verdict => (status === 401 ? 'unknown' : status === 403 ? 'no' : status === 404 ? 'hidden' : 'yes');
+
+type Person = { role: Role; account: string; token: string };
+
+let api: TestApi;
+let people: Person[];
+let stranger: Person;
+beforeAll(async () => {
+  api = await anApi({
+    ...{ TIU_TOKEN_KEYS: newKey(), TIU_SECRET_KEYS: newKey(), TIU_CODEC_TOKEN: 'of-this-test-alone-and-long' },
+    ...{ TIU_MAX_BULK_JOBS: '100000', TIU_MAX_HOOKS: '100000', TIU_MAX_SECRETS: '100000' },
+  });
+  people = await Promise.all(ROLES.map((role) => aMember(role, api.owner.workspace)));
+  stranger = await aMember('owner', api.stranger.workspace);
+});
+afterAll(() => api.stop());
+
+const rows = (text: string, ...values: unknown[]) => api.deps.db.rows({ name: '', text, values });
+
+/** Somebody with a role in a workspace, signed in. */
+async function aMember(role: Role, workspace: string): Promise<Person> {
+  const account = randomUUIDv7();
+  await rows(
+    `insert into account (id, name, name_key, created, created_by) values ($1, $2, $2, now(), 'test')`,
+    account,
+    `${role}_${account.slice(-12)}`,
+  );
+  await rows(
+    `insert into membership (workspace, account, role, granted_by, granted) values ($1, $2, $3, 'test', now())`,
+    workspace,
+    account,
+    role,
+  );
+  const { accessToken } = await openSession(api.deps, { account, method: 'password', mfa: false, ip: '127.0.0.1', userAgent: '' });
+  return { role, account, token: accessToken };
+}
+
+type Asking = { key: string | null; object: { api: TestApi; key: string } | 'none'; own?: Person };
+
+async function ask(route: Route, { key, object, own }: Asking) {
+  const { body, raw, headers, query = '' } = sampleOf(route);
+  const target = await pathTo(route, object);
+  if (own) await make(own, target);
+  const answer = await api.call(route.method.toUpperCase(), target + query, {
+    key,
+    ...(body && { body }),
+    ...(raw !== undefined && { raw }),
+    ...(headers && { headers }),
+  });
+  return { ...answer, target };
+}
+
+/** Makes the object of a path one that this person has made. */
+async function make(person: Person, target: string): Promise<void> {
+  const [, id = ''] = /\/(?:runs|tasks|api-keys)\/([0-9a-f-]{36})/.exec(target) ?? [];
+  await rows('update run set created_by = $2 where id::text = $1', id, `user:${person.account}`);
+  await rows('update api_key set account = $2 where id::text = $1', id, person.account);
+}
+
+const inOwn = () => ({ api, key: api.owner.key });
+const named = (route: Route) => `${route.method.toUpperCase()} ${route.path}`;
+const guarded = routes.filter((route) => route.action !== 'public' && route.action !== 'self');
+const hasOwn = (route: Route) => ruleOf(route.action as Action).own !== undefined && route.path.includes('{');
+
+async function cellOf(route: Route, person: Person): Promise<string> {
+  const { status, text } = await ask(route, { key: person.token, object: inOwn() });
+  const verdict = verdictOf(status);
+  if (status >= 500) throw new Error(`${named(route)} as ${person.role}: ${status} ${text}`);
+  if (verdict === 'yes' || !hasOwn(route)) return verdict;
+  const own = verdictOf((await ask(route, { key: person.token, object: inOwn(), own: person })).status);
+  return own === 'yes' ? 'own' : verdict;
+}
+
+test('who may use which route is what docs/rights.md says', async () => {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const lines: string[] = [];
+  for (const route of guarded) {
+    const cells = [];
+    for (const person of people) cells.push(await cellOf(route, person));
+    lines.push(line([`\`${named(route)}\``, ...cells.map((cell) => (cell === 'no' ? '' : cell))]));
+  }
+  const page = [
+    '# Who may use which route',
+    '',
+    'Written by `tests/api/rights`, which asks every route as every role (`TIU_WRITE_RIGHTS=1` writes it anew). `own`: for what they have made themselves; nothing: 403.',
+    'Nobody without a token gets further than 401, and what is of another workspace is answered byte for byte as what does not exist: the same test sees to both.',
+    'Routes for everybody, and those about oneself, are not listed.',
+    '',
+    line(['route', ...ROLES]),
+    line(['---', ...ROLES.map(() => '---')]),
+    ...lines,
+    '',
+  ].join('\n');
+  if (process.env.TIU_WRITE_RIGHTS === '1') fs.writeFileSync(PAGE, page);
+  expect(fs.readFileSync(PAGE, 'utf8')).toBe(page);
+});
+
+test('that is what the table of actions says', () => {
+  const page = fs.readFileSync(PAGE, 'utf8');
+  for (const route of guarded) {
+    const cells =
+      /\| `([^`]+)` \| (.*) \|/.exec(page.split('\n').find((text) => text.includes(`\`${named(route)}\``)) ?? '')?.[2]?.split(' | ') ?? [];
+    const { role, own } = ruleOf(route.action as Action);
+    const least = (name: Role | undefined) => (name === undefined ? Infinity : ROLES.indexOf(name));
+    // the two that stand beside each other have what the one below them has
+    const expected = ROLES.map((name) => {
+      const rank = (least_: number) =>
+        name === 'community_moderator' && least_ === ROLES.indexOf('project_manager') ? false : ROLES.indexOf(name) >= least_;
+      if (rank(least(role))) return 'yes';
+      return rank(least(own)) && (hasOwn(route) || route.action === 'key.read') ? 'own' : '';
+    });
+    expect({ route: named(route), cells }).toEqual({ route: named(route), cells: expected });
+  }
+});
+
+test('nobody is asked who they are in vain: without a token there is 401 and nothing else', async () => {
+  for (const route of routes.filter(({ action }) => action !== 'public'))
+    expect({ route: named(route), ...(await ask(route, { key: null, object: 'none' })) }).toMatchObject({
+      route: named(route),
+      status: 401,
+    });
+});
+
+test('what is of another workspace is answered as what does not exist', async () => {
+  for (const route of guarded.filter(
+    ({ path: where, method }) => where.includes('{') && method !== 'put' && !where.startsWith('/api/v1/limits/'),
+  )) {
+    for (const key of [stranger.token, api.stranger.key]) {
+      const [foreign, missing] = [await ask(route, { key, object: inOwn() }), await ask(route, { key, object: 'none' })];
+      // what was asked for may be named in the answer: it is all that differs
+      const seen = ({ status, text, headers, target }: typeof foreign) => ({
+        status,
+        text: text.replaceAll(target.split('/')[4] ?? '', 'X').replace(/"requestId":"[^"]+"/, ''),
+        type: headers.get('content-type'),
+      });
+      expect({ route: named(route), ...seen(foreign) }).toEqual({ route: named(route), ...seen(missing) });
+      expect(foreign.status).toBe(404);
+    }
+  }
+});
+
+test('a key may do what its scope says and nothing else', async () => {
+  for (const route of guarded) {
+    const { scope } = ruleOf(route.action as Action);
+    const keyOf = (scopes: readonly (typeof SCOPES)[number][]) =>
+      createApiKey(api.deps.db, { workspace: api.owner.workspace, name: 'k', scopes, by: 'test' });
+    const [only, others] = await Promise.all([keyOf([scope]), keyOf(SCOPES.filter((other) => other !== scope))]);
+    const verdict = async (key: string) => verdictOf((await ask(route, { key, object: inOwn() })).status);
+    expect({ route: named(route), only: await verdict(only.key), others: await verdict(others.key) }).toEqual({
+      route: named(route),
+      only: 'yes',
+      others: 'no',
+    });
+  }
+});
+
+test('what is about oneself is for people alone', async () => {
+  for (const route of routes.filter(({ action }) => action === 'self'))
+    expect({ route: named(route), ...(await ask(route, { key: api.owner.key, object: 'none' })) }).toMatchObject({
+      route: named(route),
+      status: 403,
+    });
+});
