@@ -38,7 +38,8 @@ const SAMPLES: { readonly [route: string]: () => Sample } = {
   'post /api/v1/schedules': () => ({ body: schedule() }),
   'patch /api/v1/schedules/{id}': () => ({ body: { priority: 'high' } }),
   'post /api/v1/schedules/check': () => ({ body: { spec: { cron: '0 0 1 1 *' } } }),
-  'post /api/v1/schedules/{id}/backfill': () => ({ body: { from: now(), until: now() } }),
+  'post /api/v1/schedules/{id}/backfill': () => ({ body: { startAt: now(), endAt: now() } }),
+  'post /api/v1/auth/switch': () => ({ body: { workspace: randomUUID() } }),
   'post /api/v1/artifacts': () => ({ raw: fresh('bytes'), headers: { 'content-type': 'text/plain' } }),
   'post /api/v1/api-keys': () => ({ body: { name: 'k', scopes: ['runs:read'] } }),
   'put /api/v1/secrets/{name}': () => ({ body: { value: fresh('value') } }),
@@ -110,7 +111,15 @@ const MAKERS: readonly [path: string, parameters: readonly string[], make: Maker
     async (api, key) => (await made(api, key, ['POST', '/api-keys', { name: 'k', scopes: ['runs:read'] }])).id as string,
   ],
   ['/api/v1/secrets/{name}', ['name'], secret],
-  ['/api/v1/limits/{key}', ['key'], () => Promise.resolve('any')],
+  [
+    '/api/v1/limits/{key}',
+    ['key'],
+    async (api, key) => {
+      const name = fresh('key');
+      await made(api, key, ['POST', '/runs', { definition: { ...definition, concurrency: { key: name, limit: 1 } } }]);
+      return name;
+    },
+  ],
 ];
 
 /** Values of parameters that name a part of an object. */
