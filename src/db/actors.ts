@@ -8,7 +8,7 @@ type Rows = Pick<Database, 'rows'>;
 
 /** `until`: when it ends or lessens by itself; `idle`: nobody has noted its use for a minute. Times in ms since the epoch. */
 type Known = { until: number | null; idle: boolean };
-type SessionHolder = Known & Grants & { account: string; workspace: string; provedAt: number };
+type SessionHolder = Known & Grants & { account: string; name: string; workspace: string; provedAt: number };
 type KeyHolder = Known & Grants & { id: string; workspace: string; scopes: Scope[]; account: string | null };
 
 const MINUTE = `interval '1 minute'`;
@@ -29,7 +29,7 @@ const GRANTS = `case when m.role is not null then json_build_object('role', m.ro
 export async function findSessionHolder(db: Rows, session: string, now: number): Promise<SessionHolder | undefined> {
   const rows = await db.rows<SessionHolder>({
     name: 'session_holder',
-    text: `select s.account, s.workspace, ${ms('s.proved')} as "provedAt", ${ms('least(s.expires, s.active + s.idle, m.expires, g.until)')} as until,
+    text: `select s.account, a.name, s.workspace, ${ms('s.proved')} as "provedAt", ${ms('least(s.expires, s.active + s.idle, m.expires, g.until)')} as until,
         s.active < ${time(2)} - ${MINUTE} as idle, ${GRANTS}
       from session s join account a on a.id = s.account and a.status = 'active' ${grantsOf('s', 2)}
       where s.id = $1 and ${isOpen(2)}`,

@@ -34,7 +34,15 @@ export type StackOptions = {
   say?: (line: string) => void;
 };
 /** `key` is the API key of the stack's owner, `invitation` the token for a person who is to own it, until somebody does. `stop` ends api, workers, Temporal and PostgreSQL, in this order. */
-export type Stack = { api: string; apis: string[]; key: string; keyFile: string; invitation?: string | undefined; temporalUi: string; stop: () => Promise<void> };
+export type Stack = {
+  api: string;
+  apis: string[];
+  key: string;
+  keyFile: string;
+  invitation?: string | undefined;
+  temporalUi: string;
+  stop: () => Promise<void>;
+};
 
 type Stop = { name: string; stop: () => Promise<void> | void };
 type Building = {

@@ -5,7 +5,10 @@ import { signIn } from './auth/aPerson.ts';
 export type Person = { account: string; name: string; principal: string; key: string };
 
 /** Somebody with a role in a workspace (`own` unless told otherwise), who has signed in: `key` is their access token. */
-export async function aPerson(api: TestApi, of: { role?: string; workspace?: string; name?: string; expires?: Date } = {}): Promise<Person> {
+export async function aPerson(
+  api: TestApi,
+  of: { role?: string; workspace?: string; name?: string; expires?: Date } = {},
+): Promise<Person> {
   const { role = 'developer', workspace = api.owner.workspace, name = `p_${randomUUID().slice(0, 8)}`, expires } = of;
   const account = randomUUIDv7();
   await api.deps.db.rows({

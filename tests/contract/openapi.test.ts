@@ -25,13 +25,6 @@ test('every route declares what its caller must be allowed to do', () => {
   const codec = ['/api/v1/codec/{token}/decode', '/api/v1/codec/{token}/encode'];
   expect(open).toEqual([
     '/api/v1/hooks/{id}/{name}',
-<<<<<<< HEAD
-    // its token is its right
-    '/api/v1/invitations/accept',
-=======
-    // the refresh token is its right
-    '/api/v1/auth/refresh',
->>>>>>> 9c6ad37 (feat(roles): a workspace has roles of its own)
     '/.well-known/jwks.json',
     // its token is its right
     '/api/v1/invitations/accept',

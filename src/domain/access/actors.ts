@@ -14,11 +14,12 @@ const rightsOf = ({ role, actions }: Grant): Rights => rightsOfRole(role, action
 const rolesOf = ({ role }: Grant): ReadonlySet<string> => (isRole(role) ? rolesWithin(role) : new Set([role]));
 
 /** A person who has signed in. @param of.provedAt ms since the epoch */
-export function personActor(of: Grants & { account: string; workspace: string; session: string; provedAt: number }): Actor {
+export function personActor(of: Grants & { account: string; name: string; workspace: string; session: string; provedAt: number }): Actor {
   const rights = of.grant ? rightsOf(of.grant) : NO_RIGHTS;
   return {
     principal: `user:${of.account}`,
     account: of.account,
+    name: of.name,
     workspace: of.workspace,
     session: { id: of.session, provedAt: of.provedAt },
     grants: new Set(scopesOf(rights)),

@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { Problem } from '../../../domain/problem.ts';
 import { linkIdentity, listIdentities, unlinkIdentity, type IdentityInfo } from '../../../db/repositories/identities.ts';
 import type { ProvenIdentity } from '../../../providers/signIn/provider.ts';
+import { grantReply } from '../../auth/cookies.ts';
 import { openSession } from '../../auth/openSession.ts';
 import { originOf } from '../../auth/origin.ts';
 import { publicUrl } from '../../auth/publicUrl.ts';
 import { requireFresh } from '../../auth/requireFresh.ts';
+import { SessionGrant } from '../../auth/sessionGrant.ts';
 import { UUID } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Call, type Reply, type Route } from '../../route.ts';
@@ -13,17 +15,7 @@ import { noQuery } from '../../schemas.ts';
 import { iso } from '../../time.ts';
 import { admitPerson } from './admitPerson.ts';
 import { beginAttempt, redeemAttempt, type Attempt } from './attempt.ts';
-import {
-  BeginLink,
-  BeginSignIn,
-  FinishSignIn,
-  IdentityList,
-  identityParams,
-  providerParams,
-  Providers,
-  SignedIn,
-  SignInBegun,
-} from './schemas.ts';
+import { BeginLink, BeginSignIn, FinishSignIn, IdentityList, identityParams, providerParams, Providers, SignInBegun } from './schemas.ts';
 
 const tag = 'sign-in';
 const BASE = '/api/v1/auth/sign-in';
@@ -101,7 +93,10 @@ const beginLink = defineRoute({
   },
 });
 
-type Finishing = Pick<Call<{ provider: string }, unknown, { answer: string; secret: string }, never>, 'deps' | 'params' | 'body' | 'raw'>;
+type Finishing = Pick<
+  Call<{ provider: string }, unknown, { answer: string; secret: string; transport: 'token' | 'cookie' }, never>,
+  'deps' | 'params' | 'body' | 'raw'
+>;
 
 const finish = defineRoute({
   method: 'post',
@@ -113,7 +108,7 @@ const finish = defineRoute({
   description:
     'Whatever is wrong with it, the answer is the same. An identity that is linked to nobody gets an account if the settings say so.',
   request: { params: providerParams, query: noQuery, body: { schema: FinishSignIn } },
-  responses: { 200: { description: 'Signed in', schema: SignedIn }, 204: { description: 'Linked' } },
+  responses: { 200: { description: 'Signed in', schema: SessionGrant }, 204: { description: 'Linked' } },
   problems: [
     'not_found',
     'sign_in_refused',
@@ -142,7 +137,7 @@ async function finishSignIn({ deps, params, body, raw }: Finishing): Promise<Rep
     ...(attempt.device !== null && { device: attempt.device }),
     ...originOf(deps, raw),
   });
-  return { status: 200, body: opened };
+  return grantReply(opened, { transport: body.transport, remember: attempt.remember, config: deps.config });
 }
 
 async function link(

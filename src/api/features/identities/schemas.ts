@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { transport } from '../../auth/cookies.ts';
 import { text, time } from '../../schemas.ts';
 
 const uuid = z.string().meta({ format: 'uuid' });
@@ -35,20 +36,9 @@ export const FinishSignIn = z
   .strictObject({
     answer: z.string().min(1).max(8_000).meta({ description: 'The query of the redirect URI as it came: `code=…&state=…`' }),
     secret: text(100),
+    transport,
   })
   .meta({ id: 'FinishSignIn' });
-
-export const SignedIn = z
-  .object({
-    sessionId: uuid,
-    accessToken: z.string(),
-    tokenType: z.literal('Bearer'),
-    expiresIn: z.int(),
-    refreshToken: z.string(),
-    workspace: uuid.nullable(),
-    role: z.string().nullable(),
-  })
-  .meta({ id: 'SignedIn' });
 
 const Identity = z
   .object({
