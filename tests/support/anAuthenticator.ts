@@ -21,6 +21,21 @@ function cbor(value: number | string | Buffer | Map<number | string, unknown>): 
   return Buffer.concat([head(5, value.size), ...[...value].flatMap(([key, item]) => [cbor(key), cbor(item as number)])]);
 }
 
+/** A public key as authenticators hand it out (RFC 9053, ES256). */
+function coseOf(publicKey: KeyObject): Buffer {
+  const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
+  const numbers: [number, number][] = [
+    [1, 2],
+    [3, -7],
+    [-1, 1],
+  ];
+  const points: [number, Buffer][] = [
+    [-2, Buffer.from(x, 'base64url')],
+    [-3, Buffer.from(y, 'base64url')],
+  ];
+  return cbor(new Map<number, number | Buffer>([...numbers, ...points]));
+}
+
 /** An authenticator in software that speaks WebAuthn (level 3) as browsers hand it on: ES256, no attestation. */
 export function anAuthenticator({ origin, rpId }: { origin: string; rpId: string }) {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -48,20 +63,8 @@ export function anAuthenticator({ origin, rpId }: { origin: string; rpId: string
     /** Makes its one passkey. */
     create: (options: Options & { user: { id: string } }, lies: Lies = {}) => {
       userHandle = options.user.id;
-      const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
-      const cose = new Map<number, number | Buffer>([
-        ...([
-          [1, 2],
-          [3, -7],
-          [-1, 1],
-        ] as [number, number][]),
-        ...([
-          [-2, Buffer.from(x, 'base64url')],
-          [-3, Buffer.from(y, 'base64url')],
-        ] as [number, Buffer][]),
-      ]);
       const length = Buffer.from([0, id.length]);
-      const authData = Buffer.concat([head(true, lies), Buffer.alloc(16), length, id, cbor(cose)]);
+      const authData = Buffer.concat([head(true, lies), Buffer.alloc(16), length, id, coseOf(publicKey)]);
       const attestationObject = cbor(
         new Map<string, unknown>([
           ['fmt', 'none'],

@@ -10,6 +10,7 @@ import {
   expireRuns,
   makePartitionsAhead,
   purgeRuns,
+  sweepAccounts,
   sweepRecords,
   type Sweeper,
 } from '../../db/retention.ts';
@@ -82,6 +83,7 @@ export const createRecords = (deps: MaintenanceDeps): Executor =>
     const { db } = deps;
     const sweeper = sweeperOf(execution);
     await paced(input, execution.signal, async () => {
+      await sweepAccounts(db, RECORDS);
       const gone = { ...(await sweepRecords(db, { limit: RECORDS })), audit: await cutAudit(deps) };
       await countDone(db, sweeper, gone);
       return gone.idempotency === RECORDS || gone.audit === RECORDS || gone.session === RECORDS;
