@@ -6,7 +6,7 @@ import { auditInto, auditValues } from '../audit.ts';
 import { revokeOneTime, type OneTimeKind } from '../oneTime.ts';
 import type { Rows } from '../transaction.ts';
 
-export type AccountStatus = 'active' | 'disabled' | 'erased';
+type AccountStatus = 'active' | 'disabled' | 'erased';
 
 /** What signing in goes by. `password`: a PHC string. */
 export type AccountInfo = {

@@ -1,7 +1,7 @@
 /** Rules of passwords after NIST SP 800-63B-4: length and what attackers try first; no composition, no rotation. */
 
 /** Characters (code points, normalised). `shared`: beside a second factor. */
-export const PASSWORD_LENGTH = { alone: 15, shared: 8, max: 256 } as const;
+const PASSWORD_LENGTH = { alone: 15, shared: 8, max: 256 } as const;
 
 /** What the code of a refusal says. */
 export type PasswordFault = {

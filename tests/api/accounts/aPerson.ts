@@ -9,8 +9,8 @@ import { anApi, type TestApi } from '../anApi.ts';
 
 export const PASSWORD = 'dumpling orbit gravel quay';
 export const OTHER = 'velvet thunder canoe wick';
-export const TOKEN_KEYS = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
-export const SECRET_KEYS = `k1:${Buffer.alloc(32, 8).toString('base64')}`;
+const TOKEN_KEYS = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
+const SECRET_KEYS = `k1:${Buffer.alloc(32, 8).toString('base64')}`;
 export const SITE = { origin: 'https://tiu.example', rpId: 'tiu.example' };
 
 const UNLIMITED = Object.fromEntries(['LOGIN', 'CODE', 'RESET', 'AUTH'].map((name) => [`TIU_RATE_${name}`, 'network=100000/1']));

@@ -18,7 +18,7 @@ const refused = (pointer: string, message: string) =>
   new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_format', message }] });
 
 /** @throws Problem invalid_request */
-export function nameOf(text: string): Normalised {
+function nameOf(text: string): Normalised {
   const name = normaliseName(text);
   if (!name) throw refused('/name', '3 to 50 letters, digits or underscores');
   return name;

@@ -39,7 +39,7 @@ export const SignedIn = z
 
 const options = z.looseObject({ challenge: z.string() }).meta({ description: 'For navigator.credentials, as JSON (WebAuthn)' });
 
-export const MfaRequired = z
+const MfaRequired = z
   .object({
     status: z.literal('mfa_required'),
     mfaToken: z.string().meta({ description: 'For POST /auth/login/mfa' }),

@@ -21,7 +21,7 @@ function signedIn({ config }: Pick<Deps, 'config'>, { opened, deviceToken }: Sig
 }
 
 /** Of the schema exactly one is there. */
-export function shownOf(body: { code?: string | undefined; recoveryCode?: string | undefined; passkey?: unknown }): Shown {
+function shownOf(body: { code?: string | undefined; recoveryCode?: string | undefined; passkey?: unknown }): Shown {
   if (body.code !== undefined) return { code: body.code };
   if (body.recoveryCode !== undefined) return { recoveryCode: body.recoveryCode };
   return { passkey: body.passkey as AssertionResponse };
