@@ -30,6 +30,7 @@ import { tokenRoutes } from './features/sessions/tokenRoutes.ts';
 import { identityRoutes } from './features/identities/routes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
 import { usageRoutes } from './features/usage/routes.ts';
+import { userRoutes } from './features/users/routes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
 import { workspaceRoutes } from './features/workspaces/routes.ts';
 import type { Route } from './route.ts';
@@ -67,6 +68,7 @@ export const routes: readonly Route[] = [
   ...projectMemberRoutes,
   ...workspaceRoutes,
   ...identityRoutes,
+  ...userRoutes,
   ...payloadRoutes,
   ...healthRoutes,
   ...docsRoutes,

@@ -16,6 +16,7 @@ export const SCOPES = [
   'members:read',
   'members:manage',
   'workspace:manage',
+  'users:manage',
   'projects:read',
   'projects:manage',
 ] as const;
@@ -89,6 +90,8 @@ export const ACTIONS = {
   'project.create': { scope: 'projects:manage', role: 'project_manager' },
   'project.update': { scope: 'projects:manage', role: 'project_manager' },
   'project.share': { scope: 'projects:manage', role: 'project_manager' },
+  'user.read': { scope: 'users:manage', role: 'admin' },
+  'user.update': { scope: 'users:manage', role: 'admin' },
   'workspace.read': { scope: 'members:read', role: 'viewer' },
   'workspace.update': { scope: 'workspace:manage', role: 'admin' },
   'workspace.transfer': { scope: 'workspace:manage', role: 'owner' },
