@@ -1,4 +1,5 @@
-import { auditInto, auditValues } from '../audit.ts';
+import { auditValues } from '../audit.ts';
+import { auditOf } from '../auditOf.ts';
 import type { Database } from '../database.ts';
 import { asProblems } from '../refused.ts';
 
@@ -28,14 +29,8 @@ const JOINED = 'join account a on a.id = m.account left join role r on r.workspa
 /** A grant that has ended is none. */
 const LASTS = '(m.expires is null or m.expires > clock_timestamp())';
 
-type Said = { by: number; first: number; before?: string; after?: string };
-
-/** Of the members `m` that have changed. @param said.by place of who does it @param said.first of the values of the audit */
-const audited = (action: string, { by, first, ...said }: Said): string =>
-  auditInto(first, {
-    ...{ from: 'm', workspace: 'm.workspace', actor: `$${by}`, action: `'${action}'`, object: `'user:' || m.account` },
-    ...said,
-  });
+/** Of the members `m` that have changed. */
+const audited = auditOf({ from: 'm', workspace: 'm.workspace', object: `'user:' || m.account` });
 
 const AFTER = `json_build_object('role', m.role, 'expires', m.expires)`;
 

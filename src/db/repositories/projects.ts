@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { auditInto, auditValues } from '../audit.ts';
+import { auditValues } from '../audit.ts';
+import { auditOf } from '../auditOf.ts';
 import type { Database } from '../database.ts';
 import { asProblems } from '../refused.ts';
 
@@ -20,14 +21,8 @@ export type ProjectRow = {
 
 const COLUMNS = 'p.workspace, p.id, p.id as project, p.name, p.title, p.archived, p.created, p.created_by, p.version';
 
-type Said = { by: number; first: number; data?: string; before?: string; after?: string };
-
-/** Of the projects `p` that have changed. @param said.by place of who does it @param said.first of the values of the audit */
-const audited = (action: string, { by, first, ...said }: Said): string =>
-  auditInto(first, {
-    ...{ from: 'p', workspace: 'p.workspace', actor: `$${by}`, action: `'${action}'`, object: `'project:' || p.id` },
-    ...said,
-  });
+/** Of the projects `p` that have changed. */
+const audited = auditOf({ from: 'p', workspace: 'p.workspace', object: `'project:' || p.id` });
 
 const AFTER = `json_build_object('name', p.name, 'title', p.title, 'archived', p.archived)`;
 
@@ -130,11 +125,7 @@ export async function findProjectMember(db: Rows, member: { project: string; acc
 }
 
 /** The same of members `m` of a project. */
-const granted = (action: string, { by, first, ...said }: Said): string =>
-  auditInto(first, {
-    ...{ from: 'm', workspace: 'm.workspace', actor: `$${by}`, action: `'${action}'`, object: `'user:' || m.account` },
-    ...said,
-  });
+const granted = auditOf({ from: 'm', workspace: 'm.workspace', object: `'user:' || m.account` });
 
 /** @returns false if there is no such member of the workspace @throws Problem unknown_role */
 export async function setProjectMember(

@@ -1,4 +1,5 @@
-import { auditInto, auditValues } from '../audit.ts';
+import { auditValues } from '../audit.ts';
+import { auditOf } from '../auditOf.ts';
 import type { Database } from '../database.ts';
 import { asProblems } from '../refused.ts';
 
@@ -26,12 +27,8 @@ export async function findRole(db: Rows, role: { workspace: string; name: string
   return rows[0];
 }
 
-/** Of the roles `c` that have changed. @param by place of who does it @param first of the values of the audit */
-const audited = (action: string, { by, first, ...said }: { by: number; first: number; before?: string; after?: string }): string =>
-  auditInto(first, {
-    ...{ from: 'c', workspace: 'c.workspace', actor: `$${by}`, action: `'${action}'`, object: `'role:' || c.name` },
-    ...said,
-  });
+/** Of the roles `c` that have changed. */
+const audited = auditOf({ from: 'c', workspace: 'c.workspace', object: `'role:' || c.name` });
 
 /** By name. @param page.after last name of the page before */
 export const listRoles = (db: Rows, page: { workspace: string; after: string; limit: number }): Promise<RoleRow[]> =>

@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
-import { AUDIT, auditInto, auditValues, withAudit } from '../audit.ts';
+import { AUDIT, auditValues, withAudit } from '../audit.ts';
+import { auditOf } from '../auditOf.ts';
 import type { Database } from '../database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -21,14 +22,8 @@ const COLUMNS = `w.id, w.id as workspace, w.name, w.created, w.created_by, case 
   case when w.transfer_until > clock_timestamp() then w.transfer_until end as transfer_until, w.version`;
 const LASTS = '(m.expires is null or m.expires > clock_timestamp())';
 
-type Said = { by: number; first: number; data?: string; before?: string; after?: string };
-
-/** Of the workspaces `w` that have changed. @param said.by place of who does it @param said.first of the values of the audit */
-const audited = (action: string, { by, first, ...said }: Said): string =>
-  auditInto(first, {
-    ...{ from: 'w', workspace: 'w.id', actor: `$${by}`, action: `'${action}'`, object: `'workspace:' || w.id` },
-    ...said,
-  });
+/** Of the workspaces `w` that have changed. */
+const audited = auditOf({ from: 'w', workspace: 'w.id', object: `'workspace:' || w.id` });
 
 export async function findWorkspace(db: Rows, id: string): Promise<WorkspaceRow | undefined> {
   const rows = await db.rows<WorkspaceRow>({
