@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { createClaims } from '../db/claims.ts';
-import { markWaiting, readChangesSince, readStanding, sweepTasks } from '../db/execution.ts';
+import { markWaiting, readChangesSince, readClosedSince, readStanding, sweepTasks } from '../db/execution.ts';
 import type { Phase } from '../domain/plan/phases.ts';
 import type { Intent, OutcomeRow, Stop } from '../domain/plan/state.ts';
 import { beginRun, type BegunRun } from './beginRun.ts';
@@ -78,10 +78,12 @@ function createActivities(deps: ActivityDeps, { contextOf, take }: Pick<Plans, '
 
     /** @param request.tasks effects at work in batches, whose ends are told here too */
     readChanges: async (request: { runId: string; epoch: number; since: number; tasks?: number[] }): Promise<Changes> => {
-      const changes = await readChangesSince(deps.db, { run: request.runId, ...request });
-      if ('stale' in changes) return changes;
-      if (changes.rows.length > 0) deps.journal.notify(request.runId);
-      return { ...changes, rows: namedRows(await graphOf(request.runId), changes.rows) };
+      const ask = { run: request.runId, ...request };
+      const changes = await readChangesSince(deps.db, ask);
+      const known = 'stale' in changes ? await readClosedSince(deps.db, ask) : changes; // ended without its execution: the end is all there is to say
+      if (known === null) return { stale: true };
+      if (known === changes && known.rows.length > 0) deps.journal.notify(request.runId);
+      return { ...known, rows: namedRows(await graphOf(request.runId), known.rows) };
     },
 
     sweep: async (request: { runId: string; epoch: number; tasks: number[]; intent: Intent }): Promise<OwnedOrStale> => {

@@ -68,6 +68,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     ...{ pressure: bounds.pressure, limits: bounds.limits, quotas: bounds.quotas, sockets: { countOf: () => 0 } },
     command: commands.command,
     poke: commands.poke,
+    tellBulk: commands.tellBulk,
     ...identity.deps,
     auditKeys: openAuditKeys(config),
     closings: createClosings({ db: engine, feed, log }),

@@ -60,6 +60,8 @@ export type Deps = {
   poke: (runs: readonly string[]) => void;
   forkRun: Forks['forkRun'];
   command: Commands['command'];
+  /** Tells workers that there is a bulk job. */
+  tellBulk: Commands['tellBulk'];
   pressure: Pressure;
   limits: Limits;
   quotas: Quotas;

@@ -56,6 +56,8 @@ export type Commands = {
   command: (command: Command) => Promise<number>;
   /** Tells workers that these runs have something to look at. */
   poke: (runs: readonly string[]) => void;
+  /** Tells workers that there is a bulk job. */
+  tellBulk: () => void;
   /**
    * Gives the runs of a step their command, counts the answers and moves the cursor of the job, all in one commit.
    * @returns runs that took it; undefined: the job has ended or moved on meanwhile, and nothing was done
@@ -64,31 +66,39 @@ export type Commands = {
   close: () => Promise<void>;
 };
 
-/** Commands are single autocommitted calls: they wait for the run's lock without holding anything else. */
+/**
+ * Commands are single autocommitted calls: they wait for the run's lock without holding anything else. A run that only waits
+ * ends in the commit that cancels it.
+ */
 export function createCommands(deps: { url: string; log?: Log }): Commands {
   const notices = createNotices(deps);
   const connection = openConnection({ url: deps.url, name: 'commands', log: deps.log });
   return {
     command: async (given) => {
       const command = { ...given, ...(given.reason !== undefined && { reason: given.reason.replaceAll('\u0000', '') }) };
-      const [row] = await connection.rows<{ seq: number | null }>(statementOf(command)).catch((cause: unknown) => {
+      const [row] = await connection.rows<{ seq: number | null; ended?: boolean }>(statementOf(command)).catch((cause: unknown) => {
         throw new Problem('unavailable', { cause });
       });
       const seq = row?.seq ?? null;
       if (seq === null) throw new Problem('run_already_closed');
       if (seq === 0) throw new Problem('not_found');
       if (seq < 0) throw refusalOf(command, seq);
-      notices.tell({ runs: [command.run], kicks: KICKS[command.type] });
+      notices.tell({ runs: [command.run], kicks: row?.ended ? ENDED : KICKS[command.type] });
       return seq;
     },
     poke: (runs) => {
       notices.tell({ runs: [...runs], kicks: ['command'] });
     },
     commandMany: async (step) => {
-      const [row] = await connection.rows<{ applied: string[] | null }>(statementOfStep(step));
-      const applied = row?.applied ?? undefined;
-      if (applied && applied.length > 0) notices.tell({ runs: applied, kicks: KICKS[step.type] });
+      const [row] = await connection.rows<{ applied: string[] | null; ended: string[] }>(statementOfStep(step));
+      const { applied, ended = [] } = row ?? {};
+      if (!applied) return undefined;
+      const kicks = [...(ended.length > 0 ? ENDED : []), ...(ended.length < applied.length ? KICKS[step.type] : [])];
+      if (applied.length > 0) notices.tell({ runs: applied, kicks });
       return applied;
+    },
+    tellBulk: () => {
+      notices.tell({ runs: [], kicks: ['bulk'] });
     },
     close: async () => {
       await Promise.all([connection.end(), notices.close()]);
@@ -96,7 +106,10 @@ export function createCommands(deps: { url: string; log?: Log }): Commands {
   };
 }
 
-const KICKS: { readonly [type in Order['type']]: Kick[] } = {
+/** The run ended with its command: it has made room, and there is nothing to tell it. */
+const ENDED: readonly Kick[] = ['closed'];
+
+const KICKS: { readonly [type in Order['type']]: readonly Kick[] } = {
   cancel: ['command'],
   pause: ['command'],
   resume: ['command', 'wait'],
@@ -138,7 +151,7 @@ function statementOfStep({ bulk, from, to, last, runs, orders }: BulkStep): Stat
   const given = orders.map((order) => order && { ...order, tasks: order.tasks.indexes, names: order.tasks.names });
   return {
     name: 'bulk_step',
-    text: 'select bulk_step_v1($1, $2, $3, $4, $5, $6, $7) as applied',
+    text: 'select applied, ended from bulk_step_v2($1, $2, $3, $4, $5, $6, $7)',
     values: [bulk, from, to, last, runs, runs.map(() => randomUUIDv7()), JSON.stringify(given)],
   };
 }
@@ -151,11 +164,8 @@ function statementOf(command: Command): Statement {
     JSON.stringify({ reason, by, ...data }),
   ];
   switch (command.type) {
-    case 'cancel': {
-      const { force = false } = command;
-      const values = [JSON.stringify({ reason, force }), JSON.stringify({ reason, by }), reason, by, audit, force];
-      return call('command_v1', [run, workspace, 'cancel', ...values]);
-    }
+    case 'cancel':
+      return cancelOf(command);
     case 'pause':
     case 'resume': {
       const { tasks } = command;
@@ -202,6 +212,13 @@ function statementOf(command: Command): Statement {
       ]);
     }
   }
+}
+
+/** Ends a run that only waits in the same commit. */
+function cancelOf({ run, workspace, reason, by, force = false }: Extract<Command, { type: 'cancel' }>): Statement {
+  const payload = JSON.stringify({ reason, force });
+  const { places, values } = withAudit([run, workspace, payload, JSON.stringify({ reason, by }), reason, by, AUDIT, force]);
+  return { name: 'cancel_v1', text: `select seq::float8, ended from cancel_v1(${places})`, values };
 }
 
 type Decision = Extract<Command, { type: 'approve' | 'reject' }>;

@@ -71,6 +71,10 @@ export const loadOwner = (db: Database, query: { run: string; epoch: number; tas
 export const readChangesSince = (db: Database, query: { run: string; epoch: number; since: number; tasks?: readonly number[] }) =>
   ask<Changes>(db, 'read_changes_v2', [query.run, query.epoch, query.since, query.tasks ?? []]);
 
+/** What an execution has missed of a run that was ended without it: tasks whose ends have numbers beyond `since`; null: the run is open, or gone. */
+export const readClosedSince = (db: Database, query: { run: string; since: number }) =>
+  ask<Exclude<Changes, Stale> | null>(db, 'read_closed_v1', [query.run, query.since]);
+
 export const sweepTasks = (db: Database, sweep: { run: string; epoch: number; tasks: number[]; intent: Intent }) =>
   ask<Swept>(db, 'sweep_v1', [sweep.run, sweep.epoch, sweep.tasks, sweep.intent]);
 

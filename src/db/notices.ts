@@ -9,9 +9,9 @@ const BURST = 4;
 /** More that end at once are read by those who wait for them. */
 const MAX_ENDED = 8;
 
-/** queued: a run may begin · closed: a run made room for others · wait: a wait was opened · command: one was written · awaited: somebody waits for a queued run */
-export type Kick = 'queued' | 'closed' | 'wait' | 'command' | 'awaited';
-export const isKick = (text: string): text is Kick => ['queued', 'closed', 'wait', 'command', 'awaited'].includes(text);
+/** queued: a run may begin · closed: a run made room for others · wait: a wait was opened · command: one was written · awaited: somebody waits for a queued run · bulk: there is a bulk job */
+export type Kick = 'queued' | 'closed' | 'wait' | 'command' | 'awaited' | 'bulk';
+export const isKick = (text: string): text is Kick => ['queued', 'closed', 'wait', 'command', 'awaited', 'bulk'].includes(text);
 
 /** What is told: runs to which something was committed, those of them that may have ended, and what the dispatcher may have to do. */
 export type Hint = { runs: readonly string[]; ended?: readonly string[]; kicks: readonly Kick[] };

@@ -35,7 +35,7 @@ const KEPT_DAYS = 30;
  * the job, so whoever has the duty next goes on where the last commit left it.
  * @param rate runs a second, at most
  */
-export function startBulk(deps: BulkDeps, rate: number): { stop: () => Promise<void> } {
+export function startBulk(deps: BulkDeps, rate: number): { kick: () => void; stop: () => Promise<void> } {
   const limit = Math.min(MAX_STEP, Math.ceil(rate / STEPS_A_SECOND));
   const stopping = new AbortController();
   let forgot = -Infinity;
@@ -55,6 +55,7 @@ export function startBulk(deps: BulkDeps, rate: number): { stop: () => Promise<v
   const pump = createPump(round, createFaultLog(deps, 'bulk.failed'));
   const timer = setInterval(pump.kick, PERIOD_MS);
   return {
+    kick: pump.kick,
     stop: async () => {
       clearInterval(timer);
       stopping.abort();

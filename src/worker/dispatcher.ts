@@ -32,6 +32,8 @@ export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pac
   temporalUp: () => boolean;
   /** Runs that are told at once that they are to end. */
   maxPoked: number;
+  /** There is a bulk job. */
+  onBulk: () => void;
   /** From the end of a run to the look for what had waited for it. */
   closedDelayMs: number;
 };
@@ -87,6 +89,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const of: Record<Kick, () => void> = {
     queued: admission.kick,
     awaited: pace.awaited,
+    bulk: deps.onBulk,
     closed: delayed.call,
     wait: () => {
       for (const duty of [slices, children, externals]) duty.kick();

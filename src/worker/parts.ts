@@ -53,6 +53,8 @@ export type StartWorkerDeps = Pick<HealthDeps, 'storageFull'> & {
   children: Children;
   plans: Plans;
   command: Commands['command'];
+  /** There is a bulk job. */
+  onBulk: () => void;
   engine: (hooks: ActivityHooks) => EngineOfProcess;
 };
 

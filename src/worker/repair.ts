@@ -69,7 +69,11 @@ export async function look(deps: RepairDeps, workflowId: string): Promise<{ exec
 }
 
 /** Terminates an execution that may have ended by itself. */
-export async function end(deps: RepairDeps, execution: { workflowId: string; temporalRunId: string }, reason: string): Promise<void> {
+export async function end(
+  deps: { executions: Pick<Executions, 'terminate'> },
+  execution: { workflowId: string; temporalRunId: string },
+  reason: string,
+): Promise<void> {
   try {
     await deps.executions.terminate(execution, reason);
   } catch (error) {

@@ -161,7 +161,7 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
         dataConverter,
         storageFull: parts.opened.objects.isFull,
       },
-      ...{ fires: parts.fires, children: parts.children, plans, command: commands.command },
+      ...{ fires: parts.fires, children: parts.children, plans, command: commands.command, onBulk: bulk.kick },
       forceCancel: (runId, reason) => cancelFor(parts, { runId, reason, force: true }),
       engine: (hooks) => openEngine(parts, hooks),
     },

@@ -8,6 +8,7 @@ import type { AbortWatch } from './aborts.ts';
 import type { AdmissionDeps } from './admission.ts';
 import { createWorker } from './createWorker.ts';
 import { createDispatcher, type Dispatcher } from './dispatcher.ts';
+import { createLateEnds } from './lateEnds.ts';
 import { createLateStarts } from './lateStarts.ts';
 import { createExternals } from './externals.ts';
 import { createFaultLog } from './faultLog.ts';
@@ -65,6 +66,8 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
     config.TIU_MAX_LATE_STARTS,
   );
   lifecycle.onStop('late starts', () => late.stop());
+  const lateEnds = createLateEnds({ ...shared, idleSince: unfinished.idleSince });
+  lifecycle.onStop('late ends', () => lateEnds.stop());
   const restarts = createRestarts({ ...shared, unfinished, takeover, late });
   lifecycle.onStop('restarts', () => restarts.stop());
   const unlessPending = (room: () => number) => () => (restarts.pending() ? 0 : room());
@@ -77,7 +80,7 @@ export function startTemporalSide(deps: TemporalSideDeps, place: WorkerPlace): T
       maxPoked: config.TIU_MAX_POKED,
       closedDelayMs: config.TIU_CLOSED_DELAY,
     },
-    ...{ carry: deps.carry, isInline: deps.isInline, children: deps.children },
+    ...{ carry: deps.carry, isInline: deps.isInline, children: deps.children, onBulk: deps.onBulk },
     externals: createExternals({ ...shared, plans: deps.plans }),
   });
   lifecycle.onStop('dispatcher', () => dispatcher.stop());

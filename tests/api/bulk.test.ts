@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { listen } from '../../src/db/listen.ts';
 import { createApiKey } from '../../src/db/repositories/apiKeys.ts';
 import { anApi, type Options, type TestApi } from './anApi.ts';
 
@@ -49,6 +50,29 @@ test('a job is durable, is shown with its filter, listed, and ended once', async
     values: [`bulk:${job.id}`],
   });
   expect(audit.map(({ action }) => action)).toEqual(['run.bulk', 'run.bulk.abort']);
+});
+
+test('workers are told of a job, and not of a preview', async () => {
+  const heard: string[] = [];
+  const [listening, told] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  const listener = listen({
+    url: api.base.url,
+    channels: ['kick'],
+    onListen: () => {
+      listening.resolve(undefined);
+    },
+    onNotice: (_, payload) => {
+      heard.push(payload);
+      if (payload.includes('bulk')) told.resolve(undefined);
+    },
+  });
+  await listening.promise;
+  await post({ label: 'team:a' }, { preview: true });
+  const { body } = await post({ label: 'team:a' });
+  await told.promise;
+  await listener.close();
+  expect(heard.flatMap((payload) => payload.split(',')).filter((what) => what === 'bulk')).toEqual(['bulk']);
+  await abort(body as Job);
 });
 
 test('a request that is sent again makes one job', async () => {

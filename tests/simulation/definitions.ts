@@ -30,13 +30,13 @@ const wordsOf = (mask: number): string[] => TASK_STATUSES.filter((_, outcome) =>
 const call = (path: string, retry: object): object => ({ type: 'http', with: { url: `http://outside/${path}` }, retry });
 
 /** Work of a task that ends well: an expression, a wait, a map, one call or several until one succeeds. */
-function goodTask(random: () => number, isEffect: boolean): object {
+function goodTask(random: () => number, { isEffect, longWait = 'PT20S' }: { isEffect: boolean; longWait?: string }): object {
   const x = random();
   if (isEffect) {
     if (x < 0.2) return { ...call('good', { limit: 0 }), map: { items: '${range(0, 4)}', maxConcurrency: 2 } };
     return x < 0.5 ? call('shy', { limit: 5, delay: 'PT0.2S', codes: ['http_status'] }) : call('good', { limit: 1 });
   }
-  if (x < 0.2) return { type: 'wait', with: { for: x < 0.1 ? 'PT0.05S' : 'PT1.5S' } };
+  if (x < 0.2) return { type: 'wait', with: { for: x < 0.1 ? 'PT0.05S' : x < 0.15 ? 'PT1.5S' : longWait } };
   return x < 0.3
     ? { type: 'transform', with: { value: '${item}' }, map: { items: '${range(0, 3)}' } }
     : { type: 'transform', with: { value: 1 } };
@@ -107,7 +107,10 @@ function aSample(seed: number): Sample {
     const special = specials.get(name)?.task;
     const edges = graph.deps[i]?.map(([dependency, mask]) => ({ task: graph.names[dependency], when: wordsOf(mask) })) ?? [];
     const task = {
-      ...plain(special, ends === FAILED || ends === TIMED_OUT ? badTask(isEffect) : goodTask(random, isEffect)),
+      ...plain(
+        special,
+        ends === FAILED || ends === TIMED_OUT ? badTask(isEffect) : goodTask(random, { isEffect, ...(deadline && { longWait: 'PT1.5S' }) }),
+      ),
       ...(edges.length > 0 && { dependsOn: edges }),
       ...joinOf(graph.need[i]),
       ...(graph.tolerant[i] === 1 && { onError: 'continue' }),
@@ -121,7 +124,10 @@ function aSample(seed: number): Sample {
   });
   const last =
     random() < 0.25
-      ? { l0: goodTask(random, random() < 0.5), l1: { ...(random() < 0.3 ? badTask(false) : goodTask(random, true)), dependsOn: ['l0'] } }
+      ? {
+          l0: goodTask(random, { isEffect: random() < 0.5 }),
+          l1: { ...(random() < 0.3 ? badTask(false) : goodTask(random, { isEffect: true })), dependsOn: ['l0'] },
+        }
       : undefined;
   const definition = {
     dsl: 'tiu/1',

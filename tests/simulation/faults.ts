@@ -1,3 +1,5 @@
+import type { Statement } from '../../src/db/database.ts';
+import { aRandom } from '../support/aGraph.ts';
 import { add } from './temporal/execution.ts';
 import { cancel as cancelExecution, terminate } from './temporal/server.ts';
 import { wake } from './temporal/workflowTasks.ts';
@@ -145,11 +147,14 @@ export function createFaults(world: World, client: Clients): Faults {
   for (const name of names) if (random() < 0.25) world.odds[name] = ODDS[name] * (0.2 + random());
   let left = kinds.length === 0 ? 0 : Math.floor(random() * 7);
   const atClosing = random() < 0.25;
+  const whenWaiting = cancelsWhoWaits(world, client);
   const until = 2_000 + random() * 12_000;
   const gap = (): number => clock.steps() + Math.floor(random() * random() * 500);
   let next = gap();
   let count = 0;
-  world.interject = ({ name, values }) => {
+  world.interject = (statement) => {
+    const { name, values } = statement;
+    count += Number(whenWaiting(statement));
     const closing = name === 'journal_commit_v1' && (values[30] as unknown[] | undefined)?.length ? (values[1] as string[])[0] : undefined;
     if (!atClosing || closing === undefined || left <= 0 || random() > 0.5) return;
     left--;
@@ -166,6 +171,29 @@ export function createFaults(world: World, client: Clients): Faults {
     },
     over: () => clock.now() > until || (left <= 0 && clock.now() > 2_000),
     count: () => count,
+  };
+}
+
+const WHILE_WAITING_MS = 400;
+
+/**
+ * In some worlds clients cancel runs that have just come to wait. Drawn apart, so that the others do not change with it.
+ * @returns says of each statement whether it was the occasion
+ */
+function cancelsWhoWaits({ seed, clock }: World, client: Clients): (statement: Statement) => boolean {
+  const random = aRandom(seed ^ 0x3a17);
+  const isOne = random() < 0.6;
+  return ({ name, values }) => {
+    if (!isOne || name !== 'mark_waiting_v1' || random() > 0.7) return false;
+    const force = random() < 0.6;
+    clock.after(
+      random() * random() * WHILE_WAITING_MS,
+      () => {
+        client.cancel(String(values[0]), force);
+      },
+      0,
+    );
+    return true;
   };
 }
 

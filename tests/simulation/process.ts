@@ -16,6 +16,7 @@ import { startHealth } from '../../src/worker/health.ts';
 import { createPoke } from '../../src/worker/poke.ts';
 import { createReconciler } from '../../src/worker/reconciler.ts';
 import { createRestarts } from '../../src/worker/restarts.ts';
+import { createLateEnds } from '../../src/worker/lateEnds.ts';
 import { createLateStarts } from '../../src/worker/lateStarts.ts';
 import { createTakeover } from '../../src/worker/takeover.ts';
 import { CLAIM_MS, createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
@@ -137,12 +138,13 @@ export function createProcess(deps: ProcessDeps): Process {
     ? createTakeover({ ...shared, carry: engine.carryAgain, held: deps.held, onTaken: onRoom, onGone })
     : undefined;
   const late = createLateStarts({ ...shared, gone, onRoom, onLeft: () => undefined, idleSince: unfinished.idleSince }, MAX_LATE);
+  createLateEnds({ ...shared, idleSince: unfinished.idleSince });
   const restarts = takeover && createRestarts({ ...shared, unfinished, takeover, late });
   const room = (): number => (restarts?.pending() ? 0 : unfinished.room());
   const dispatcher = createDispatcher({
     ...{ ...shared, late },
     unfinished: { ...unfinished, room, reserve: () => (restarts?.pending() ? 0 : unfinished.reserve()) },
-    ...{ maxRuns: 1_000, maxPoked: 60, closedDelayMs: 25 },
+    ...{ maxRuns: 1_000, maxPoked: 60, closedDelayMs: 25, onBulk: () => undefined },
     children: { look: () => Promise.resolve(false), settle: () => Promise.resolve(false) },
     externals: { look: () => Promise.resolve(false) },
     carry: engine.carry,

@@ -16,7 +16,7 @@ export function runSeeds(args: string[], seed: string | undefined): void {
   const first = seed === undefined ? Number(values.from) : Number(seed);
   const count = seed === undefined ? Number(values.seeds) : 1;
   const began = process.hrtime.bigint();
-  const total = { steps: 0, simulatedMs: 0, faults: 0, failed: 0, corrections: {} as { [reason: string]: number } };
+  const total = { steps: 0, simulatedMs: 0, faults: 0, endedAtOnce: 0, failed: 0, corrections: {} as { [reason: string]: number } };
   for (let i = first; i < first + count; i++) {
     if (process.env.PROGRESS) process.stderr.write(`${i} `);
     const error = runOne(i, total);
@@ -43,6 +43,7 @@ function runOne(seed: number, total: Total): Error | undefined {
     total.steps += outcome.steps;
     total.simulatedMs += outcome.simulatedMs;
     total.faults += outcome.faults;
+    total.endedAtOnce += outcome.endedAtOnce;
     for (const [reason, n] of Object.entries(outcome.corrections)) total.corrections[reason] = (total.corrections[reason] ?? 0) + n;
     return undefined;
   } catch (error) {

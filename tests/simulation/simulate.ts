@@ -19,7 +19,13 @@ import { checkFork, forkOften, type Forked } from './forks.ts';
 import { Violation } from './watch.ts';
 import { createWorld, type World } from './world.ts';
 
-export type Outcome = { steps: number; simulatedMs: number; faults: number; corrections: { [reason: string]: number } };
+export type Outcome = {
+  steps: number;
+  simulatedMs: number;
+  faults: number;
+  endedAtOnce: number;
+  corrections: { [reason: string]: number };
+};
 
 const WORKSPACE = '00000000-0000-7000-8000-000000000001';
 /** How long a world may take to end everything once nothing goes wrong any more. */
@@ -97,7 +103,13 @@ function live(world: World): Outcome {
   senders.check();
   if (world.tables.runs.size !== made.length) throw new Violation(`${made.length} submits made ${world.tables.runs.size} runs`);
   checkExecutions(world);
-  return { steps: clock.steps(), simulatedMs: clock.now(), faults: faults.count(), corrections: world.corrections };
+  return {
+    steps: clock.steps(),
+    simulatedMs: clock.now(),
+    faults: faults.count(),
+    endedAtOnce: world.endedAtOnce,
+    corrections: world.corrections,
+  };
 }
 
 /** In a process of its own, as an api is. */

@@ -50,6 +50,8 @@ export type World = {
   latency: () => number;
   made: number;
   corrections: { [reason: string]: number };
+  /** Runs that a cancel ended where they stood. */
+  endedAtOnce: number;
 };
 
 const OUTSIDE = 0;
@@ -90,6 +92,7 @@ export function createWorld(seed: number, trace: ((line: string) => void) | unde
       trace: say,
       interject: () => undefined,
       corrections: {},
+      endedAtOnce: 0,
       isTraced: trace !== undefined,
       takesOver: random() < 0.35,
     },
@@ -97,8 +100,8 @@ export function createWorld(seed: number, trace: ((line: string) => void) | unde
       boot(world);
     },
     commandNow: (run, workspace) => {
-      const values = [run, workspace, 'cancel', '{}', '{"by":"key:1"}', null, 'key:1', '', false];
-      carryOut(world, { name: 'command_v1', text: '', values }, OUTSIDE);
+      const values = [run, workspace, '{}', '{"by":"key:1"}', null, 'key:1', '', false];
+      carryOut(world, { name: 'cancel_v1', text: '', values }, OUTSIDE);
     },
   };
   useDatabase(() => connect(world));
@@ -171,6 +174,7 @@ function carryOut(world: World, statement: Statement, owner: number): object[] {
   if (name === 'notify_run') spread(world, 'run', String(values[0]));
   world.interject(statement);
   const rows = execute(world.tables, statement, () => world.random() < world.odds.lock);
+  if (name === 'cancel_v1') world.endedAtOnce += Number((rows[0] as { ended: boolean }).ended);
   if (world.isTraced && isTelling(name, rows)) world.trace(`${owner} ${name} ${brief(values)} → ${brief(rows)}`);
   world.watch.after(statement, rows);
   return rows;
@@ -201,6 +205,7 @@ const QUIET = new Set([
   'expire_events',
   'halts_of',
   'claim_untold',
+  'claim_unshown',
 ]);
 const BORING = /duty|plan|facts|sweep_leases|sweep_workers|partitions/;
 const isTelling = (name: string, rows: object[]): boolean => (rows.length > 0 ? !BORING.test(name) : !QUIET.has(name));

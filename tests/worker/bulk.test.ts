@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { forgetBulk, nextBulk, scanRuns, type DueBulk } from '../../src/db/bulk.ts';
 import type { Commands } from '../../src/db/commands.ts';
@@ -11,7 +11,7 @@ import { until } from './support/aRun.ts';
 import { silent } from './support/aWorker.ts';
 
 let engine: Engine;
-let duty: { stop: () => Promise<void> };
+let duty: { kick: () => void; stop: () => Promise<void> };
 const aDuty = (rate: number, commandMany: Commands['commandMany'] = engine.commands.commandMany) =>
   startBulk({ db: engine.db, plans: createPlans(engine.db), commandMany, log: silent, clock: systemClock, worker: randomUUID() }, rate);
 beforeAll(async () => {
@@ -137,6 +137,22 @@ test('runs are found in the order of their ids, a part at a time, and those acce
   expect(second).toMatchObject({ last: true });
 });
 
+test('a step takes as many runs as 5,000 tasks belong to, and one at least', async () => {
+  const runs = (await queued('wide', 4)).sort();
+  for (const [i, total] of [6_000, 4_999, 1, 1].entries()) await sql('update run_state set total = $2::int where run = $1', runs[i], total);
+  const bulk: DueBulk = {
+    ...{ id: randomUUID(), workspace: engine.workspace, type: 'cancel', created: new Date(Date.now() + 1_000).toISOString() },
+    ...{ filter: storedFilter(filterOf({ workflow: 'wide' })), cursor: '00000000-0000-0000-0000-000000000000' },
+  };
+  const steps: string[][] = [];
+  for (let [cursor, last] = [bulk.cursor, false]; !last;) {
+    const step = await scanRuns(engine.db, { ...bulk, cursor }, 100);
+    steps.push(step.runs.map(({ id }) => id));
+    ({ to: cursor, last } = step);
+  }
+  expect(steps).toEqual([[runs[0]], [runs[1], runs[2]], [runs[3]]]);
+});
+
 test('the next holder of the duty goes on from the cursor, and who held it before gives no command twice', async () => {
   await queued('long', 40);
   await duty.stop();
@@ -167,6 +183,17 @@ test('the next holder of the duty goes on from the cursor, and who held it befor
     `select count(*)::int as n, count(distinct c.run)::int as runs from command c join run r on r.id = c.run where r.definition = 'long'`,
   );
   expect(counts).toEqual([{ n: 40, runs: 40 }]);
+});
+
+test('a job begins when somebody says that there is one', async () => {
+  await queued('told', 3);
+  await duty.stop();
+  const turns = jest.spyOn(globalThis, 'setInterval').mockReturnValue(setTimeout(() => undefined)); // nothing is found by looking
+  duty = aDuty(1_000);
+  turns.mockRestore();
+  const job = await aJob('pause', { workflow: 'told' });
+  duty.kick();
+  expect(await ended(job)).toMatchObject({ applied: 3 });
 });
 
 test('jobs take turns, and are forgotten a while after their end', async () => {

@@ -6,10 +6,10 @@ import { createRegistry, createWorkerMetrics } from '../../src/runtime/metrics.t
 import { createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
 import { silent } from './support/aWorker.ts';
 
-type Fake = { answers?: Record<string, object[]>; poke?: () => Promise<void>; cancel?: () => Promise<void> };
+type Fake = { answers?: Record<string, object[]>; poke?: () => Promise<void>; cancel?: () => Promise<void>; onBulk?: () => void };
 
 /** A dispatcher over a database in which there is nothing to do but what is given, and what it asks of it. */
-function aDispatcher(closedDelayMs: number, { answers = {}, poke, cancel }: Fake = {}) {
+function aDispatcher(closedDelayMs: number, { answers = {}, poke, cancel, onBulk = () => undefined }: Fake = {}) {
   const asked: string[] = [];
   const never = () => Promise.reject(new Error('there is nothing to do'));
   const deps: DispatcherDeps = {
@@ -27,7 +27,7 @@ function aDispatcher(closedDelayMs: number, { answers = {}, poke, cancel }: Fake
     late: { add: () => undefined, room: () => true, workspaces: () => [] },
     metrics: createWorkerMetrics(createRegistry({ worker: 'w' })),
     ...{ log: silent, worker: 'w', clock: systemClock, onTemporal: () => undefined, temporalUp: () => true },
-    ...{ maxRuns: 1, maxPoked: 1, closedDelayMs },
+    ...{ maxRuns: 1, maxPoked: 1, closedDelayMs, onBulk },
   };
   return { dispatcher: createDispatcher(deps), asked };
 }
@@ -46,6 +46,14 @@ test.each([0, 25, 900])('ends of runs within %d ms share one look for who waited
     await dispatcher.stop();
     jest.useRealTimers();
   }
+});
+
+test('a notice of a bulk job reaches those who take it further, and nobody else', async () => {
+  const onBulk = jest.fn();
+  const { dispatcher, asked } = aDispatcher(0, { onBulk });
+  dispatcher.kick('bulk');
+  await dispatcher.stop();
+  expect([onBulk.mock.calls.length, asked]).toEqual([1, []]);
 });
 
 const head = (i: number) => ({ runId: `r${i}`, workspace: 'w', definition: 'd', title: null, parent: null, priority: 0, total: 1 });

@@ -24,6 +24,7 @@ export function loadRun(tables: Tables, [run, worker]: readonly [string, string]
   const rows = tables.runs.get(run);
   if (!rows) return { closed: 'unknown' };
   const { state } = rows;
+  if (state.finished !== null) tables.unshown.delete(run);
   if (state.finished !== null) return { closed: state.status, reason: state.reason, failure: json(state.failure) };
   const now = tables.now();
   if (state.started === null && state.epoch > 0) return { closed: 'unknown' };

@@ -1,11 +1,12 @@
 import type { Statement } from '../../../src/db/database.ts';
+import * as closings from './closings.ts';
 import * as control from './control.ts';
 import * as dispatch from './dispatch.ts';
 import * as events from './events.ts';
 import * as execution from './execution.ts';
 import { fork } from './forks.ts';
 import { journalCommit } from './journalCommit.ts';
-import { command, submit } from './submit.ts';
+import { submit } from './submit.ts';
 import * as workers from './workers.ts';
 import { newest, stopOf, taskKey, toRow, type Tables, type TaskRow } from './tables.ts';
 
@@ -97,7 +98,10 @@ const WORK = new Map<string, Work>([
   one('task_rows_v1', (tables, [run]: [string, null]) => newest(tables.runs.get(run) ?? NO_RUN, null).map(toRow)),
   many('claims', claims),
   many('submit_v3', (tables, values) => [...submit(tables, values), { i: null, at: new Date(0).toISOString() }]),
-  many('command_v1', (tables, values) => [{ seq: command(tables, values) }]),
+  many('cancel_v1', closings.cancel),
+  one('read_closed_v1', closings.readClosed),
+  many('claim_unshown', closings.claimUnshown),
+  many('forget_unshown', closings.forgetUnshown),
   many('pause_v1', (tables, values) => [{ seq: control.pause(tables, values) }]),
   many('reopen_run_v1', (tables, values) => [{ seq: control.reopen(tables, values) }]),
   many('settle_task_v1', (tables, values) => [{ seq: control.settle(tables, values) }]),

@@ -119,6 +119,8 @@ export type Tables = {
   events: Map<string, OutsideEvent>;
   /** Runs with a command, other than a cancel, that their workflow has not seen. */
   untold: Map<string, { pokeAfter: number | null }>;
+  /** Runs that ended where they stood and whose executions have not learned of it. */
+  unshown: Map<string, { asked: number; askedAt: number | null }>;
   duties: Map<string, { holder: string; expires: number }>;
   workers: Map<string, { session: number | null; seen: number }>;
   /** Workers whose session lives. */
@@ -134,6 +136,7 @@ export const createTables = (now: () => number): Tables => ({
   keys: new Map(),
   events: new Map(),
   untold: new Map(),
+  unshown: new Map(),
   duties: new Map(),
   workers: new Map(),
   locks: new Set(),

@@ -93,7 +93,7 @@ export async function aWorker(db: Database, extra: Record<string, string>): Prom
       },
       children: { look: () => Promise.resolve(false), settle: () => Promise.resolve(false) },
       plans: createPlans(db),
-      command: () => Promise.resolve(0),
+      ...{ command: () => Promise.resolve(0), onBulk: () => undefined },
       forceCancel: (runId, reason) => cancelCommand(db, runId, reason),
     },
     { id: randomUUID(), name: 'test', version: '0', bundle: () => Promise.resolve(bundle), databaseOptions: startupOptions('tiu_engine') },

@@ -48,6 +48,7 @@ const start = defineRoute({
     const given = { type, force, reason, filter, counted: counted.count, more: counted.more, by: actor.principal };
     const bulk = await startBulk(db, given, config.TIU_MAX_BULK_JOBS);
     if (!bulk) throw new Problem('too_many_bulk_jobs', { detail: `At most ${config.TIU_MAX_BULK_JOBS}` });
+    deps.tellBulk();
     const job = presentBulk(bulk);
     return { status: 202, body: job, headers: { location: job.links.self } };
   },
