@@ -12,7 +12,10 @@ const DOCUMENTS = [
   { file: 'docs/kinds.md', make: kindsPage },
   { file: 'docs/access.md', make: accessPage },
   { file: 'docs/definition.schema.json', make: () => `${JSON.stringify(definitionSchema(), null, 2)}\n` },
-  { file: 'docs/openapi.json', make: () => execFileSync(process.execPath, ['src/api/openapiMain.ts'], { encoding: 'utf8' }) },
+  {
+    file: 'docs/openapi.json',
+    make: () => execFileSync(process.execPath, ['src/api/openapiMain.ts'], { encoding: 'utf8', maxBuffer: 64 * 2 ** 20 }),
+  },
   { file: 'src/client/types.gen.ts', make: async () => clientTypes(JSON.parse(fs.readFileSync('docs/openapi.json', 'utf8'))) },
 ];
 

@@ -72,7 +72,12 @@ function sinks(settings: { allow: string; resolve: Resolve }) {
   clients.push(client);
   const plain = createHttp({ ...aMemoryStore(), http: client, now: Date.now });
   const mailer = createMailer({ url: undefined, from: undefined });
-  const notify = createNotify({ mailer, http: client, webhookKeys: readWebhookKeys(`k:${randomBytes(32).toString('base64')}`), now: Date.now });
+  const notify = createNotify({
+    mailer,
+    http: client,
+    webhookKeys: readWebhookKeys(`k:${randomBytes(32).toString('base64')}`),
+    now: Date.now,
+  });
   return {
     http: (url: string) => plain({ url }, anExecution()),
     webhook: (url: string) => notify({ channel: 'webhook', to: url, text: 'x' }, anExecution()),
