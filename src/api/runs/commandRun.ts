@@ -12,3 +12,6 @@ export async function commandRun({ deps, actor, resource }: Commanding, order: O
   await deps.command({ run: resource.id, workspace, by: principal, ...(reason !== undefined && { reason }), ...order });
   return (await loadRunView({ deps, actor, params: resource })) ?? { ...resource, counts: null };
 }
+
+/** What a command is answered with: the run, or the task, as `schema` has it. */
+export const commanded = <S>(schema: S) => ({ 202: { description: 'The command is durable and under way', schema } });

@@ -7,7 +7,7 @@ import type { Order } from '../../../db/commands.ts';
 import { retryOrder } from '../../../db/retryOrder.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
-import { commandRun, type Commanding } from '../../runs/commandRun.ts';
+import { commanded, commandRun, type Commanding } from '../../runs/commandRun.ts';
 import { checkByHand, storeByHand } from '../../runs/outputByHand.ts';
 import { etagOf } from '../../runs/present.ts';
 import { loadRun, planOf, presentView, taskOf } from '../../runs/readRun.ts';
@@ -23,7 +23,7 @@ async function give(call: Commanding, order: Order, reason: string | undefined):
 /** What every command has in common. */
 const command = <A extends Action, P extends ProblemCode>(action: A, path: string, problems: readonly P[] = []) => ({
   ...({ method: 'post', path: `/api/v1/runs/{id}${path}`, action, cost: 'write', tag: 'runs', idempotency: 'stored' } as const),
-  responses: { 202: { description: 'The command is durable and under way', schema: Run } },
+  responses: commanded(Run),
   problems: ['state_conflict', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable', ...problems] as const,
   load: loadRun,
 });

@@ -12,7 +12,7 @@ import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { acceptBatch } from '../../runs/acceptBatch.ts';
 import { awaited, loadAwaited } from '../../runs/awaitRun.ts';
-import { commandRun, type Commanding } from '../../runs/commandRun.ts';
+import { commanded, commandRun, type Commanding } from '../../runs/commandRun.ts';
 import { etagOf, presentRun, presentTaskRun } from '../../runs/present.ts';
 import { loadRun, planOf, presentView, readShown } from '../../runs/readRun.ts';
 import { CancelRun, runParams } from '../../runs/schemas.ts';
@@ -135,19 +135,23 @@ async function give(call: Commanding, order: Order, reason: string | undefined):
   return { status: 202, body, headers: { location: body.links.task, etag: etagOf(run) } };
 }
 
+const taskOnly = async (call: Parameters<typeof loadRun>[0]) => tasksOnly(await loadRun(call));
+
 /** What every command has in common: it is that of the run, which has one task. */
-const command = <A extends Action, T extends string>(action: A, type: T) => ({
-  ...({ method: 'post', path: `/api/v1/tasks/{id}/${type}`, action, cost: 'write', tag, idempotency: 'stored' } as const),
-  responses: { 202: { description: 'The command is durable and under way', schema: TaskRun } },
-  problems: ['run_already_closed', 'state_conflict', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable'] as const,
-  load: async (call: Parameters<typeof loadRun>[0]) => tasksOnly(await loadRun(call)),
-});
+const command = <A extends Action, T extends string>(action: A, type: T) => {
+  const route = { method: 'post', path: `/api/v1/tasks/{id}/${type}`, action, cost: 'write', tag, idempotency: 'stored' } as const;
+  const problems = ['run_already_closed', 'state_conflict', 'idempotency_mismatch', 'idempotency_in_progress', 'unavailable'] as const;
+  return { ...route, problems, load: taskOnly, responses: commanded(TaskRun) };
+};
 
 const cancel = defineRoute({
   ...command('run.cancel', 'cancel'),
-  summary: 'Ask a task to end; a second time forces it',
   request: { params: runParams, query: noQuery, body: { schema: CancelRun } },
-  handler: (call) => give(call, { type: 'cancel', force: call.body?.force ?? false }, call.body?.reason),
+  summary: 'Ask a task to end; a second time forces it',
+  handler: (call) => {
+    const { reason, force = false } = call.body ?? {};
+    return give(call, { type: 'cancel', force }, reason);
+  },
 });
 
 const hold = (type: 'pause' | 'resume', summary: string) =>
