@@ -45,7 +45,7 @@ export function aLife(random: () => number): Life {
 }
 
 /** What becomes of a task that runs, by the words about retries and loops: a round is tried again as long as the task may be. */
-export function endOf({ ends, tries, limit, loop, meets }: Does): Outcome {
+function endOf({ ends, tries, limit, loop, meets }: Does): Outcome {
   if (tries.length === 0) return ends;
   let [rounds, failures] = [0, 0];
   for (let i = 0; ; i++) {

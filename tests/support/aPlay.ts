@@ -77,7 +77,7 @@ function hearOldNews({ random, state, told, running }: Play): void {
 }
 
 /** The execution was lost; another one begins with what the rows say. */
-export function loadAgain(play: Play): void {
+function loadAgain(play: Play): void {
   play.state = createState(play.graph, play.phase);
   play.running.clear();
   look(play);
@@ -114,7 +114,7 @@ const land = ({ running, state }: Play, task: number): void => {
 export const rowOf = ({ rows }: Pick<Play, 'rows'>, task: number): Row => rows.get(task) ?? aRow('pending', 0);
 
 /** Writes how a task ended, if nobody has before. */
-export function end(play: Play, task: number, outcome: Outcome): boolean {
+function end(play: Play, task: number, outcome: Outcome): boolean {
   const row = rowOf(play, task);
   if (isFinalStatus(row.status)) return false;
   const branch = outcome === COMPLETED ? (play.does[task]?.take ?? 0) : 0;

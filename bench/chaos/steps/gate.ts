@@ -9,7 +9,7 @@ import type { Cluster } from '../../../tests/chaos/support/cluster.ts';
 export type Place = { type: string; run?: string; task?: number; key?: string };
 
 /** Somebody stands at the gate, with everything that he has written but not committed. */
-export type Held = {
+type Held = {
   /** The process that waits for its commit. */
   pid: number;
   /** Whoever has died: rolls back what his session has done, or lets it come to its commit, of which nobody will hear. */
