@@ -109,10 +109,10 @@ function keyOf({ plan }: Sample, task: string, run: string): string {
   return typeof key === 'string' ? key.replace('${run.id}', run) : '';
 }
 
-function isTime({ tasks }: RunRows, { closed, decision, task, item, generation }: WaitRow, sending: Sending): boolean {
+/** Too late is when the run has ended: before that, another generation may wait. */
+function isTime({ state }: RunRows, { closed, decision }: WaitRow, sending: Sending): boolean {
   if (sending === 'never') return false;
-  const isOver = tasks.get(`${task}/${item}/${generation}`)?.finished !== null;
-  return sending === 'late' ? isOver : !closed && decision === null;
+  return sending === 'late' ? state.finished !== null : !closed && decision === null;
 }
 
 /** What tasks have got was sent, to them, and each event of a run's own at most once. */
