@@ -68,4 +68,4 @@ function faultOfText(password: string): ProductionFault['reason'] | undefined {
 }
 
 const isOpenHttp = (url: string | undefined): boolean =>
-  url !== undefined && /^http:/.test(url) && !/^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(url);
+  url?.startsWith('http:') === true && !/^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(url);

@@ -3,7 +3,7 @@ import { expiresAt, roleName } from '../../auth/grantFields.ts';
 import { projectName } from '../../runs/schemas.ts';
 import { listOf, page, text, time } from '../../schemas.ts';
 
-export const Invitation = z
+const Invitation = z
   .object({
     id: z.string().meta({ format: 'uuid' }),
     email: z.string().nullable(),
