@@ -23,7 +23,6 @@ afterEach(async () => {
   for (const table of ['hook', 'secret', 'secret_past', 'event', 'hook_trigger']) await sql(`delete from ${table}`);
   await owner.pool.query('delete from audit');
 });
-
 const sql = async <R extends object = JsonObject>(text: string, ...values: unknown[]) =>
   (await api.deps.db.pool.query<R>(text, values)).rows;
 const aSecret = () => randomBytes(32).toString('base64');

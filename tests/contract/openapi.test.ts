@@ -43,7 +43,7 @@ test('every route declares what its requests are counted as', () => {
   expect(free).toEqual(['/health/live', '/health/ready', '/health', '/metrics']);
   // nobody has signed in yet: what is counted is the network alone, and by a class that has a limit for it
   for (const route of routes.filter(({ action, cost }) => action === 'public' && cost !== 'none'))
-    expect(['delivery', 'public', 'auth']).toContain(route.cost);
+    expect(['delivery', 'public', 'auth', 'login', 'code', 'reset']).toContain(route.cost);
 });
 
 test('every action is used by a route', () => {

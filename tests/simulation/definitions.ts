@@ -88,6 +88,12 @@ function aStrategy(seed: number, names: readonly string[]): { more: object; prio
   return { more: strategy === undefined ? {} : { strategy, ...places }, priorities: Object.fromEntries(looks ? priorities : []) };
 }
 
+/** Tasks of `finally`. */
+const lastTasks = (random: () => number): object => ({
+  l0: goodTask(random, { isEffect: random() < 0.5 }),
+  l1: { ...(random() < 0.3 ? badTask(false) : goodTask(random, { isEffect: true })), dependsOn: ['l0'] },
+});
+
 /** A random definition: inline tasks, effects, loops, waits for time and events, maps, with conditions, joins, failures and tolerance. */
 function aSample(seed: number): Sample {
   const random = aRandom(seed);
@@ -122,13 +128,7 @@ function aSample(seed: number): Sample {
     };
     return [name, task] as const;
   });
-  const last =
-    random() < 0.25
-      ? {
-          l0: goodTask(random, { isEffect: random() < 0.5 }),
-          l1: { ...(random() < 0.3 ? badTask(false) : goodTask(random, { isEffect: true })), dependsOn: ['l0'] },
-        }
-      : undefined;
+  const last = random() < 0.25 ? lastTasks(random) : undefined;
   const definition = {
     dsl: 'tiu/1',
     name: 'sample',

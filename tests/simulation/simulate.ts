@@ -49,14 +49,7 @@ function live(world: World): Outcome {
   const { seed, clock, random } = world;
   const workers = 1 + Math.floor(random() * 3);
   for (let i = 0; i < workers; i++) world.boot();
-  const client: Client = {
-    submits: undefined as unknown as Submits,
-    commands: undefined as unknown as Commands,
-    forks: undefined as unknown as Forks,
-  };
-  clock.as(0, () =>
-    Object.assign(client, { submits: createSubmits({ url: '' }), commands: createCommands({ url: '' }), forks: createForks({ url: '' }) }),
-  );
+  const client = aClient(clock);
   const senders = openSenders(world);
   const accepted = new Map<string, Accepted>();
   let wanted = 1 + Math.floor(random() * 3);
@@ -110,6 +103,19 @@ function live(world: World): Outcome {
     endedAtOnce: world.endedAtOnce,
     corrections: world.corrections,
   };
+}
+
+/** In a process of its own, as an api is. */
+function aClient(clock: World['clock']): Client {
+  const client: Client = {
+    submits: undefined as unknown as Submits,
+    commands: undefined as unknown as Commands,
+    forks: undefined as unknown as Forks,
+  };
+  clock.as(0, () =>
+    Object.assign(client, { submits: createSubmits({ url: '' }), commands: createCommands({ url: '' }), forks: createForks({ url: '' }) }),
+  );
+  return client;
 }
 
 /** In a process of its own, as an api is. */

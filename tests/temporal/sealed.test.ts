@@ -209,9 +209,9 @@ test(
     const shut = cluster.receiver.hold('/rotate');
     const lost = await submit(cluster, define(tasks), { status: 'completed' });
     await cluster.receiver.next(`${lost.id}/held`);
-    const idle = await submit(cluster, define({ first: call(cluster, '/before'), idle: wait('PT1H', { dependsOn: ['first'] }) }), {
-      status: 'cancelled',
-    });
+    // it has something to undo: one that only waits would end with the commit of its cancel
+    const undone = call(cluster, '/before', { compensate: call(cluster, '/undo') });
+    const idle = await submit(cluster, define({ first: undone, idle: wait('PT1H', { dependsOn: ['first'] }) }), { status: 'cancelled' });
     await happened(cluster, idle, 'run.waiting');
     await hasWaited(idle);
     await restartWorkersWith([{ id: 'k3', secret: Buffer.alloc(32, 3) }]);

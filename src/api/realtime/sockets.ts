@@ -84,6 +84,17 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
       for (const leave of socket.data.topics.values()) leave();
     });
   });
+  tellNews(deps, io);
+  return {
+    count: () => io.of('/').sockets.size,
+    close: async () => {
+      await io.close(); // closes the HTTP server too
+    },
+  };
+}
+
+/** What the database has news of goes to who has asked for it. */
+function tellNews(deps: Deps, io: Io): void {
   deps.rooms.onNews((run, events) => {
     const topic = `run:${run}`;
     const ids = io.of('/').adapter.rooms.get(topic);
@@ -104,12 +115,6 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
     tell(`workspace:${workspace}`, runs);
     for (const [project, changed] of Map.groupBy(runs, (run) => run.projectId)) if (project !== null) tell(`project:${project}`, changed);
   });
-  return {
-    count: () => io.of('/').sockets.size,
-    close: async () => {
-      await io.close(); // closes the HTTP server too
-    },
-  };
 }
 
 /** Pages of this address and of listed origins; what is no page says no origin. The token decides all the same (ASVS 5.0.0, 4.4.2). */

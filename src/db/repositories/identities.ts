@@ -1,7 +1,8 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
 import { auditInto, auditValues } from '../audit.ts';
-import type { Rows } from '../transaction.ts';
+import type { Database } from '../pool.ts';
+import { withTransaction, type Rows } from '../transaction.ts';
 
 /** A person at an issuer. `id` names it in our addresses. */
 export type IdentityInfo = { id: string; provider: string; issuer: string; email: string | null; created: Date; lastUsed: Date };
@@ -52,29 +53,36 @@ export const listIdentities = (db: Rows, account: string): Promise<IdentityInfo[
     values: [account],
   });
 
-/** Takes a link away, unless nothing else would let the person in. One at a time for an account, so that two cannot both be the last. */
-export async function unlinkIdentity(db: Rows, of: { account: string; id: string; by: string }): Promise<'unlinked' | 'unknown' | 'last'> {
-  const rows = await db.rows<{ found: boolean; removed: boolean }>({
-    name: 'identity_unlink',
-    text: `with me as (select id, password from account where id = $1 for update),
-      i as (select i.id from account_identity i join me on me.id = i.account where i.id = $2),
-      d as (delete from account_identity x using i, me where x.id = i.id and (me.password is not null
-          or exists (select from passkey p where p.account = me.id) or exists (select from account_identity o where o.account = me.id and o.id <> i.id))
-        returning x.account, x.issuer, x.provider),
-      a as (${auditInto(4, {
-        ...{
-          from: 'd',
-          workspace: `'${SYSTEM_WORKSPACE}'::uuid`,
-          actor: '$3',
-          action: `'identity.unlinked'`,
-          object: `'user:' || d.account`,
-        },
-        data: `json_build_object('issuer', d.issuer, 'provider', d.provider)`,
-      })})
-      select exists (select from i) as found, exists (select from d) as removed`,
-    values: [of.account, of.id, of.by, ...auditValues()],
+/**
+ * Takes a link away, unless nothing else would let the person in. The account is locked first, by a statement of its own: what is
+ * read in the next one is as the other left it who took away the other link.
+ */
+export function unlinkIdentity(
+  db: Pick<Database, 'pool'>,
+  of: { account: string; id: string; by: string },
+): Promise<'unlinked' | 'unknown' | 'last'> {
+  return withTransaction(db, async (tx) => {
+    await tx.rows({ name: 'identity_lock', text: 'select from account where id = $1 for no key update', values: [of.account] });
+    const [row] = await tx.rows<{ found: boolean; removed: boolean }>({
+      name: 'identity_unlink',
+      text: `with i as (select i.id, i.account from account_identity i where i.id = $2 and i.account = $1),
+        d as (delete from account_identity x using i where x.id = i.id and (exists (select from account a where a.id = $1 and a.password is not null)
+            or exists (select from passkey p where p.account = $1) or exists (select from account_identity o where o.account = $1 and o.id <> i.id))
+          returning x.account, x.issuer, x.provider),
+        a as (${auditInto(4, {
+          ...{
+            from: 'd',
+            workspace: `'${SYSTEM_WORKSPACE}'::uuid`,
+            actor: '$3',
+            action: `'identity.unlinked'`,
+            object: `'user:' || d.account`,
+          },
+          data: `json_build_object('issuer', d.issuer, 'provider', d.provider)`,
+        })})
+        select exists (select from i) as found, exists (select from d) as removed`,
+      values: [of.account, of.id, of.by, ...auditValues()],
+    });
+    if (row?.found !== true) return 'unknown';
+    return row.removed ? 'unlinked' : 'last';
   });
-  const [row] = rows;
-  if (row?.found !== true) return 'unknown';
-  return row.removed ? 'unlinked' : 'last';
 }

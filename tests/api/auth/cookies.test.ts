@@ -9,7 +9,7 @@ import { anAccount, grant, signIn, sql, TOKEN_KEYS } from './aPerson.ts';
 let api: TestApi;
 let ahead = 0;
 beforeAll(async () => {
-  const settings = { TIU_ORIGINS: 'https://console.example, https://other.example:8443', TIU_PUBLIC_URL: 'https://tiu.example/base' };
+  const settings = { TIU_CORS_ORIGINS: 'https://console.example, https://other.example:8443', TIU_PUBLIC_URL: 'https://tiu.example/base' };
   api = await anApi({ TIU_TOKEN_KEYS: TOKEN_KEYS, ...settings }, { clock: () => Date.now() + ahead });
 });
 afterEach(() => {

@@ -23,7 +23,7 @@ test('who has signed in is told who they are, where they act and what they may d
     workspace: { id: api.owner.workspace, name: 'own' },
     role: 'developer',
     permissions: expect.arrayContaining(['run.start']),
-    ownPermissions: ['key.read', 'key.revoke', 'run.settle'],
+    ownPermissions: ['key.read', 'key.revoke', 'member.remove', 'run.settle'],
     memberships: [{ workspace: { name: 'own' }, role: 'developer', expiresAt: null }],
   });
   expect((me.body as { permissions: string[] }).permissions).not.toContain('secret.set');

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Route } from '../../../src/api/route.ts';
 import type { TestApi } from '../anApi.ts';
+import { QUOTA_NAMES } from '../../../src/domain/quota/quotas.ts';
+import { anAccount } from '../auth/aPerson.ts';
 
 /** What a request to a route holds besides its path; made for each request, so that none repeats another. */
 type Sample = { body?: object; raw?: string; headers?: Record<string, string>; query?: string };
@@ -39,7 +41,16 @@ const SAMPLES: { readonly [route: string]: () => Sample } = {
   'patch /api/v1/schedules/{id}': () => ({ body: { priority: 'high' } }),
   'post /api/v1/schedules/check': () => ({ body: { spec: { cron: '0 0 1 1 *' } } }),
   'post /api/v1/schedules/{id}/backfill': () => ({ body: { startAt: now(), endAt: now() } }),
-  'post /api/v1/auth/switch': () => ({ body: { workspace: randomUUID() } }),
+  'patch /api/v1/members/{account}': () => ({ body: { role: 'developer' } }),
+  'put /api/v1/roles/{name}': () => ({ body: { actions: ['run.read'] } }),
+  'post /api/v1/invitations': () => ({ body: { role: 'viewer' } }),
+  'post /api/v1/projects': () => ({ body: { name: fresh('p') } }),
+  'patch /api/v1/projects/{project}': () => ({ body: { title: 't' } }),
+  'put /api/v1/projects/{project}/members/{account}': () => ({ body: { role: 'developer' } }),
+  'patch /api/v1/workspace': () => ({ body: { name: fresh('w') } }),
+  'post /api/v1/workspace/offer': () => ({ body: { to: someone } }),
+  'put /api/v1/workspaces/{id}/quotas/{name}': () => ({ body: { max: null } }),
+  'post /api/v1/users/bulk': () => ({ body: { ids: [randomUUID()], action: 'disable' } }),
   'post /api/v1/artifacts': () => ({ raw: fresh('bytes'), headers: { 'content-type': 'text/plain' } }),
   'post /api/v1/api-keys': () => ({ body: { name: 'k', scopes: ['runs:read'] } }),
   'put /api/v1/secrets/{name}': () => ({ body: { value: fresh('value') } }),
@@ -47,11 +58,18 @@ const SAMPLES: { readonly [route: string]: () => Sample } = {
   'post /api/v1/codec/encode': () => ({ body: { payloads: [] } }),
 };
 
+/** A viewer of the workspace, whom nobody misses. */
+let someone = '';
+export async function makeSomeone(api: TestApi): Promise<void> {
+  someone = await anAccount(api.deps.engine, { [api.owner.workspace]: 'viewer' });
+}
+
 /** @throws Error when the route needs a body and nobody has said which */
 export function sampleOf(route: Route): Sample {
   const name = `${route.method} ${route.path}`;
   const sample = SAMPLES[name]?.();
   if (sample) return sample;
+  if (route.action === 'self') return route.request?.body ? { body: {} } : {};
   const { body } = route.request ?? {};
   if (route.request?.upload || (body && !body.schema.safeParse(undefined).success))
     throw new Error(`tests/api/rights/samples.ts has no body for ${name}`);
@@ -112,6 +130,33 @@ const MAKERS: readonly [path: string, parameters: readonly string[], make: Maker
   ],
   ['/api/v1/secrets/{name}', ['name'], secret],
   [
+    '/api/v1/roles/{name}',
+    ['name'],
+    async (api, key) => {
+      const name = fresh('role');
+      await made(api, key, ['PUT', `/roles/${name}`, { actions: ['run.read'] }]);
+      return name;
+    },
+  ],
+  [
+    '/api/v1/invitations/{id}',
+    ['id'],
+    async (api, key) => (await made(api, key, ['POST', '/invitations', { role: 'viewer' }])).id as string,
+  ],
+  [
+    '/api/v1/projects/{project}',
+    ['project'],
+    async (api, key) => {
+      const name = fresh('project');
+      await made(api, key, ['POST', '/projects', { name }]);
+      await made(api, key, ['PUT', `/projects/${name}/members/${someone}`, { role: 'viewer' }]);
+      return name;
+    },
+  ],
+  ['/api/v1/members/{account}', ['account'], (api) => anAccount(api.deps.engine, { [api.owner.workspace]: 'viewer' })],
+  ['/api/v1/users/{id}', ['id'], (api) => anAccount(api.deps.engine)],
+  ['/api/v1/workspaces/{id}', ['id'], (api) => Promise.resolve(api.owner.workspace)],
+  [
     '/api/v1/limits/{key}',
     ['key'],
     async (api, key) => {
@@ -123,7 +168,7 @@ const MAKERS: readonly [path: string, parameters: readonly string[], make: Maker
 ];
 
 /** Values of parameters that name a part of an object. */
-const PARTS: Record<string, string> = { task: 'each', item: '0' };
+const parts = (): Record<string, string> => ({ task: 'each', item: '0', account: someone, name: QUOTA_NAMES[0] ?? '' });
 
 /** The path of a request to a route, with an object of the workspace whose key this is; `none`: one that does not exist. */
 export async function pathTo(route: Route, object: { api: TestApi; key: string } | 'none'): Promise<string> {
@@ -132,7 +177,7 @@ export async function pathTo(route: Route, object: { api: TestApi; key: string }
   if (!make && object !== 'none') throw new Error(`tests/api/rights/samples.ts makes no object for ${route.path}`);
   const value = object === 'none' ? undefined : await make?.(object.api, object.key);
   const values: Record<string, string> = {
-    ...PARTS,
+    ...parts(),
     ...(route.path.includes('/approve') || route.path.includes('/reject') ? { task: 'ask' } : {}),
   };
   return route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>

@@ -8,7 +8,7 @@ import { csv } from '../../csv.ts';
 import type { Deps } from '../../deps.ts';
 import { escaped } from './present.ts';
 
-type ExportDeps = Pick<Deps, 'db' | 'auditKeys'>;
+type ExportDeps = Pick<Deps, 'engine' | 'auditKeys'>;
 const PAGE = 1_000;
 const FIRST = '00000000-0000-0000-0000-000000000000';
 
@@ -17,7 +17,7 @@ const maySee = (workspace: string, entry: SealedEntry): boolean => workspace ===
 
 async function* pages(deps: ExportDeps, state: ChainState, from: number): AsyncGenerator<Link[]> {
   for (let after = Math.max(from, state.cut?.seq ?? 0); ;) {
-    const links = await readLinks(deps.db, { after, through: state.last, limit: PAGE });
+    const links = await readLinks(deps.engine, { after, through: state.last, limit: PAGE });
     const last = links.at(-1);
     if (!last) return;
     yield links;
@@ -27,7 +27,7 @@ async function* pages(deps: ExportDeps, state: ChainState, from: number): AsyncG
 
 /** A cut in the midst of an export would look as if somebody else had cut. @throws Error that ends the stream */
 async function refuseIfCut(deps: ExportDeps, before: ChainState): Promise<void> {
-  const { cut } = await readChainState(deps.db);
+  const { cut } = await readChainState(deps.engine);
   if (cut?.seq !== before.cut?.seq) throw new Error('retention has cut the audit meanwhile: ask again');
 }
 
@@ -36,7 +36,7 @@ async function refuseIfCut(deps: ExportDeps, before: ChainState): Promise<void> 
  * its leaf where the entry is another workspace's, then `stray` for each row without a place, at last `end`.
  */
 export async function exportLines(deps: ExportDeps, workspace: string): Promise<Readable> {
-  const state = await readChainState(deps.db);
+  const state = await readChainState(deps.engine);
   const line = (value: object): string => `${escaped(JSON.stringify(value))}\n`;
   const shown = ({ seq, hash, entry }: Link): Link => {
     if (!entry) return { seq, hash };
@@ -46,7 +46,7 @@ export async function exportLines(deps: ExportDeps, workspace: string): Promise<
     yield line({ chain: { ...state, keys: deps.auditKeys.publicKeys } });
     for await (const links of pages(deps, state, 0)) yield links.map((link) => line(shown(link))).join('');
     for (let next: string | null = FIRST; next !== null;) {
-      const strays: { seqs: number[]; next: string | null } = await readStrays(deps.db, { after: next, limit: PAGE });
+      const strays: { seqs: number[]; next: string | null } = await readStrays(deps.engine, { after: next, limit: PAGE });
       if (strays.seqs.length > 0) yield strays.seqs.map((stray) => line({ stray })).join('');
       ({ next } = strays);
     }
@@ -64,7 +64,7 @@ export async function exportTable(
   deps: ExportDeps,
   { workspace, after }: { workspace: string; after: number },
 ): Promise<{ table: Readable; head: ChainState['head'] }> {
-  const state = await readChainState(deps.db);
+  const state = await readChainState(deps.engine);
   const names = [...COLUMNS, ...JSON_COLUMNS, 'hash'];
   const row = ({ seq, hash, entry }: Link) => {
     const values = { seq, hash, ...entry } as Record<string, string | number | null>;

@@ -14,7 +14,7 @@ const SEQ = /^[1-9]\d{0,15}$/;
 async function page(deps: Deps, filter: AuditFilter, { cursor, limit }: { cursor?: string | undefined; limit: number }): Promise<Reply> {
   const key = fromCursor(cursor, SEQ);
   const before = key === undefined ? undefined : Number(key);
-  const { rows, next } = await listAudit(deps.db, filter, { before, limit, scan: Math.max(deps.config.TIU_AUDIT_SCAN, limit) });
+  const { rows, next } = await listAudit(deps.engine, filter, { before, limit, scan: Math.max(deps.config.TIU_AUDIT_SCAN, limit) });
   return { status: 200, body: { items: rows.map(presentEntry), nextCursor: next === null ? null : toCursor(String(next)) } };
 }
 
@@ -67,7 +67,7 @@ const head = defineRoute({
   request: { query: ownEventsQuery.pick({}) },
   responses: { 200: { description: 'Head, cut and public keys', schema: AuditHead } },
   handler: async ({ deps }) => {
-    const { head: end, cut = null } = await readChainState(deps.db);
+    const { head: end, cut = null } = await readChainState(deps.engine);
     return { status: 200, body: { head: end, cut, keys: deps.auditKeys.publicKeys } };
   },
 });

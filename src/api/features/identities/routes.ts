@@ -77,19 +77,19 @@ const begin = defineRoute({
 
 const beginLink = defineRoute({
   method: 'post',
-  path: '/api/v1/auth/identities/{provider}',
+  path: '/api/v1/auth/identities',
   action: 'self',
   cost: 'auth',
   tag,
   summary: 'Begin to link an identity to the account one is signed in to',
   description: 'Wants a proof of who one is from the last minutes. It is linked when the answer of the provider is sent to its callback.',
-  request: { params: providerParams, query: noQuery, body: { schema: BeginLink } },
+  request: { query: noQuery, body: { schema: BeginLink } },
   responses: { 200: { description: 'Begun', schema: SignInBegun } },
   problems: ['not_found', 'sign_in_unavailable', 'reauthentication_required'],
-  handler: ({ deps, actor, params, body }) => {
+  handler: ({ deps, actor, body }) => {
     requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
-    const { redirectUri = ownCallback(deps, params.provider) } = body;
-    return begun(deps, { purpose: 'link', account: actor.account ?? '', provider: params.provider, redirectUri });
+    const { provider, redirectUri = ownCallback(deps, provider) } = body;
+    return begun(deps, { purpose: 'link', account: actor.account ?? '', provider, redirectUri });
   },
 });
 

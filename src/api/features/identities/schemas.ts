@@ -21,7 +21,9 @@ export const BeginSignIn = z
   .strictObject({ redirectUri, remember: z.boolean().default(false), device: text(100).optional() })
   .prefault({})
   .meta({ id: 'BeginSignIn' });
-export const BeginLink = z.strictObject({ redirectUri }).prefault({}).meta({ id: 'BeginLink' });
+export const BeginLink = z
+  .strictObject({ provider: text(32).meta({ description: 'Its id, as in the list of providers' }), redirectUri })
+  .meta({ id: 'BeginLink' });
 
 export const SignInBegun = z
   .object({

@@ -17,15 +17,15 @@ const invalid = (): Problem => new Problem('link_invalid', { detail: 'The invita
 
 /** The invitation of a token that was not used yet. @throws Problem link_invalid */
 async function peek({ deps, token }: Given): Promise<InvitationRow> {
-  const found = await peekOneTime(deps.db, { token, kind: 'invitation', now: deps.clock() });
-  const invitation = found && (await findInvitation(deps.db, found.data as Place));
+  const found = await peekOneTime(deps.engine, { token, kind: 'invitation', now: deps.clock() });
+  const invitation = found && (await findInvitation(deps.engine, found.data as Place));
   if (!invitation) throw invalid();
   return invitation;
 }
 
 /** Uses a token up and lets in whom `who` names. @throws Problem link_invalid, and what `who` throws: the token is good then */
 function redeem({ deps, token }: Given, who: (tx: Rows) => Promise<string>): Promise<{ account: string; place: Place }> {
-  return withTransaction(deps.db, async (tx) => {
+  return withTransaction(deps.engine, async (tx) => {
     const used = await redeemOneTime(tx, { token, kind: 'invitation', now: deps.clock() });
     if (!used) throw invalid();
     const place = used.data as Place;

@@ -23,7 +23,7 @@ export async function invite(deps: Deps, actor: Actor, body: z.output<typeof Cre
   const projects = await projectsOf(deps, actor, body.projects);
   const now = deps.clock();
   const mailed = email !== undefined && sendsMail(deps);
-  const made = await createInvitation(deps.db, {
+  const made = await createInvitation(deps.engine, {
     ...{ workspace, email: email?.shown ?? null, mailed, role: body.role, projects, by, now },
     ttlMs: ttlOf(body.expiresAt, { now, config }),
     max: config.TIU_MAX_INVITATIONS,
@@ -73,7 +73,7 @@ const projectsOf = (deps: Deps, actor: Actor, wanted: z.output<typeof CreateInvi
   Promise.all(
     wanted.map(async ({ project: name, role }) => {
       const { workspace } = actor;
-      const project = await findProject(deps.db, { workspace, name });
+      const project = await findProject(deps.engine, { workspace, name });
       if (!project) throw new Problem('not_found', { detail: `No project ${name}` });
       checkGrant(actor, await roleRights(deps, { workspace, name: role }), `The role in ${name}`);
       return { project: project.id, role };

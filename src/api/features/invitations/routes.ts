@@ -65,13 +65,13 @@ const list = defineRoute({
   responses: { 200: { description: 'A page', schema: InvitationList } },
   handler: async ({ deps, actor, query }) => {
     const page = { workspace: actor.workspace, before: fromCursor(query.cursor, UUID), limit: query.limit + 1 };
-    const { rows, nextCursor } = pageOf(await listInvitations(deps.db, page), query.limit, (row) => row.id);
+    const { rows, nextCursor } = pageOf(await listInvitations(deps.engine, page), query.limit, (row) => row.id);
     return { status: 200, body: { items: rows.map(presentInvitation), nextCursor } };
   },
 });
 
 const loadInvitation = ({ deps, actor, params }: Pick<Call<{ id: string }, never, never, never>, 'deps' | 'actor' | 'params'>) =>
-  UUID.test(params.id) ? findInvitation(deps.db, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined);
+  UUID.test(params.id) ? findInvitation(deps.engine, { workspace: actor.workspace, id: params.id }) : Promise.resolve(undefined);
 
 const revoke = defineRoute({
   method: 'delete',
@@ -84,7 +84,7 @@ const revoke = defineRoute({
   responses: { 204: { description: 'It cannot be accepted any more' } },
   load: loadInvitation,
   handler: async ({ deps, actor, resource }) => {
-    if (!(await revokeInvitation(deps.db, { workspace: actor.workspace, id: resource.id, by: actor.principal })))
+    if (!(await revokeInvitation(deps.engine, { workspace: actor.workspace, id: resource.id, by: actor.principal })))
       throw new Problem('not_found');
     return { status: 204 };
   },
@@ -125,7 +125,7 @@ const join = defineRoute({
   handler: async ({ deps, actor, body }) => {
     const account = actor.account ?? '';
     const { workspace } = await acceptAs(deps, { token: body.token, account });
-    const member = await findMember(deps.db, { workspace, account });
+    const member = await findMember(deps.engine, { workspace, account });
     return { status: 200, body: { workspace, role: member?.role ?? '' } };
   },
 });

@@ -29,7 +29,7 @@ type MemberCall = Pick<Call<{ account: string }, never, never, never>, 'deps' | 
 
 const loadMember = ({ deps, actor, params }: MemberCall): Promise<MemberRow | undefined> => {
   const account = params.account === 'me' ? (actor.account ?? '') : params.account;
-  return UUID.test(account) ? findMember(deps.db, { workspace: actor.workspace, account }) : Promise.resolve(undefined);
+  return UUID.test(account) ? findMember(deps.engine, { workspace: actor.workspace, account }) : Promise.resolve(undefined);
 };
 
 const list = defineRoute({
@@ -43,7 +43,7 @@ const list = defineRoute({
   responses: { 200: { description: 'A page', schema: MemberList } },
   handler: async ({ deps, actor, query }) => {
     const after = fromCursor(query.cursor, UUID) ?? NONE;
-    const rows = await listMembers(deps.db, { workspace: actor.workspace, role: query.role, after, limit: query.limit + 1 });
+    const rows = await listMembers(deps.engine, { workspace: actor.workspace, role: query.role, after, limit: query.limit + 1 });
     const { rows: shown, nextCursor } = pageOf(rows, query.limit, (row) => row.account);
     return { status: 200, body: { items: shown.map((row) => presentMember(actor, row)), nextCursor } };
   },
@@ -82,9 +82,9 @@ const change = defineRoute({
     checkGrant(actor, rightsOfRole(resource.role, resource.actions), 'The member');
     checkGrant(actor, await roleRights(deps, { workspace, name: role }), 'The role');
     const expires = body.expiresAt === undefined ? dateOf(resource.expires) : endOf(body.expiresAt, deps.clock());
-    if (!(await setMember(deps.db, resource, { role, expires, by: actor.principal }))) throw changed();
+    if (!(await setMember(deps.engine, resource, { role, expires, by: actor.principal }))) throw changed();
     deps.authenticate.forget(`account:${resource.account}`);
-    const member = await findMember(deps.db, resource);
+    const member = await findMember(deps.engine, resource);
     if (!member) throw new Problem('not_found');
     return { status: 200, body: presentMember(actor, member) };
   },
@@ -105,7 +105,7 @@ const remove = defineRoute({
   load: loadMember,
   handler: async ({ deps, actor, resource }) => {
     if (resource.owner !== actor.principal) checkGrant(actor, rightsOfRole(resource.role, resource.actions), 'The member');
-    if (!(await removeMember(deps.db, resource, actor.principal))) throw changed();
+    if (!(await removeMember(deps.engine, resource, actor.principal))) throw changed();
     deps.authenticate.forget(`account:${resource.account}`);
     return { status: 204 };
   },

@@ -41,7 +41,7 @@ function rightsIn(actor: Actor, project: ProjectRow): Rights {
 /** The member as it is, whom the actor may change. @throws Problem forbidden */
 async function mayChange(deps: Deps, actor: Actor, place: { project: ProjectRow; account: string }): Promise<void> {
   const { project, account } = place;
-  const before = await findProjectMember(deps.db, { project: project.id, account });
+  const before = await findProjectMember(deps.engine, { project: project.id, account });
   if (before) checkGrant(rightsIn(actor, project), rightsOfRole(before.role, before.actions), 'The member');
 }
 
@@ -57,7 +57,7 @@ const list = defineRoute({
   load: loadProject,
   handler: async ({ deps, resource, query }) => {
     const after = fromCursor(query.cursor, UUID) ?? NONE;
-    const rows = await listProjectMembers(deps.db, { project: resource.id, after, limit: query.limit + 1 });
+    const rows = await listProjectMembers(deps.engine, { project: resource.id, after, limit: query.limit + 1 });
     const { rows: shown, nextCursor } = pageOf(rows, query.limit, (row) => row.account);
     return { status: 200, body: { items: shown.map(presentMember), nextCursor } };
   },
@@ -82,9 +82,9 @@ const set = defineRoute({
     checkGrant(rightsIn(actor, resource), await roleRights(deps, { workspace, name: body.role }), 'The role');
     await mayChange(deps, actor, { project: resource, account: place.account });
     const expires = endOf(body.expiresAt, deps.clock());
-    const given = await setProjectMember(deps.db, { ...place, workspace, role: body.role, expires, by: actor.principal });
+    const given = await setProjectMember(deps.engine, { ...place, workspace, role: body.role, expires, by: actor.principal });
     deps.authenticate.forget(`account:${place.account}`);
-    const member = given ? await findProjectMember(deps.db, place) : undefined;
+    const member = given ? await findProjectMember(deps.engine, place) : undefined;
     if (!member) throw noMember();
     return { status: 200, body: presentMember(member) };
   },
@@ -106,7 +106,7 @@ const remove = defineRoute({
     const { workspace, id: project } = resource;
     if (!UUID.test(params.account)) throw noMember();
     await mayChange(deps, actor, { project: resource, account: params.account });
-    if (!(await removeProjectMember(deps.db, { workspace, project, account: params.account, by: actor.principal }))) throw noMember();
+    if (!(await removeProjectMember(deps.engine, { workspace, project, account: params.account, by: actor.principal }))) throw noMember();
     deps.authenticate.forget(`account:${params.account}`);
     return { status: 204 };
   },

@@ -29,7 +29,7 @@ const presentUser = (user: UserRow) => ({
 /** All people are of the installation: whoever acts in another workspace finds none. */
 const loadAll = () => Promise.resolve({ workspace: SYSTEM_WORKSPACE });
 const loadUser = ({ deps, params }: Pick<Call<{ id: string }, never, never, never>, 'deps' | 'params'>) =>
-  UUID.test(params.id) ? findUser(deps.db, params.id) : Promise.resolve(undefined);
+  UUID.test(params.id) ? findUser(deps.engine, params.id) : Promise.resolve(undefined);
 
 const list = defineRoute({
   method: 'get',
@@ -44,7 +44,7 @@ const list = defineRoute({
   load: loadAll,
   handler: async ({ deps, query }) => {
     const page = { before: fromCursor(query.cursor, UUID), limit: query.limit + 1 };
-    const { rows, nextCursor } = pageOf(await listUsers(deps.db, query, page), query.limit, (row) => row.id);
+    const { rows, nextCursor } = pageOf(await listUsers(deps.engine, query, page), query.limit, (row) => row.id);
     return { status: 200, body: { items: rows.map(presentUser), nextCursor } };
   },
 });
@@ -65,10 +65,10 @@ const read = defineRoute({
 /** @throws Problem not_found, state_conflict (oneself, or erased), unauthenticated */
 async function setStatus(deps: Deps, actor: Actor, { id, status }: { id: string; status: 'active' | 'disabled' }): Promise<UserRow> {
   if (id === actor.account) throw new Problem('state_conflict', { detail: 'Nobody does this to themselves' });
-  const done = await setUserStatus(deps.db, id, { status, by: actor.principal, account: actor.account });
+  const done = await setUserStatus(deps.engine, id, { status, by: actor.principal, account: actor.account });
   if (done === 'refused') throw new Problem('unauthenticated');
   deps.authenticate.forget(`account:${id}`);
-  const user = await findUser(deps.db, id);
+  const user = await findUser(deps.engine, id);
   if (!user) throw new Problem('not_found');
   if (user.status !== status) throw new Problem('state_conflict', { detail: `The account is ${user.status}` });
   return user;

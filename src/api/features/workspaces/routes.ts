@@ -32,7 +32,7 @@ const presentWorkspace = (workspace: WorkspaceRow & { role?: string }) => ({
 });
 
 /** The one that the request acts in. */
-const loadOwn = ({ deps, actor }: Pick<Call<never, never, never, never>, 'deps' | 'actor'>) => findWorkspace(deps.db, actor.workspace);
+const loadOwn = ({ deps, actor }: Pick<Call<never, never, never, never>, 'deps' | 'actor'>) => findWorkspace(deps.engine, actor.workspace);
 
 /** The person of a `self` route. */
 const personOf = (actor: { account?: string }): string => actor.account ?? '';
@@ -54,9 +54,9 @@ const create = defineRoute({
   handler: async ({ deps, actor, body }) => {
     const account = personOf(actor);
     const { TIU_WORKSPACES: who, TIU_MAX_WORKSPACES: most } = deps.config;
-    const operator = await isOperator(deps.db, account);
+    const operator = await isOperator(deps.engine, account);
     if (!operator && who === 'operators') throw new Problem('forbidden', { detail: 'Operators make workspaces here' });
-    const made = await createWorkspace(deps.db, { name: body.name, account, most: operator ? null : most });
+    const made = await createWorkspace(deps.engine, { name: body.name, account, most: operator ? null : most });
     if (made === 'exists') throw exists(body.name);
     if (made === 'full') throw new Problem('quota_exceeded', { detail: `At most ${most} workspaces of one owner` });
     return { status: 201, body: presentWorkspace({ ...made, role: 'owner' }) };
@@ -73,7 +73,7 @@ const list = defineRoute({
   request: { query: noQuery },
   responses: { 200: { description: 'All of them, by name', schema: WorkspaceList } },
   handler: async ({ deps, actor }) => {
-    const rows = await listWorkspacesOf(deps.db, personOf(actor));
+    const rows = await listWorkspacesOf(deps.engine, personOf(actor));
     return { status: 200, body: { items: rows.map(presentWorkspace) } };
   },
 });
@@ -104,7 +104,7 @@ const rename = defineRoute({
   load: loadOwn,
   handler: async ({ deps, actor, resource, body }) => {
     checkOrdinary(resource);
-    const renamed = await renameWorkspace(deps.db, resource, { name: body.name, by: actor.principal });
+    const renamed = await renameWorkspace(deps.engine, resource, { name: body.name, by: actor.principal });
     if (!renamed) throw exists(body.name);
     return { status: 200, body: presentWorkspace(renamed) };
   },
@@ -131,7 +131,7 @@ const offer = defineRoute({
   handler: async ({ deps, actor, resource, body }) => {
     if (actor.account === undefined || !actor.session) throw new Problem('forbidden', { detail: 'Only a person gives a workspace away' });
     const given = { workspace: resource.id, to: body.to, by: actor.account, ttlMs: deps.config.TIU_TRANSFER_TTL };
-    const offered = body.to === actor.account ? undefined : await offerWorkspace(deps.db, given);
+    const offered = body.to === actor.account ? undefined : await offerWorkspace(deps.engine, given);
     if (!offered) throw new Problem('not_found', { detail: 'No such member besides you' });
     return { status: 200, body: presentWorkspace(offered) };
   },
@@ -147,7 +147,7 @@ const withdraw = defineRoute({
   request: { query: noQuery },
   responses: { 204: { description: 'Nobody can accept it any more' } },
   handler: async ({ deps, actor }) => {
-    if (!(await withdrawOffer(deps.db, { workspace: actor.workspace, by: actor.principal }))) throw new Problem('not_found');
+    if (!(await withdrawOffer(deps.engine, { workspace: actor.workspace, by: actor.principal }))) throw new Problem('not_found');
     return { status: 204 };
   },
 });
@@ -165,7 +165,7 @@ const accept = defineRoute({
   idempotency: 'stored',
   load: loadOwn,
   handler: async ({ deps, actor, resource }) => {
-    if (!(await acceptOffer(deps.db, { workspace: resource.id, account: personOf(actor) })))
+    if (!(await acceptOffer(deps.engine, { workspace: resource.id, account: personOf(actor) })))
       throw new Problem('not_found', { detail: 'Nothing is offered to you here' });
     deps.authenticate.forget(`account:${personOf(actor)}`);
     return { status: 200, body: { ...presentWorkspace({ ...resource, transfer_to: null }), role: 'owner' } };
