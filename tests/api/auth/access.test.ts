@@ -37,7 +37,8 @@ async function statements(act: () => Promise<unknown>): Promise<string[]> {
   const counted = [db, engine].map((view) => {
     const { rows } = view;
     view.rows = ((statement: Parameters<typeof rows>[0]) => {
-      if (view === engine || walls.current() !== undefined) seen.push(statement.name);
+      // nobody waits for the count of requests: it is taken behind them
+      if (statement.name !== 'rate_take' && (view === engine || walls.current() !== undefined)) seen.push(statement.name);
       return rows(statement);
     }) as typeof rows;
     return () => {
@@ -52,12 +53,12 @@ async function statements(act: () => Promise<unknown>): Promise<string[]> {
   return seen;
 }
 
-test('a request with a token costs one statement more than its own, and none while it is believed; the first takes what its person may spend', async () => {
+test('a request with a token costs one statement more than its own, and none while it is believed', async () => {
   stopped = Date.now();
   const { accessToken } = await member('viewer');
   const ask = () => mayRead(accessToken);
   const own = (await statements(() => mayRead(api.owner.key))).filter((name) => !name.startsWith('key_'));
-  expect(await statements(ask)).toEqual(['session_holder', 'rate_take', ...own]);
+  expect(await statements(ask)).toEqual(['session_holder', ...own]);
   expect(await statements(ask)).toEqual(own);
   ahead = 1_001;
   expect(await statements(ask)).toEqual(['session_holder', ...own]);

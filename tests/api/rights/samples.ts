@@ -168,7 +168,7 @@ const MAKERS: readonly [path: string, parameters: readonly string[], make: Maker
 ];
 
 /** Values of parameters that name a part of an object. */
-const parts = (): Record<string, string> => ({ task: 'each', item: '0', account: someone, name: QUOTA_NAMES[0] ?? '' });
+const parts = (): Record<string, string> => ({ task: 'each', item: '0', account: someone });
 
 /** The path of a request to a route, with an object of the workspace whose key this is; `none`: one that does not exist. */
 export async function pathTo(route: Route, object: { api: TestApi; key: string } | 'none'): Promise<string> {
@@ -178,6 +178,7 @@ export async function pathTo(route: Route, object: { api: TestApi; key: string }
   const value = object === 'none' ? undefined : await make?.(object.api, object.key);
   const values: Record<string, string> = {
     ...parts(),
+    ...(route.path.includes('/quotas/') && { name: QUOTA_NAMES[0] ?? '' }),
     ...(route.path.includes('/approve') || route.path.includes('/reject') ? { task: 'ask' } : {}),
   };
   return route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
