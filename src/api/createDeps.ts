@@ -49,6 +49,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const bounds = createBounds(config, { engine, clock, submits: submits.waiting, reads: views.waiting });
   const identity = await openIdentity(config, { db: engine, feed, log, clock, metrics: base.metrics });
   const submitRun = holdingRoom({ db: engine, quotas: bounds.quotas }, submits.submitRun);
+  let document: object | undefined;
   const deps: Deps = {
     ...base,
     config,
@@ -76,7 +77,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     awaited: createAwaited({ untouched, tell: submits.tellAwaited }),
     rooms: createRooms({ db: engine, plans, feed, log }),
     workspaces: createWorkspaces({ db: engine, feed, log, config }),
-    document: openapi(routes),
+    document: () => (document ??= openapi(routes)), // takes 40 MB to make: not before somebody asks
     migrations: neededMigrations(),
   };
   const close = async () => {

@@ -84,7 +84,7 @@ export type Deps = {
   /** ms since the epoch */
   clock: () => number;
   /** The OpenAPI document. */
-  document: object;
+  document: () => object;
   /** Names of the migrations this build needs. */
   migrations: readonly string[];
 };

@@ -26,5 +26,5 @@ test('hooks set prints the address to post to, list shows it, delete takes it aw
 test('what is refused exits with 1 and says where, a wrong scheme with 2', async () => {
   const refused = await tiu(['hooks', 'set', 'pay', '--event', 'paid', '--secret', 'none']);
   expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('/secret') as unknown });
-  expect((await tiu(['hooks', 'set', 'pay', '--event', 'paid', '--secret', 'signing', '--scheme', 'stripe'])).code).toBe(2);
+  expect((await tiu(['hooks', 'set', 'pay', '--event', 'paid', '--secret', 'signing', '--scheme', 'paypal'])).code).toBe(2);
 });

@@ -40,7 +40,7 @@ async function statements(act: () => Promise<unknown>): Promise<string[]> {
       // nobody waits for the count of requests: it is taken behind them
       if (statement.name !== 'rate_take' && (view === engine || walls.current() !== undefined)) seen.push(statement.name);
       return rows(statement);
-    }) as typeof rows;
+    });
     return () => {
       view.rows = rows;
     };

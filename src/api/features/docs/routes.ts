@@ -46,7 +46,7 @@ const document = defineRoute({
   tag,
   summary: 'This document',
   responses: { 200: { description: 'OpenAPI 3.1', schema: z.record(z.string(), z.unknown()) } },
-  handler: ({ deps }) => Promise.resolve({ status: 200, body: deps.document }),
+  handler: ({ deps }) => Promise.resolve({ status: 200, body: deps.document() }),
 });
 
 const page = defineRoute({
