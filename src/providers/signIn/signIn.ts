@@ -1,7 +1,5 @@
 import { createHttpClient } from '../http/httpClient.ts';
-import { createGithubProvider } from './github.ts';
-import { createOidcProvider } from './oidc.ts';
-import type { SignInProvider, SignInSettings } from './provider.ts';
+import type { ProviderDeps, SignInProvider, SignInSettings } from './provider.ts';
 
 /** One answer of an issuer, bytes. */
 const MAX_ANSWER = 256 * 1024;
@@ -18,9 +16,22 @@ export function createSignIn<S extends SignInSettings>(providers: readonly S[], 
   const http = createHttpClient({ allow: deps.allow, maxBodyBytes: MAX_ANSWER });
   const known = new Map(
     providers.map((settings) => {
-      const create = settings.protocol === 'github' ? createGithubProvider : createOidcProvider;
-      return [settings.id, { settings, provider: create(settings, { http, clock: deps.clock }) }];
+      return [settings.id, { settings, provider: whenAsked(settings, { http, clock: deps.clock }) }];
     }),
   );
   return { providers, of: (id) => known.get(id), close: http.close };
+}
+
+/** Its library takes some megabytes, which a process has no need of before somebody comes. */
+function whenAsked(settings: SignInSettings, deps: ProviderDeps): SignInProvider {
+  let made: Promise<SignInProvider> | undefined;
+  const make = async () => {
+    if (settings.protocol === 'github') return (await import('./github.ts')).createGithubProvider(settings, deps);
+    return (await import('./oidc.ts')).createOidcProvider(settings, deps);
+  };
+  const provider = () => (made ??= make());
+  return {
+    authorizationUrl: async (expected) => (await provider()).authorizationUrl(expected),
+    finish: async (answer, expected) => (await provider()).finish(answer, expected),
+  };
 }
