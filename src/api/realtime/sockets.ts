@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { can, type Actor } from '../../domain/access/can.ts';
 import { Problem } from '../../domain/problem.ts';
 import type { RunEvent } from '../../domain/run/events.ts';
-import { addressOf } from '../auth/address.ts';
+import { originOf as clientOf } from '../auth/origin.ts';
 import { findProjectById, type ProjectRow } from '../../db/repositories/projects.ts';
 import { UUID } from '../cursor.ts';
 import type { Authenticated } from '../auth/authenticate.ts';
@@ -58,7 +58,7 @@ export function createSockets(deps: Deps, server: HttpServer): { close: () => Pr
       },
       (error: unknown) => {
         if (socket.handshake.auth.token !== undefined)
-          deps.refusals.note({ actor: undefined, action: 'public', object: 'socket', origin: originOf(socket) }, error);
+          deps.refusals.note({ actor: undefined, action: 'public', object: 'socket', origin: originOf(deps, socket) }, error);
         const problem = presentProblem(toProblem(error), randomUUID());
         next(Object.assign(new Error(problem.title), { data: problem }));
       },
@@ -165,14 +165,14 @@ async function reply(ack: unknown, act: () => Promise<number>): Promise<void> {
   if (typeof ack === 'function') (ack as (answer: Ack) => void)(answer);
 }
 
-const originOf = ({ request }: Client) => ({ request: null, address: addressOf(request) });
+const originOf = (deps: Deps, { request }: Client) => ({ request: null, address: clientOf(deps, request).ip });
 
 async function noted(deps: Deps, socket: Client, request: unknown): Promise<number> {
   try {
     return await subscribe(deps, socket, request);
   } catch (error) {
     const { actor } = socket.data;
-    deps.refusals.note({ actor, action: 'run.read', object: parse(request).topic, origin: originOf(socket) }, error);
+    deps.refusals.note({ actor, action: 'run.read', object: parse(request).topic, origin: originOf(deps, socket) }, error);
     throw error;
   }
 }

@@ -1,6 +1,5 @@
 import { Problem } from '../../../domain/problem.ts';
 import { endSession, endSessions, switchWorkspace } from '../../../db/sessions.ts';
-import { askerOf } from '../../auth/asker.ts';
 import { accessCookieOf, forgetCookies, grantReply, refreshCookieOf } from '../../auth/cookies.ts';
 import { accessOf } from '../../auth/openSession.ts';
 import { refreshSession } from '../../auth/refreshSession.ts';
@@ -26,12 +25,12 @@ const refresh = defineRoute({
   request: { query: noQuery, body: { schema: refreshRequest } },
   responses: { 200: { description: 'New tokens', schema: SessionGrant } },
   problems: ['unauthenticated', 'sign_in_not_configured', 'cross_site_request'],
-  handler: async ({ deps, body, headers, raw }) => {
+  handler: async ({ deps, body, headers, origin }) => {
     const cookie = body.refreshToken === undefined ? refreshCookieOf(headers) : undefined;
     if (cookie !== undefined) requireSameSite(deps.config, { headers, isProven: true });
     const token = body.refreshToken ?? cookie;
     if (token === undefined) throw new Problem('unauthenticated', { detail: 'The refresh token is not valid' });
-    const { remember, ...grant } = await refreshSession(deps, token, askerOf(raw));
+    const { remember, ...grant } = await refreshSession(deps, token, origin);
     return grantReply(grant, { transport: cookie === undefined ? 'token' : 'cookie', remember, config: deps.config });
   },
 });
