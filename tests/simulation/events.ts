@@ -13,7 +13,7 @@ import type { World } from './world.ts';
 export type Senders = {
   /** A run was accepted. */
   accepted: (run: string, sample: Sample) => void;
-  /** How many events have not been answered yet. */
+  /** How many events have not been answered yet, at least; those that come too late are sent last. */
   unanswered: () => number;
   /** @throws Violation: one was lost, given twice, or is not what a task has got */
   check: () => void;
@@ -68,13 +68,14 @@ export function createSenders(world: World, { workspace, rows }: { workspace: st
   const seen = new Set<string>();
   const deps = { db: { rows }, config: { TIU_EVENT_DAYS: 7 }, poke: createCommands({ url: '' }).poke } as unknown as Deps;
   const posting: Posting = { world, deps, workspace, sent: [] };
+  let calmLooks = 0;
   const tend = (run: string, sample: Sample): void => {
     const own = tables.runs.get(run);
     for (const wait of own?.waits.values() ?? []) {
       const sending = sendingOf(sample, wait);
       const place = `${run}/${wait.task}/${wait.generation}`;
       if (!own || sending === undefined || seen.has(place) || !isTime(own, wait, sending)) continue;
-      if (sending === 'late' && !world.isCalm) continue; // a retry would get it
+      if (sending === 'late' && calmLooks < 2) continue; // a retry, which may be under way yet, would get it
       seen.add(place);
       const of = JSON.parse(wait.data ?? '{}') as { name: string; key: string };
       send(posting, of, { after: random() * MOST_MS, times: sending === 'twice' ? 2 : 1 });
@@ -82,6 +83,7 @@ export function createSenders(world: World, { workspace, rows }: { workspace: st
     }
   };
   const look = (): void => {
+    if (world.isCalm) calmLooks += 1;
     for (const [run, sample] of samples) tend(run, sample);
     later(world, LOOK_MS, look);
   };
@@ -93,7 +95,7 @@ export function createSenders(world: World, { workspace, rows }: { workspace: st
       for (const [task, sending] of Object.entries(sample.events))
         if (sending === 'early') send(posting, { name: 'go', key: keyOf(sample, task, run) }, { after: 0, times: 1 });
     },
-    unanswered: () => posting.sent.filter(({ answered }) => answered === 0).length,
+    unanswered: () => posting.sent.filter(({ answered }) => answered === 0).length + Number(calmLooks < 2),
     check: () => {
       checkEvents(world, posting.sent);
     },

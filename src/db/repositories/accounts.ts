@@ -3,6 +3,7 @@ import type { Normalised } from '../../domain/account/names.ts';
 import { Problem } from '../../domain/problem.ts';
 import { SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
 import { auditInto, auditValues } from '../audit.ts';
+import { isRefusal } from '../connection.ts';
 import { revokeOneTime, type OneTimeKind } from '../oneTime.ts';
 import type { Rows } from '../transaction.ts';
 
@@ -111,15 +112,22 @@ export async function replaceHash(db: Rows, input: { account: string; before: st
   });
 }
 
-/** Sets a verified mail address. @returns false when another account has it */
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const UNIQUE_VIOLATION = '23505';
+
+/** Sets a verified mail address. @returns false when another account has it: the transaction, if it got it meanwhile, must end then */
 export async function setEmail(db: Rows, change: Change & { email: Normalised }): Promise<boolean> {
-  const rows = await db.rows({
+  const set = db.rows({
     name: 'account_set_email',
     text: `with a as (update account set email = $2, email_key = $3, email_verified = $4, version = version + 1
         where id = $1 and not exists (select from account o where o.email_key = $3 and o.id <> $1) returning id),
       ${audited({ first: 6, by: 5, action: `'email.changed'` })}
       select id from a`,
     values: [change.account, change.email.shown, change.email.key, new Date(change.now), change.by, ...auditValues()],
+  });
+  const rows = await set.catch((error: unknown) => {
+    if (isRefusal(error) && error.code === UNIQUE_VIOLATION) return [];
+    throw error;
   });
   if (rows.length === 0) return false;
   await revokeOneTime(db, { account: change.account, kinds: DIES_WITH_CHANGE, now: change.now });

@@ -92,6 +92,25 @@ test('an address that somebody took meanwhile is not given twice', async () => {
   expect(answers.map(({ status }) => status).sort()).toEqual([204, 422]);
 });
 
+test('an address is not given to a second one while the first is just getting it', async () => {
+  const [first, second] = [await aPerson(api), await aPerson(api)];
+  const email = 'same-moment@new.example';
+  await api.post('change-email', { email }, (await signedIn(api, first)).accessToken);
+  const token = await linkToken(api, email);
+  const client = await api.deps.db.pool.connect();
+  try {
+    await client.query('begin');
+    await client.query('update account set email = $2, email_key = $2 where id = $1', [second.id, email]);
+    const answer = api.post('change-email/confirm', { token });
+    const waiting = 'select from pg_locks where not granted and transactionid = pg_current_xact_id()::xid';
+    while ((await client.query(waiting)).rowCount === 0);
+    await client.query('commit');
+    expect((await answer).body).toMatchObject({ status: 422, code: 'link_invalid' });
+  } finally {
+    client.release();
+  }
+});
+
 test.each(['password', 'address'])('a link to another address dies with a change of the %s', async (what) => {
   const person = await aPerson(api);
   const { accessToken } = await signedIn(api, person);
