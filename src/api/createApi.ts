@@ -10,6 +10,7 @@ import { allowOrigins } from './http/cors.ts';
 import { inTurn } from './http/inTurn.ts';
 import { answerRaw, presentProblem, problemHeaders, toProblem } from './http/problems.ts';
 import { securityHeaders } from './http/security.ts';
+import { createRouteTable } from './http/routeTable.ts';
 import { routes } from './routes.ts';
 
 const MAX_URL = 8_192;
@@ -18,7 +19,7 @@ const MAX_URL = 8_192;
 export function createApi(deps: Deps, ending: AbortSignal): Server {
   const app = new Koa();
   app.silent = true;
-  app.use(envelope(deps, ending)).use(allowOrigins(deps.config)).use(fixedPaths(deps)).use(routerOf(deps).routes()).use(fallback);
+  app.use(envelope(deps, ending)).use(allowOrigins(deps.config)).use(knownRoutes(deps)).use(routerOf(deps).routes()).use(fallback);
   const answer = app.callback();
   const handle = guarded(deps, (request, response) => void answer(request, response));
   const server = createServer(
@@ -154,24 +155,23 @@ function fail(deps: Deps, ctx: Context, error: unknown): void {
   if (!ctx.req.complete) ctx.set('connection', 'close');
 }
 
-/** Paths without parameters are looked up; the router would try every pattern. */
-function fixedPaths(deps: Deps): Koa.Middleware {
-  const known = new Map(
-    routes
-      .filter((route) => !route.path.includes('{'))
-      .map((route) => [`${route.method.toUpperCase()} ${route.path}`, runRoute(deps, route)]),
+/** Routes are looked up; the router, which knows what else there is under a path, would try every pattern. */
+function knownRoutes(deps: Deps): Koa.Middleware {
+  const find = createRouteTable(
+    routes.map((route) => ({ method: route.method, path: route.path, label: labelOf(route.path), run: runRoute(deps, route) })),
   );
   return (ctx, next) => {
-    const run = known.get(`${ctx.method} ${ctx.path}`);
-    if (!run) return next();
-    return run(Object.assign(ctx, { _matchedRoute: ctx.path, params: {} }));
+    const found = find(ctx.method, ctx.path);
+    return found ? found.route.run(Object.assign(ctx, { _matchedRoute: found.route.label, params: { ...found.params } })) : next();
   };
 }
+
+const labelOf = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
 function routerOf(deps: Deps): Router {
   const router = new Router();
   for (const route of routes) {
-    router.register(route.path.replaceAll(/\{(\w+)\}/g, ':$1'), [route.method], runRoute(deps, route) as RouterMiddleware);
+    router.register(labelOf(route.path), [route.method], runRoute(deps, route) as RouterMiddleware);
   }
   return router;
 }

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { IncomingMessage } from 'node:http';
 import { blockList, unmapped } from '../../providers/http/addressRules.ts';
 
@@ -29,9 +29,23 @@ export function readProxies(nets: string, header: TrustedProxies['header']): Tru
  * none. What stands further left in the header anybody can have written.
  */
 export function originOf({ proxies }: { proxies: TrustedProxies }, request: IncomingMessage): Origin {
-  const peer = addressOf(request.socket.remoteAddress ?? '') ?? NOWHERE;
-  const ip = proxies.trusts(peer) ? clientBehind(proxies, peer, request.headers[proxies.header]) : peer;
-  return { ip, network: networkOf(ip), userAgent: (request.headers['user-agent'] ?? '').slice(0, MAX_USER_AGENT) };
+  const userAgent = (request.headers['user-agent'] ?? '').slice(0, MAX_USER_AGENT);
+  const peer = peerOf(request.socket);
+  if (!proxies.trusts(peer.ip)) return { ...peer, userAgent };
+  const ip = clientBehind(proxies, peer.ip, request.headers[proxies.header]);
+  return { ip, network: networkOf(ip), userAgent };
+}
+
+/** The other ends of connections: asked for once, not with every request. */
+const peers = new WeakMap<Socket, Omit<Origin, 'userAgent'>>();
+
+function peerOf(socket: Socket): Omit<Origin, 'userAgent'> {
+  const known = peers.get(socket);
+  if (known) return known;
+  const ip = addressOf(socket.remoteAddress ?? '');
+  const peer = { ip: ip ?? NOWHERE, network: networkOf(ip ?? NOWHERE) };
+  if (ip !== undefined) peers.set(socket, peer); // one that has gone has none
+  return peer;
 }
 
 function clientBehind(proxies: TrustedProxies, peer: string, header: string | string[] | undefined): string {
