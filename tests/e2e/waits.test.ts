@@ -6,6 +6,10 @@ import type { JsonObject } from '../../src/domain/json.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
 import { signWebhook } from '../../src/providers/webhook/signWebhook.ts';
 import { until } from '../worker/support/aRun.ts';
+import { normaliseName } from '../../src/domain/account/names.ts';
+import { createAccount } from '../../src/db/repositories/accounts.ts';
+import { createPasswords } from '../../src/providers/password/passwords.ts';
+import { PASSWORD, SETTINGS } from '../api/accounts/aPerson.ts';
 import { aClient } from './aClient.ts';
 import { aReceiver, type Receiver } from './aReceiver.ts';
 
@@ -19,7 +23,13 @@ beforeAll(async () => {
   const keys = [1, 2].map((byte) => `k:${Buffer.alloc(32, byte).toString('base64')}`);
   stack = await aStack({
     workers: 1,
-    env: { TIU_SECRET_KEYS: keys[0] ?? '', TIU_WEBHOOK_KEYS: keys[1] ?? '', TIU_HTTP_ALLOW: '127.0.0.0/8' },
+    env: {
+      ...SETTINGS,
+      TIU_PUBLIC_URL: '',
+      TIU_SECRET_KEYS: keys[0] ?? '',
+      TIU_WEBHOOK_KEYS: keys[1] ?? '',
+      TIU_HTTP_ALLOW: '127.0.0.0/8',
+    },
   });
   db = await stack.base.open('tiu_engine', 1);
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
@@ -197,6 +207,45 @@ test('only its approvers may decide, and from some time on those to whom it esca
   await db.rows({ name: 'hour', text: `update wait set since = since - interval '1 hour' where run = $1`, values: [id] });
   expect(await decide(id, 'approve')).toMatchObject({ status: 202 });
   expect(await client.end(id)).toMatchObject({ status: 'completed' });
+});
+
+/** Somebody with a role in the workspace, who has signed in. `ask`: posts for them. */
+async function aMember(name: string, role: string) {
+  const hash = await createPasswords({ memoryKiB: 1_024, passes: 2, lanes: 1, concurrent: 1, queued: 1 }).hash(PASSWORD);
+  const known = normaliseName(name);
+  if (!known) throw new Error('no name');
+  const id = await createAccount(db, { name: known, password: { hash, short: false }, by: 'test', now: Date.now() });
+  const text = `insert into membership (workspace, account, role, granted_by, granted) values ($1, $2, $3, 'test', now())`;
+  await db.rows({ name: 'member', text, values: [stack.workspace, id, role] });
+  const post = async (path: string, body: JsonObject, token?: string) => {
+    const headers = { 'content-type': 'application/json', ...(token !== undefined && { authorization: `Bearer ${token}` }) };
+    const answer = await fetch(`${stack.url}/api/v1${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    return { status: answer.status, body: (await answer.json()) as JsonObject };
+  };
+  const { body } = await post('/auth/login', { identifier: name, password: PASSWORD });
+  return { id, ask: (path: string) => post(path, {}, body.accessToken as string) };
+}
+
+test('a person decides by the role that they have, or by their name; others of the workspace do not', async () => {
+  const [manager, developer, named] = [
+    await aMember('manager', 'project_manager'),
+    await aMember('developer', 'developer'),
+    await aMember('named', 'developer'),
+  ];
+  const id = await begin({
+    a: approval({ approvers: ['role:project_manager'] }),
+    b: approval({ approvers: ['user:Named'] }, { dependsOn: ['a'] }),
+  });
+  await waiting(id);
+  for (const other of [developer, named])
+    expect(await other.ask(`/runs/${id}/tasks/a/approve`)).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+  expect(await manager.ask(`/runs/${id}/tasks/a/approve`)).toMatchObject({ status: 202 });
+  while ((await client.ask('GET', `/runs/${id}/tasks/b`)).body.status !== 'waiting');
+  expect(await manager.ask(`/runs/${id}/tasks/b/approve`)).toMatchObject({ status: 403 });
+  expect(await named.ask(`/runs/${id}/tasks/b/approve`)).toMatchObject({ status: 202 });
+  expect(await client.end(id)).toMatchObject({ status: 'completed' });
+  const { data } = await client.story(id);
+  expect(data('command.approve')).toMatchObject({ by: `user:${manager.id}` });
 });
 
 test.each([
