@@ -19,7 +19,7 @@ export type OneTimeKind =
 export type OneTime = { account: string | null; data: Json };
 
 /** 256 random bits behind a prefix that scanners find. */
-export const newToken = (prefix: 'tiuo_' | 'tiui_' | 'tiud_'): string => prefix + randomBytes(32).toString('base64url');
+export const newToken = (prefix: 'tiuo_' | 'tiui_' | 'tiud_' | 'tiur_' | 'tiut_'): string => prefix + randomBytes(32).toString('base64url');
 
 /** What the database holds of a token. */
 export const tokenHash = (token: string): Buffer => createHash('sha256').update(token).digest();

@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { Problem } from '../../domain/problem.ts';
+import { newToken, tokenHash } from '../../db/oneTime.ts';
 import { endSurplus, insertSession, type SessionMethod, type SessionPlace } from '../../db/sessions.ts';
 import type { Deps } from '../deps.ts';
 
@@ -33,11 +33,6 @@ type SessionDeps = Pick<Deps, 'config' | 'db' | 'tokens' | 'clock'>;
 /** Longest of what a client says of itself that is kept, characters. */
 const MAX_TEXT = 300;
 
-export const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
-
-/** A token that nobody guesses, with a prefix that scanners for leaked secrets find. */
-export const newToken = (prefix: 'tiur' | 'tiut'): string => `${prefix}_${randomBytes(32).toString('base64url')}`;
-
 /**
  * Opens a session of somebody who has just proved who they are. Always a new one; the oldest ends if the person has too many.
  * @throws Problem sign_in_not_configured | unauthenticated (the account is not active)
@@ -47,9 +42,9 @@ export async function openSession(deps: SessionDeps, request: SessionRequest): P
   if (!tokens.isConfigured) throw notConfigured();
   const { account, method, mfa, remember = false, device, workspace } = request;
   const now = deps.clock();
-  const refreshToken = newToken('tiur');
+  const refreshToken = newToken('tiur_');
   const place = await insertSession(db, {
-    ...{ account, method, mfa, remember, workspace, now, device: device?.slice(0, MAX_TEXT), refreshHash: hashOf(refreshToken) },
+    ...{ account, method, mfa, remember, workspace, now, device: device?.slice(0, MAX_TEXT), refreshHash: tokenHash(refreshToken) },
     ip: request.ip,
     userAgent: request.userAgent.slice(0, MAX_TEXT),
     idleMs: remember ? config.TIU_SESSION_REMEMBER_IDLE : config.TIU_SESSION_IDLE,

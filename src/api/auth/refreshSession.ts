@@ -1,7 +1,8 @@
 import { Problem } from '../../domain/problem.ts';
+import { tokenHash } from '../../db/oneTime.ts';
 import { endReused, findUsedToken, rotateRefreshToken, type RefreshedPlace, type UsedToken } from '../../db/refreshTokens.ts';
 import type { Deps } from '../deps.ts';
-import { grantOf, hashOf, notConfigured, type OpenedSession } from './openSession.ts';
+import { grantOf, notConfigured, type OpenedSession } from './openSession.ts';
 
 type RefreshDeps = Pick<Deps, 'authenticate' | 'clock' | 'config' | 'db' | 'log' | 'tokens'>;
 
@@ -23,13 +24,13 @@ export async function refreshSession(deps: RefreshDeps, token: string, asker: As
   if (!FORMAT.test(token)) throw refused();
   const successors = tokens.successors(token);
   const [first = ''] = successors;
-  const change = { token: hashOf(token), successor: hashOf(first), now: deps.clock(), ...asker };
+  const change = { token: tokenHash(token), successor: tokenHash(first), now: deps.clock(), ...asker };
   const place = await rotateRefreshToken(db, change);
   if (place) return answer(deps, place, first);
   const used = await findUsedToken(db, change);
   if (!used?.isOpen || used.usedMs === null) throw refused();
   if (used.usedMs > deps.config.TIU_REFRESH_GRACE) return endFamily(deps, used, asker);
-  const same = successors.find((successor) => used.successor?.equals(hashOf(successor)) === true);
+  const same = successors.find((successor) => used.successor?.equals(tokenHash(successor)) === true);
   if (same === undefined) throw refused(); // the key that made it is gone
   return answer(deps, used, same);
 }

@@ -1,8 +1,9 @@
 import type { Actor } from '../../domain/access/can.ts';
+import { newToken, tokenHash } from '../../db/oneTime.ts';
 import { renewSession as renewRow } from '../../db/sessions.ts';
 import type { Deps } from '../deps.ts';
 import { unauthenticated } from './authenticate.ts';
-import { grantOf, hashOf, newToken, type OpenedSession } from './openSession.ts';
+import { grantOf, type OpenedSession } from './openSession.ts';
 
 /**
  * For somebody who has just proved again who they are: their session goes on under another id, with new tokens, and its former
@@ -16,8 +17,8 @@ export async function renewSession(
   proof: { mfa: boolean },
 ): Promise<OpenedSession> {
   if (!session) throw unauthenticated();
-  const refreshToken = newToken('tiur');
-  const place = await renewRow(deps.db, { session: session.id, mfa: proof.mfa, refreshHash: hashOf(refreshToken), now: deps.clock() });
+  const refreshToken = newToken('tiur_');
+  const place = await renewRow(deps.db, { session: session.id, mfa: proof.mfa, refreshHash: tokenHash(refreshToken), now: deps.clock() });
   if (!place) throw unauthenticated();
   deps.authenticate.forget(`session:${session.id}`);
   return grantOf(deps.tokens, place, refreshToken);

@@ -1,7 +1,7 @@
 import { insertTicket, redeemTicket } from '../../db/socketTickets.ts';
 import type { Deps } from '../deps.ts';
 import { unauthenticated, type Authenticated } from './authenticate.ts';
-import { hashOf, newToken } from './openSession.ts';
+import { newToken, tokenHash } from '../../db/oneTime.ts';
 
 type TicketDeps = Pick<Deps, 'authenticate' | 'clock' | 'config' | 'db'>;
 
@@ -9,16 +9,16 @@ const TICKET = 'tiut_';
 
 /** A ticket that opens one socket soon, for pages that cannot read the tokens of their session. */
 export async function issueTicket(deps: TicketDeps, session: string): Promise<string> {
-  const ticket = newToken('tiut');
+  const ticket = newToken('tiut_');
   const now = deps.clock();
-  await insertTicket(deps.db, { hash: hashOf(ticket), session, now, expires: now + deps.config.TIU_SOCKET_TICKET_TTL });
+  await insertTicket(deps.db, { hash: tokenHash(ticket), session, now, expires: now + deps.config.TIU_SOCKET_TICKET_TTL });
   return ticket;
 }
 
 /** Who opens a socket: by a ticket, an access token or an API key. @throws Problem unauthenticated */
 export async function authenticateSocket(deps: TicketDeps, token: string | undefined): Promise<Authenticated> {
   if (!token?.startsWith(TICKET)) return deps.authenticate(token);
-  const session = await redeemTicket(deps.db, { hash: hashOf(token), now: deps.clock() });
+  const session = await redeemTicket(deps.db, { hash: tokenHash(token), now: deps.clock() });
   if (session === undefined) throw unauthenticated();
   return deps.authenticate.again({ session });
 }
