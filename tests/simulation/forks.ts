@@ -9,7 +9,7 @@ import type { Sample } from './definitions.ts';
 import { Violation } from './watch.ts';
 import type { World } from './world.ts';
 
-type Forking = { world: World; forks: Forks; workspace: string; onForked: (run: string, fork: Forked) => void };
+type Forking = { world: World; forks: Forks; workspace: string; key: string; onForked: (run: string, fork: Forked) => void };
 /** What was kept, and what of the fork the model knows. */
 export type Forked = { source: string; kept: readonly number[] };
 
@@ -34,7 +34,7 @@ export function forkOften(forking: Forking, source: string, sample: Sample): voi
   const from = Array.from({ length: mainTasks(plan.graph) }, (_, task) => task).filter(() => world.random() < 0.25);
   const fork = planFork({ plan, input: null, ended }, { plan, edited: false, input: null, inputGiven: false, from, given: new Set() });
   world.trace(`a client forks ${source} from ${from.join()}`);
-  ask(forking, { source, sample, fork, seeds: seedsOf(rows, fork), key: `f${source}/${rows.state.lastSeq}/${world.clock.steps()}` });
+  ask(forking, { source, sample, fork, seeds: seedsOf(rows, fork) });
 }
 
 function seedsOf(rows: RunRows, fork: Fork): Seeds {
@@ -50,11 +50,11 @@ function seedsOf(rows: RunRows, fork: Fork): Seeds {
   };
 }
 
-type Asking = { source: string; sample: Sample; fork: Fork; seeds: Seeds; key: string };
+type Asking = { source: string; sample: Sample; fork: Fork; seeds: Seeds };
 
 function ask(forking: Forking, asking: Asking): void {
-  const { world, forks, workspace, onForked } = forking;
-  const { source, sample, fork, seeds, key } = asking;
+  const { world, forks, workspace, key, onForked } = forking;
+  const { source, sample, fork, seeds } = asking;
   const of = { workspace, principal: 'key:1', key, requestHash: hash(key), definition: 'sample', priority: 0, labels: {}, artifacts: [] };
   const plan = { hash: hash(sample.body), body: sample.body };
   const deadline = sample.plan.deadlineMs === undefined ? {} : { deadlineMs: sample.plan.deadlineMs };

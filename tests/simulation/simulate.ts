@@ -75,7 +75,7 @@ function live(world: World): Outcome {
       settle(world, client, run);
     },
     fork: (run) => {
-      wanted += fork(world, client, { run, accepted, onAccepted: senders.accepted });
+      wanted += fork(world, client, { run, nth: wanted, accepted, onAccepted: senders.accepted });
     },
   });
   let calmSince = 0;
@@ -257,16 +257,16 @@ function settle(world: World, client: Client, run: string): void {
 }
 
 /** @returns how many runs more will be answered */
-function fork(world: World, { forks }: Client, given: { run: string } & Pick<Submitting, 'accepted' | 'onAccepted'>): number {
-  const { run: source, accepted, onAccepted } = given;
+function fork(world: World, { forks }: Client, given: { run: string; nth: number } & Pick<Submitting, 'accepted' | 'onAccepted'>): number {
+  const { run: source, nth, accepted, onAccepted } = given;
   const sample = [...accepted.values()].find(({ run }) => run === source)?.sample;
   if (sample === undefined) return 0;
-  const key = `fork of ${source} at ${world.clock.steps()}`;
+  const key = `fork ${nth} of ${source}`;
   const onForked = (run: string, forked: Forked): void => {
     accepted.set(key, { run, sample, cancelled: false, forked });
     if (run !== '') onAccepted(run, sample);
   };
-  forkOften({ world, forks, workspace: WORKSPACE, onForked }, source, sample);
+  forkOften({ world, forks, workspace: WORKSPACE, key, onForked }, source, sample);
   return 1;
 }
 
