@@ -1,7 +1,7 @@
 import net from 'node:net';
 import pg, { type QueryResultRow } from 'pg';
 import type { Statement } from './database.ts';
-import { startupOptions } from './pool.ts';
+import { BY_INDEX, startupOptions } from './pool.ts';
 
 /** Where an event of this folder is reported: its name and its fields. */
 export type Log = (event: string, fields: Record<string, unknown>) => void;
@@ -130,7 +130,7 @@ const newClient = (options: ConnectionOptions) => {
   const config = {
     connectionString: options.url,
     application_name: `tiu ${options.name}`,
-    options: `${startupOptions('tiu_engine')} -c plan_cache_mode=force_generic_plan -c jit=off`,
+    options: `${startupOptions('tiu_engine')} -c plan_cache_mode=force_generic_plan -c jit=off ${BY_INDEX}`,
     connectionTimeoutMillis: 5_000,
     query_timeout: 15_000,
     keepAlive: true,
