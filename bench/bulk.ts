@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection as TemporalConnection } from '@temporalio/client';
 import { openDatabase } from '../src/db/database.ts';
 import { createClient } from '../src/client/createClient.ts';
+import { SYSTEM_WORKSPACE } from '../src/domain/retention/policy.ts';
 import { connect } from './connection.ts';
 import { latencies, timed } from './scenario.ts';
 import { openStack } from './stack.ts';
@@ -28,7 +29,11 @@ try {
   const { workflow } = new Client({ connection: temporal });
   const db = await openDatabase({ url: stack.own.database, role: 'tiu_engine', max: 1 });
   const count = async (what: string): Promise<number> => {
-    const [row] = await db.rows<{ n: number }>({ name: what, text: `select count(*)::int as n from run_state where ${what}`, values: [] });
+    const [row] = await db.rows<{ n: number }>({
+      name: what,
+      text: `select count(*)::int as n from run_state where workspace <> '${SYSTEM_WORKSPACE}' and ${what}`,
+      values: [],
+    });
     return row?.n ?? 0;
   };
   const print = (text: string) => process.stdout.write(`${text}\n`);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type pg from 'pg';
 import type { Database } from '../../src/db/database.ts';
+import { SYSTEM_WORKSPACE } from '../../src/domain/retention/policy.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 
 let base: TestDatabase;
@@ -45,6 +46,26 @@ async function tick(n: number, on: Pick<pg.Pool, 'query'> = db.pool): Promise<st
   return rows.map((row) => row.run);
 }
 const finish = (run: string) => db.pool.query(`update run_state set finished = now(), status = 'completed' where run = $1`, [run]);
+
+test('the system workspace has its turn, alone and among others, wherever the last round ended', async () => {
+  const [alone = ''] = await enqueue({ workspace: SYSTEM_WORKSPACE });
+  expect(await tick(1)).toEqual([alone]);
+  for (let round = 0; round < 3; round++) {
+    await enqueue({ workspace: A, n: 5, ago: '1 hour' });
+    await enqueue({ workspace: B, n: 5, ago: '1 hour' });
+    const [own = ''] = await enqueue({ workspace: SYSTEM_WORKSPACE });
+    const begun = [...(await tick(1)), ...(await tick(1)), ...(await tick(1))];
+    expect(begun).toContain(own);
+  }
+  const { rows } = await db.pool.query('select run from admit_v3($1, 9, 5000, $2)', [randomUUID(), [A, B, SYSTEM_WORKSPACE]]);
+  expect(rows).toEqual([]);
+});
+
+test('workspaces of people take turns beside runs of the system', async () => {
+  await enqueue({ workspace: SYSTEM_WORKSPACE, n: 9 });
+  const [a = '', b = ''] = [...(await enqueue({ workspace: A })), ...(await enqueue({ workspace: B }))];
+  expect(await tick(3)).toEqual(expect.arrayContaining([a, b]));
+});
 
 test('workspaces take turns, whatever the length of their queues', async () => {
   const many = await enqueue({ workspace: A, n: 10_000, ago: '1 hour' });

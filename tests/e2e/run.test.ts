@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { JsonObject } from '../../src/domain/json.ts';
+import { isClosed, type RunStatus } from '../../src/domain/plan/outcome.ts';
+import { SYSTEM_WORKSPACE } from '../../src/domain/retention/policy.ts';
+import { ensureSystemSchedules } from '../../src/worker/systemRuns.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
+import { silent } from '../worker/support/aWorker.ts';
 
 let stack: TestStack;
 beforeAll(async () => {
@@ -59,3 +63,16 @@ test('a run outlives a worker and an api that are killed in it, and another api 
   await Promise.all([stack.apis[0]?.restart(), stack.workers[0]?.restart()]);
   expect((await call(`${one}/api/v1/runs/${id}`)).body.status).toBe('completed');
 }, 60_000);
+
+test('what the product does for itself runs to its end', async () => {
+  const db = await stack.base.open('tiu_engine', 1);
+  await ensureSystemSchedules({ db, log: silent, clock: { now: Date.now } }, new Map());
+  const text = `select r.definition, s.status from run r join run_state s on s.run = r.id where r.workspace = $1 order by 1`;
+  const look = () => db.rows<{ definition: string; status: string }>({ name: 'system', text, values: [SYSTEM_WORKSPACE] });
+  let seen = await look();
+  while (seen.some(({ status }) => !isClosed(status as RunStatus))) seen = await look();
+  expect(seen).toEqual([
+    { definition: 'tiu-partitions', status: 'completed' },
+    { definition: 'tiu-retention', status: 'completed' },
+  ]);
+});

@@ -173,8 +173,8 @@ export const MUTATIONS: { readonly [name: string]: Mutation } = {
   },
   'places are not counted': {
     file: 'src/domain/plan/places.ts',
-    from: 'return places - taken;',
-    to: 'return places + taken;',
+    from: 'state.graph.places - placed(state).size',
+    to: 'state.graph.places + placed(state).size',
   },
   'a round of a loop counts as a try': {
     file: 'src/domain/plan/retry.ts',

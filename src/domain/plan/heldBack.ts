@@ -1,5 +1,5 @@
 import { COMPENSATE } from './phases.ts';
-import { freePlaces, takesPlace } from './places.ts';
+import { freePlaces, placed, takesPlace } from './places.ts';
 import { RUN, verdict, type GraphState } from './state.ts';
 import { inOrder, turnOf } from './turn.ts';
 
@@ -29,9 +29,9 @@ function behindTheTurn(state: GraphState): HeldBack[] {
 }
 
 function withoutPlace(state: GraphState): HeldBack[] {
-  const { graph, busy, waiting } = state;
+  const { graph } = state;
   if (graph.places === undefined) return [];
-  const by = [...new Set([...busy, ...waiting])].filter((task) => takesPlace(graph, task)).sort((a, b) => a - b);
+  const by = [...placed(state)].sort((a, b) => a - b);
   const asking = [...inOrder(state)].filter((task) => mayBegin(state, task) && verdict(state, task) === RUN && takesPlace(graph, task));
   return asking.slice(Math.max(0, freePlaces(state))).map((task, i) => ({ task, why: 'max_concurrency', by, position: i + 1 }));
 }

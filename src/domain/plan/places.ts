@@ -9,15 +9,15 @@ const PASSIVE: ReadonlySet<string> = new Set(['wait', 'event', 'approval']);
 export const takesPlace = ({ classes, kinds }: Graph, task: number): boolean =>
   classes[task] === EFFECT || (classes[task] === CONTROL && !PASSIVE.has(kinds[task] ?? ''));
 
-/** How many more of them may begin. One that has begun keeps its place until it has ended, through retries and waiting lines. */
-export function freePlaces(state: GraphState): number {
-  const { places } = state.graph;
-  if (places === undefined) return Number.POSITIVE_INFINITY;
-  let taken = 0;
-  for (const task of new Set([...state.busy, ...state.waiting]))
-    taken += Number(takesPlace(state.graph, task) && !isFinal(state.outcome[task] ?? 0));
-  return places - taken;
+/** Tasks that have a place. One that has begun keeps it until it has ended, through retries, waiting lines and pauses. */
+export function placed({ graph, outcome, busy, waiting, resumed, held }: GraphState): Set<number> {
+  const paused = [...resumed].filter((task) => held.has(task));
+  return new Set([...busy, ...waiting, ...paused].filter((task) => takesPlace(graph, task) && !isFinal(outcome[task] ?? 0)));
 }
+
+/** How many more of them may begin. */
+export const freePlaces = (state: GraphState): number =>
+  state.graph.places === undefined ? Number.POSITIVE_INFINITY : state.graph.places - placed(state).size;
 
 /** Whether whoever settles a task may begin another one that this has released: only the workflow knows which places are free. */
 export const mayOwn =

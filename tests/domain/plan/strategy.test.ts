@@ -178,6 +178,17 @@ test('what was begun before keeps its place: after a lost worker, and when its t
   expect(next(inLine, null, 9).effects).toEqual([b]);
 });
 
+test('what has begun keeps its place while it is paused, though its run is read anew', () => {
+  const { graph } = planOf({ a: call, b: call }, { maxConcurrency: 1 });
+  const state = createState(graph);
+  state.held = new Set([0]);
+  recordRows(state, [['a', 'retrying', 3]]);
+  expect(next(state, null, 9)).toEqual({ effects: [], roots: [] });
+  expect(heldBack(state)).toEqual([{ task: 1, why: 'max_concurrency', by: [0], position: 1 }]);
+  state.held = new Set();
+  expect(next(state, null, 9).effects).toEqual([0]);
+});
+
 test('an effect whose end is known frees its place, though its activity goes on with others', () => {
   const { graph } = planOf({ a: call, b: call, c: call }, { maxConcurrency: 2 });
   const state = createState(graph);
