@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { once } from 'node:events';
+import http from 'node:http';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Socket } from 'socket.io-client';
 import type { OrmDatabase } from '../../src/db/database.ts';
@@ -131,6 +132,88 @@ test('a role that gives less closes sockets, one that gives more does not', asyn
   await grant(deps.db, { account, workspace: stack.workspace, role: 'viewer' });
   for (const problem of await Promise.all([closed, later.closed])) expect(problem).toMatchObject({ code: 'forbidden' });
 });
+
+const asOwner = async (index: number, method: string, [path, body]: [string, object?]) => {
+  const headers = { authorization: `Bearer ${stack.key}`, ...(body && { 'content-type': 'application/json' }) };
+  const answer = await fetch(`${stack.urls[index] ?? ''}/api/v1${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer.status === 204 ? {} : ((await answer.json()) as Record<string, string>);
+};
+
+/** What somebody goes by, and how an owner takes it from them; then what they are told. */
+const CAUSES: readonly { what: string; code: string; take: () => Promise<{ token: string; away: (index: number) => Promise<unknown> }> }[] =
+  [
+    {
+      what: 'a role that is lowered',
+      code: 'forbidden',
+      take: async () => {
+        const { account, accessToken: token } = await member('developer');
+        return { token, away: (index) => asOwner(index, 'PATCH', [`/members/${account}`, { role: 'viewer' }]) };
+      },
+    },
+    {
+      what: 'a membership that is ended',
+      code: 'forbidden',
+      take: async () => {
+        const { account, accessToken: token } = await member('developer');
+        return { token, away: (index) => asOwner(index, 'DELETE', [`/members/${account}`]) };
+      },
+    },
+    {
+      what: 'a key that is revoked',
+      code: 'unauthenticated',
+      take: async () => {
+        const { id = '', key: token = '' } = await asOwner(0, 'POST', ['/api-keys', { name: 'k', scopes: ['runs:read'] }]);
+        return { token, away: (index) => asOwner(index, 'DELETE', [`/api-keys/${id}`]) };
+      },
+    },
+  ];
+
+// without a notice each round would take what is left of the ten seconds after which all are looked at: the time of the test would be over
+test.each(CAUSES)(
+  '$what ends what is followed in the other process, in 20 of 20 rounds',
+  async ({ code, take }) => {
+    const runId = randomUUIDv7();
+    const definition = { dsl: 'tiu/1', name: 'followed', tasks: { a: { type: 'transform', with: { value: 1 } } } };
+    await asOwner(0, 'POST', ['/runs', { definition, runId }]);
+    for (let round = 0; round < 20; round++) {
+      const { token, away } = await take();
+      const { socket, closed } = await connected(round % 2, token);
+      for (const topic of [`run:${runId}`, `workspace:${stack.workspace}`])
+        expect(await ask(socket, 'subscribe', { topic })).toMatchObject({ ok: true });
+      await away((round + 1) % 2);
+      expect(await closed).toMatchObject({ code });
+      expect(socket.connected).toBe(false);
+    }
+  },
+  60_000,
+);
+
+test('a role that is lowered while a request is being sent counts for that request, in 20 of 20 rounds', async () => {
+  for (let round = 0; round < 20; round++) {
+    const { account, accessToken } = await member('developer');
+    const here = stack.urls[round % 2] ?? '';
+    const runId = randomUUIDv7();
+    const definition = { dsl: 'tiu/1', name: 'late', tasks: { a: { type: 'transform', with: { value: 1 } } } };
+    const body = JSON.stringify({ definition, runId });
+    const headers = { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json', 'content-length': body.length };
+    const request = http.request(`${here}/api/v1/runs`, { method: 'POST', headers });
+    const answered = once(request, 'response') as Promise<[http.IncomingMessage]>;
+    request.write(body.slice(0, 10)); // the rest comes when they may no longer
+    await asOwner((round + 1) % 2, 'PATCH', [`/members/${account}`, { role: 'viewer' }]);
+    while (await mayStart(here, accessToken));
+    request.end(body.slice(10));
+    const [answer] = await answered;
+    answer.resume();
+    expect(answer.statusCode).toBe(403);
+    expect((await sql(deps.db, 'select 1 from run where id = $1', [runId])).length).toBe(0);
+  }
+}, 60_000);
+
+const mayStart = async (url: string, token: string): Promise<boolean> => {
+  const answer = await fetch(`${url}/api/v1/auth/me`, { headers: { authorization: `Bearer ${token}` } });
+  return ((await answer.json()) as { permissions: string[] }).permissions.includes('run.start');
+};
 
 test('a session that acts elsewhere loses its sockets, and one that has ended its stream of events', async () => {
   const { account, accessToken } = await member('developer');

@@ -3,7 +3,7 @@ import { can, mayEver, type Actor, type Resource } from '../../domain/access/can
 import { NO_RIGHTS } from '../../domain/access/roles.ts';
 import { Problem } from '../../domain/problem.ts';
 import { withOrigin } from '../../db/audit.ts';
-import type { Authenticated } from '../auth/authenticate.ts';
+import { unauthenticated, type Authenticated } from '../auth/authenticate.ts';
 import { tokenOf } from '../auth/cookies.ts';
 import { originOf, type Origin } from '../auth/origin.ts';
 import { notFound } from '../auth/refusals.ts';
@@ -47,8 +47,8 @@ export const runRoute =
 type Known = { ctx: RouteContext; who: Authenticated | undefined; origin: Origin };
 
 async function answer(deps: Deps, route: Route, { ctx, who, origin }: Known): Promise<void> {
-  const actor = who?.actor ?? NOBODY;
   const { text, ...input } = await read(deps, route, ctx);
+  const actor = hasBody(ctx.req) ? await stillActor(deps, who) : (who?.actor ?? NOBODY);
   const call = {
     deps,
     actor,
@@ -73,6 +73,14 @@ async function authenticate(deps: Deps, route: Route, ctx: Context): Promise<Aut
   if (route.action !== 'public') return deps.authenticate(tokenOf(deps.config, ctx.req as { method: string; headers: typeof ctx.headers }));
   if (route.path.startsWith(SIGN_IN) && route.method !== 'get') requireSameSite(deps.config, { headers: ctx.headers, isProven: false });
   return undefined;
+}
+
+/** Who asks, once their body has come, which may take as long as they like: what has changed meanwhile counts. @throws Problem unauthenticated */
+async function stillActor(deps: Deps, who: Authenticated | undefined): Promise<Actor> {
+  if (!who) return NOBODY;
+  const { actor } = await deps.authenticate.again(who.credential);
+  if (actor.workspace !== who.actor.workspace) throw unauthenticated();
+  return actor;
 }
 
 /** Fires when who asks may no longer. */

@@ -2,21 +2,19 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage, Server as HttpServer } from 'node:http';
 import { Server, type Socket } from 'socket.io';
 import { z } from 'zod';
-import { can, type Actor } from '../../domain/access/can.ts';
+import type { Actor } from '../../domain/access/can.ts';
 import { Problem } from '../../domain/problem.ts';
 import type { RunEvent } from '../../domain/run/events.ts';
 import { originOf as clientOf } from '../auth/origin.ts';
-import { findProjectById, type ProjectRow } from '../../db/repositories/projects.ts';
-import { UUID } from '../cursor.ts';
 import type { Authenticated } from '../auth/authenticate.ts';
 import { authenticateSocket } from '../auth/socketTickets.ts';
 import type { Deps } from '../deps.ts';
-import { loadRun } from '../runs/readRun.ts';
 import { readOrigins } from '../http/cors.ts';
 import { quotaExceeded } from '../quota/quotaExceeded.ts';
 import { presentProblem, toProblem, type ProblemBody } from '../http/problems.ts';
 import { framesOf, sendFrames } from './frames.ts';
 import { buffered, drained } from './pressure.ts';
+import { authoriseTopic, type Followed } from './topics.ts';
 
 /** Bytes that may wait for a slow socket before it is told to catch up. */
 const BUFFER = 1024 * 1024;
@@ -25,6 +23,8 @@ const MAX_SUBSCRIPTIONS = 100;
 
 type SocketData = Authenticated & { topics: Map<string, () => void> };
 type TopicEvent = { topic: string; seq: number; type: string; at: string; runId?: string; data?: unknown };
+type Run = Extract<Followed, { kind: 'run' }>['about'];
+type States = Exclude<Followed, { kind: 'run' }>;
 type Ack = { ok: true; seq: number } | { ok: false; problem: ProblemBody };
 type ToClient = {
   event: (event: TopicEvent) => void;
@@ -188,26 +188,22 @@ async function subscribe(deps: Deps, socket: Client, request: unknown): Promise<
   const { topics } = socket.data;
   leave(socket, topic);
   if (topics.size >= MAX_SUBSCRIPTIONS) throw new Problem('rate_limited', { detail: `At most ${MAX_SUBSCRIPTIONS} topics per socket` });
-  const [kind, id = ''] = topic.split(':');
-  if (kind === 'run' && UUID.test(id)) return subscribeRun(deps, socket, { topic, id, after });
-  if (kind === 'workspace' && id === socket.data.actor.workspace) return subscribeStates(deps, socket, { topic });
-  if (kind === 'project' && UUID.test(id)) {
-    const project = await findProjectById(deps.db, { workspace: socket.data.actor.workspace, id });
-    if (project) return subscribeStates(deps, socket, { topic, project });
-  }
-  throw new Problem('not_found', { detail: 'No such topic' });
+  const followed = await authoriseTopic(deps, socket.data.actor, topic);
+  return followed.kind === 'run'
+    ? subscribeRun(deps, socket, { topic, run: followed.about, after })
+    : subscribeStates(deps, socket, { topic, followed });
 }
 
-async function subscribeRun(deps: Deps, socket: Client, target: { topic: string; id: string; after: number }): Promise<number> {
-  const { actor, topics } = socket.data;
-  const run = await loadRun({ deps, actor, params: { id: target.id } });
-  if (!run) throw new Problem('not_found', { detail: 'No such topic' });
-  if (!can(actor, 'run.read', run)) throw new Problem('forbidden');
-  const { topic } = target;
+async function subscribeRun(
+  deps: Deps,
+  socket: Client,
+  { topic, run, after }: { topic: string; run: Run; after: number },
+): Promise<number> {
+  const { topics } = socket.data;
   const send = (events: readonly RunEvent[]) => {
     sendFrames(socket, framesOf(topic, events));
   };
-  const stop = await deps.rooms.follow(run, target.after, {
+  const stop = await deps.rooms.follow(run, after, {
     events: send,
     live: () => void socket.join(topic),
     full: () => buffered(socket.conn) > BUFFER,
@@ -224,14 +220,12 @@ async function subscribeRun(deps: Deps, socket: Client, target: { topic: string;
 }
 
 /** The latest states of the runs of the workspace, or of a project in it. */
-async function subscribeStates(deps: Deps, socket: Client, { topic, project }: { topic: string; project?: ProjectRow }): Promise<number> {
-  const { actor, topics } = socket.data;
-  if (!can(actor, 'run.read', project ?? { workspace: actor.workspace })) throw new Problem('forbidden');
-  const stop = deps.workspaces.watch(actor.workspace);
-  topics.set(topic, stop);
-  const runs = await deps.workspaces.snapshot(actor.workspace, project?.name);
-  const type = project ? 'project.snapshot' : 'workspace.snapshot';
-  socket.emit('event', { topic, seq: 0, type, at: new Date(deps.clock()).toISOString(), data: { runs } });
+async function subscribeStates(deps: Deps, socket: Client, { topic, followed }: { topic: string; followed: States }): Promise<number> {
+  const { kind, about } = followed;
+  const stop = deps.workspaces.watch(about.workspace);
+  socket.data.topics.set(topic, stop);
+  const runs = await deps.workspaces.snapshot(about.workspace, kind === 'project' ? about.name : undefined);
+  socket.emit('event', { topic, seq: 0, type: `${kind}.snapshot`, at: new Date(deps.clock()).toISOString(), data: { runs } });
   await socket.join(topic);
   if (!socket.connected) stop();
   return 0;

@@ -1,15 +1,21 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { randomUUIDv7 } from 'node:crypto';
 import { openSession } from '../../../src/api/auth/openSession.ts';
+import { TOPICS } from '../../../src/api/realtime/topics.ts';
 import type { Route } from '../../../src/api/route.ts';
 import { routes } from '../../../src/api/routes.ts';
 import { createApiKey } from '../../../src/db/repositories/apiKeys.ts';
 import { newKey } from '../../../src/dev/keptIn.ts';
 import { ROLES, ruleOf, SCOPES, type Action, type Role } from '../../../src/domain/access/actions.ts';
+import { RIGHTS } from '../../../src/domain/access/roles.ts';
+import { aSocket } from '../../realtime/aSubscriber.ts';
 import { anApi, type TestApi } from '../anApi.ts';
+import { anAccount, grant, signIn } from '../auth/aPerson.ts';
 import { makeSomeone, pathTo, sampleOf } from './samples.ts';
+import { answerTo, connected, keysOf, KINDS, topicLines, topicOf } from './topics.ts';
 
 /** Every route for every role, as the product answers it. `TIU_WRITE_RIGHTS=1` writes the page that must say the same. */
 const PAGE = path.resolve(import.meta.dirname, '../../../docs/rights.md');
@@ -76,6 +82,7 @@ async function make(person: Person, target: string): Promise<void> {
   await rows('update api_key set account = $2 where id::text = $1', id, person.account);
 }
 
+const page = () => fs.readFileSync(PAGE, 'utf8');
 const inOwn = () => ({ api, key: api.owner.key });
 const named = (route: Route) => `${route.method.toUpperCase()} ${route.path}`;
 const guarded = routes.filter((route) => route.action !== 'public' && route.action !== 'self');
@@ -95,7 +102,7 @@ async function cellOf(route: Route, person: Person): Promise<string> {
   return own === 'yes' ? 'own' : verdict;
 }
 
-test('who may use which route is what docs/rights.md says', async () => {
+test('who may use which route and topic is what docs/rights.md says', async () => {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const lines: string[] = [];
   for (const route of guarded) {
@@ -103,7 +110,7 @@ test('who may use which route is what docs/rights.md says', async () => {
     for (const person of people) cells.push(await cellOf(route, person));
     lines.push(line([`\`${named(route)}\``, ...cells.map((cell) => (cell === 'no' ? '' : cell))]));
   }
-  const page = [
+  const text = [
     '# Who may use which route',
     '',
     'Written by `tests/api/rights`, which asks every route as every role (`TIU_WRITE_RIGHTS=1` writes it anew). `own`: for what they have made themselves; nothing: 403.',
@@ -114,17 +121,28 @@ test('who may use which route is what docs/rights.md says', async () => {
     line(['---', ...ROLES.map(() => '---')]),
     ...lines,
     '',
+    '# Who may follow which topic of a socket',
+    '',
+    'All topics are listed in `src/api/realtime/topics.ts`. `not_found`: the answer is byte for byte that to a topic which does not exist; nothing: `forbidden`.',
+    'Nobody without a token has a socket. A role in a project counts for its topic and its runs. Who loses a right while following loses the socket.',
+    '',
+    ...(await topicLines({ api, people, stranger })),
+    '',
   ].join('\n');
-  if (process.env.TIU_WRITE_RIGHTS === '1') fs.writeFileSync(PAGE, page);
-  expect(fs.readFileSync(PAGE, 'utf8')).toBe(page);
+  if (process.env.TIU_WRITE_RIGHTS === '1') fs.writeFileSync(PAGE, text);
+  expect(page()).toBe(text);
 });
 
 test('that is what the table of actions says', () => {
-  const page = fs.readFileSync(PAGE, 'utf8');
   for (const route of guarded) {
     const cells =
-      /\| `([^`]+)` \| (.*) \|$/.exec(page.split('\n').find((text) => text.includes(`\`${named(route)}\``)) ?? '')?.[2]?.split(/ \| ?/) ??
-      [];
+      /\| `([^`]+)` \| (.*) \|$/
+        .exec(
+          page()
+            .split('\n')
+            .find((text) => text.includes(`\`${named(route)}\``)) ?? '',
+        )?.[2]
+        ?.split(/ \| ?/) ?? [];
     const { role, own } = ruleOf(route.action as Action);
     const least = (name: Role | undefined) => (name === undefined ? Infinity : ROLES.indexOf(name));
     // the two that stand beside each other have what the one below them has
@@ -139,6 +157,62 @@ test('that is what the table of actions says', () => {
     });
     expect({ route: named(route), cells }).toEqual({ route: named(route), cells: expected });
   }
+});
+
+test('topics are as the table of actions says', () => {
+  const cellsOf = (kind: string, whose: string) =>
+    page()
+      .split('\n')
+      .find((line) => line.startsWith(`| \`${kind}:<id>`) && line.includes(`| ${whose} |`))
+      ?.split(' |')
+      .map((cell) => cell.replace('|', '').trim());
+  for (const kind of KINDS) {
+    const may = (yes: string) => [...ROLES.map((name) => (RIGHTS[name].actions.has(TOPICS[kind].action) ? yes : '')), yes, '', ''];
+    expect(cellsOf(kind, 'own')?.slice(2)).toEqual(may('yes'));
+    expect(cellsOf(kind, 'of the workspace')?.slice(2)).toEqual(may('yes'));
+    expect(cellsOf(kind, 'of another workspace')?.slice(2)).toEqual(may('not_found'));
+    expect(cellsOf(kind, 'missing')?.slice(2)).toEqual(may('not_found'));
+  }
+});
+
+test('a topic of another workspace is answered as one that does not exist, and nobody follows without a token', async () => {
+  for (const kind of KINDS) {
+    const keys = await keysOf(api, kind);
+    for (const token of [...people.map((person) => person.token), keys.with, keys.without]) {
+      const socket = await connected(api, token);
+      const answers = ['of another workspace', 'missing'] as const;
+      const [foreign, missing] = await Promise.all(answers.map(async (whose) => answerTo(socket, await topicOf(api, kind, { whose }))));
+      expect(foreign).toBe(missing);
+      expect(await answerTo(socket, `no-${kind}:${api.owner.workspace}`)).toContain('"not_found"');
+      socket.disconnect();
+    }
+  }
+  for (const token of ['', 'nothing']) {
+    const [error] = (await once(aSocket(api.url, token) as unknown as NodeJS.EventEmitter, 'connect_error')) as [Error & { data: object }];
+    expect(error.data).toMatchObject({ code: 'unauthenticated' });
+  }
+});
+
+test('a role in a project opens its topic to who has none in the workspace that would', async () => {
+  const [project, other] = await Promise.all([0, 1].map(() => topicOf(api, 'project', { whose: 'of the workspace' })));
+  const account = await anAccount(api.deps.engine);
+  const { workspace } = api.owner;
+  await rows(
+    `insert into role (workspace, name, actions, created, created_by) values ($1, 'bare', '{member.read}', now(), 'test')`,
+    workspace,
+  );
+  await grant(api.deps.engine, { account, workspace, role: 'bare' });
+  const { accessToken } = await signIn(api.deps, account);
+  await rows(
+    `insert into project_member (workspace, project, account, role, granted_by, granted) values ($1, $2, $3, 'viewer', 'test', now())`,
+    ...[workspace, project?.slice('project:'.length), account],
+  );
+  api.deps.authenticate.forget(`account:${account}`);
+  const socket = await connected(api, accessToken);
+  expect(await answerTo(socket, project ?? '')).toContain('"ok":true');
+  expect(await answerTo(socket, other ?? '')).toContain('"forbidden"');
+  expect(await answerTo(socket, `workspace:${workspace}`)).toContain('"forbidden"');
+  socket.disconnect();
 });
 
 test('nobody is asked who they are in vain: without a token there is 401 and nothing else', async () => {
