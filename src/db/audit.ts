@@ -47,16 +47,17 @@ export const auditRow = (entry: AuditEntry, at: Date = new Date()) => ({
   actor: entry.actor,
   action: entry.action,
   subject: entry.object,
-  data: kept(entry.data),
-  before: kept(entry.before),
-  after: kept(entry.after),
+  data: kept(entry.data, entry),
+  before: kept(entry.before, entry),
+  after: kept(entry.after, entry),
   result: entry.refused === undefined ? 'done' : 'refused',
   code: entry.refused ?? null,
   ...(entry.origin ?? currentOrigin()),
   at,
 });
 
-const kept = (values: JsonObject | undefined): JsonObject | null => (values === undefined ? null : recordable(values));
+const kept = (values: JsonObject | undefined, { object }: AuditEntry): JsonObject | null =>
+  values === undefined ? null : recordable(values, object);
 const json = (value: Json): string | null => (value === null ? null : JSON.stringify(value));
 
 /** What an audit row in SQL is made of: expressions over the rows of `from`. */

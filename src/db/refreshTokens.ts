@@ -1,5 +1,5 @@
-import { randomUUIDv7 } from 'node:crypto';
 import { SYSTEM_WORKSPACE } from '../domain/retention/policy.ts';
+import { auditInto, auditValues } from './audit.ts';
 import type { Database } from './database.ts';
 import { isOpen, type SessionPlace } from './sessions.ts';
 
@@ -56,11 +56,12 @@ export async function endReused(db: Rows, of: { session: string; ip: string; use
   const rows = await db.rows({
     name: 'refresh_reused',
     text: `with s as (update session set ended = clock_timestamp(), end_reason = 'refresh_reuse', ended_by = 'tiu' where id = $1 and ended is null returning *),
-      u as (insert into audit (id, workspace, actor, action, subject, data, at)
-        select $2, '${SYSTEM_WORKSPACE}', 'user:' || s.account, 'session.refresh_reused', 'session:' || s.id, json_build_object('ip', $3::text, 'userAgent', $4::text),
-          clock_timestamp() from s)
+      u as (${auditInto(4, {
+        ...{ from: 's', workspace: `'${SYSTEM_WORKSPACE}'::uuid`, actor: `'user:' || s.account`, action: `'session.refresh_reused'` },
+        ...{ object: `'session:' || s.id`, data: `json_build_object('ip', $2::text, 'userAgent', $3::text)` },
+      })})
       select 1 from s`,
-    values: [of.session, randomUUIDv7(), of.ip, of.userAgent],
+    values: [of.session, of.ip, of.userAgent, ...auditValues()],
   });
   return rows.length > 0;
 }

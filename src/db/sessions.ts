@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { SYSTEM_WORKSPACE } from '../domain/retention/policy.ts';
+import { auditInto, auditValues } from './audit.ts';
 import type { Database } from './database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -32,6 +33,7 @@ export const isOpen = (n: number): string =>
   `s.ended is null and s.expires > to_timestamp($${n}::float8 / 1000) and s.active + s.idle > to_timestamp($${n}::float8 / 1000)`;
 
 const time = (n: number): string => `to_timestamp($${n}::float8 / 1000)`;
+const SYSTEM = `'${SYSTEM_WORKSPACE}'::uuid`;
 const interval = (n: number): string => `make_interval(secs => $${n}::float8 / 1000)`;
 
 /** Opens a session, notes the sign-in, and writes it to the audit. @returns undefined for an account that is not active */
@@ -48,13 +50,14 @@ export async function insertSession(db: Rows, session: NewSession): Promise<Sess
         select $1, coalesce((select workspace from p), '${SYSTEM_WORKSPACE}'), a.id, $3, $4, $5, $6, $7, $8, ${time(10)}, ${time(10)}, ${time(10)},
           ${interval(11)}, ${time(10)} + ${interval(12)} from a returning *),
       t as (insert into refresh_token (hash, session, created) select $13, s.id, s.created from s),
-      u as (insert into audit (id, workspace, actor, action, subject, data, at)
-        select $14, '${SYSTEM_WORKSPACE}', 'user:' || s.account, 'auth.login', 'session:' || s.id,
-          json_build_object('method', s.method, 'mfa', s.mfa, 'ip', s.ip, 'userAgent', s.user_agent), clock_timestamp() from s)
+      u as (${auditInto(14, {
+        ...{ from: 's', workspace: SYSTEM, actor: `'user:' || s.account`, action: `'auth.login'`, object: `'session:' || s.id` },
+        data: `json_build_object('method', s.method, 'mfa', s.mfa, 'ip', s.ip, 'userAgent', s.user_agent)`,
+      })})
       select s.id, s.account, s.workspace, (select role from p) as role from s`,
     values: [
       ...[randomUUIDv7(), account, method, mfa, remember, device ?? null, ip, userAgent, workspace ?? null, now, idleMs, lifeMs],
-      ...[refreshHash, randomUUIDv7()],
+      ...[refreshHash, ...auditValues()],
     ],
   });
   return rows[0];
@@ -62,7 +65,7 @@ export async function insertSession(db: Rows, session: NewSession): Promise<Sess
 
 /** Ends all but the newest open ones of an account. @returns how many */
 export function endSurplus(db: Rows, of: { account: string; max: number; now: number }): Promise<number> {
-  const which = `s.id in (select s.id from session s where s.account = $1 and ${isOpen(6)} order by s.created desc, s.id desc offset $5)`;
+  const which = `s.id in (select s.id from session s where s.account = $1 and ${isOpen(8)} order by s.created desc, s.id desc offset $7)`;
   return end(db, { name: 'session_end_surplus', which, values: [of.max, of.now] }, { account: of.account, reason: 'too_many', by: 'tiu' });
 }
 
@@ -72,12 +75,12 @@ export function endSurplus(db: Rows, of: { account: string; max: number; now: nu
  * @returns how many there were
  */
 export function endSessions(db: Rows, of: { account: string; except?: string; reason: string; by: string }): Promise<number> {
-  return end(db, { name: 'session_end_all', which: 's.id is distinct from $5::uuid', values: [of.except ?? null] }, of);
+  return end(db, { name: 'session_end_all', which: 's.id is distinct from $7::uuid', values: [of.except ?? null] }, of);
 }
 
 /** Ends one. @returns whether the account had it open */
 export async function endSession(db: Rows, of: { account: string; session: string; reason: string; by: string }): Promise<boolean> {
-  return (await end(db, { name: 'session_end_one', which: 's.id = $5::uuid', values: [of.session] }, of)) > 0;
+  return (await end(db, { name: 'session_end_one', which: 's.id = $7::uuid', values: [of.session] }, of)) > 0;
 }
 
 type Choice = { name: string; which: string; values: readonly unknown[] };
@@ -88,11 +91,17 @@ async function end(db: Rows, choice: Choice, of: { account: string; reason: stri
     name: choice.name,
     text: `with e as (update session s set ended = clock_timestamp(), end_reason = $2, ended_by = $3
         where s.account = $1 and s.ended is null and ${choice.which} returning s.id),
-      u as (insert into audit (id, workspace, actor, action, subject, data, at)
-        select $4, '${SYSTEM_WORKSPACE}', $3, 'session.ended', 'user:' || $1::uuid, json_build_object('reason', $2::text, 'sessions', json_agg(e.id)), clock_timestamp()
-        from e having count(*) > 0)
+      u as (${auditInto(4, {
+        ...{
+          from: '(select json_agg(e.id) as ids from e having count(*) > 0) x',
+          workspace: SYSTEM,
+          actor: '$3',
+          action: `'session.ended'`,
+        },
+        ...{ object: `'user:' || $1::uuid`, data: `json_build_object('reason', $2::text, 'sessions', x.ids)` },
+      })})
       select count(*)::int as n from e`,
-    values: [of.account, of.reason, of.by, randomUUIDv7(), ...choice.values],
+    values: [of.account, of.reason, of.by, ...auditValues(), ...choice.values],
   });
   return rows[0]?.n ?? 0;
 }
@@ -131,10 +140,17 @@ export async function switchWorkspace(
     text: `with s as (update session s set workspace = m.workspace from membership m
         where s.id = $1 and ${isOpen(3)} and m.account = s.account and m.workspace = $2 and (m.expires is null or m.expires > ${time(3)})
         returning s.id, s.account, s.workspace, m.role),
-      u as (insert into audit (id, workspace, actor, action, subject, at)
-        select $4, s.workspace, 'user:' || s.account, 'session.switched', 'session:' || s.id, clock_timestamp() from s)
+      u as (${auditInto(4, {
+        ...{
+          from: 's',
+          workspace: 's.workspace',
+          actor: `'user:' || s.account`,
+          action: `'session.switched'`,
+          object: `'session:' || s.id`,
+        },
+      })})
       select * from s`,
-    values: [of.session, of.workspace, of.now, randomUUIDv7()],
+    values: [of.session, of.workspace, of.now, ...auditValues()],
   });
   return rows[0];
 }

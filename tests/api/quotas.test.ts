@@ -186,10 +186,11 @@ test('operators set quotas, of any workspace and in the audit; nobody else does'
   expect((await set('api_keys', 9, { workspace: 'mine' })).status).toBe(404);
   expect((await set('unheard_of', 9)).status).toBe(422);
   expect((await set('api_keys', -1)).status).toBe(422);
-  const audit = await api.deps.engine.rows<{ data: object }>({
+  const audit = await api.deps.engine.rows<{ data: object; before: object; after: object }>({
     name: 'audit',
-    text: `select data from audit where action = 'quota.set' and result = 'done' order by id`,
+    text: `select data, before, after from audit where action = 'quota.set' and result = 'done' order by id`,
     values: [],
   });
-  expect(audit.map(({ data }) => data)).toEqual([7, 0, null].map((max) => ({ name: 'api_keys', max })));
+  const maxima = [null, 7, 0, null];
+  expect(audit).toEqual([1, 2, 3].map((i) => ({ data: { name: 'api_keys' }, before: { max: maxima[i - 1] }, after: { max: maxima[i] } })));
 });

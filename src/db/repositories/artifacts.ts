@@ -1,5 +1,6 @@
 import { Problem, type Issue } from '../../domain/problem.ts';
 import type { NamedArtifact } from '../../domain/run/prepareRun.schema.ts';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 
 export type ArtifactRow = { workspace: string; sha256: string; size: number; media_type: string; name: string | null; created: string };
@@ -13,15 +14,27 @@ export async function recordArtifact(
 ): Promise<ArtifactRow & { fresh: boolean }> {
   const rows = await db.rows<ArtifactRow & { fresh: boolean }>({
     name: 'artifact_record',
-    text: `with was as (select from artifact where workspace = $1 and sha256 = $2 and deleting is null)
-      insert into artifact as a (workspace, sha256, size, media_type, name, created, created_by, touched)
-      values ($1, $2, $3, $4, $5, clock_timestamp(), $6, clock_timestamp())
-      on conflict (workspace, sha256) do update set deleting = null, touched = excluded.touched,
-        media_type = case when a.deleting is null then a.media_type else excluded.media_type end,
-        name = case when a.deleting is null then a.name else excluded.name end,
-        created = case when a.deleting is null then a.created else excluded.created end,
-        created_by = case when a.deleting is null then a.created_by else excluded.created_by end
-      returning ${COLUMNS}, not exists (select from was) as fresh`,
+    text: `with was as (select from artifact where workspace = $1 and sha256 = $2 and deleting is null),
+      r as (insert into artifact as a (workspace, sha256, size, media_type, name, created, created_by, touched)
+        values ($1, $2, $3, $4, $5, clock_timestamp(), $6, clock_timestamp())
+        on conflict (workspace, sha256) do update set deleting = null, touched = excluded.touched,
+          media_type = case when a.deleting is null then a.media_type else excluded.media_type end,
+          name = case when a.deleting is null then a.name else excluded.name end,
+          created = case when a.deleting is null then a.created else excluded.created end,
+          created_by = case when a.deleting is null then a.created_by else excluded.created_by end
+        returning *),
+      n as (select * from r where not exists (select from was)),
+      u as (${auditInto(7, {
+        ...{
+          from: 'n',
+          workspace: 'n.workspace',
+          actor: '$6',
+          action: `'artifact.upload'`,
+          object: `'artifact:' || encode(n.sha256, 'hex')`,
+        },
+        data: `json_build_object('size', n.size, 'type', n.media_type)`,
+      })})
+      select ${COLUMNS}, not exists (select from was) as fresh from r`,
     values: [
       artifact.workspace,
       Buffer.from(artifact.sha256, 'hex'),
@@ -29,6 +42,7 @@ export async function recordArtifact(
       artifact.mediaType,
       artifact.name ?? null,
       artifact.by,
+      ...auditValues(),
     ],
   });
   const row = rows[0];

@@ -1,5 +1,5 @@
-import { randomUUIDv7 } from 'node:crypto';
 import type { QuotaName } from '../../domain/quota/quotas.ts';
+import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 
 type Rows = Pick<Database, 'rows'>;
@@ -23,14 +23,20 @@ export async function setQuota(
 ): Promise<boolean> {
   const rows = await db.rows({
     name: 'quota_set',
-    text: `with w as (select id from workspace where id = $1),
+    text: `with w as (select w.id, q.max as was from workspace w left join workspace_quota q on q.workspace = w.id and q.name = $2 where w.id = $1),
       s as (insert into workspace_quota (workspace, name, max, set_by, at) select id, $2, $3, $4, clock_timestamp() from w where $3::bigint is not null
         on conflict (workspace, name) do update set max = excluded.max, set_by = excluded.set_by, at = excluded.at),
       d as (delete from workspace_quota where workspace = $1 and name = $2 and $3::bigint is null),
-      a as (insert into audit (id, workspace, actor, action, subject, data, at)
-        select $5, $6, $4, 'quota.set', 'workspace:' || id, json_build_object('name', $2::text, 'max', $3::bigint), clock_timestamp() from w)
+      a as (${auditInto(6, {
+        ...{ from: 'w', workspace: '$5::uuid', actor: '$4', action: `'quota.set'`, object: `'workspace:' || w.id` },
+        ...{
+          data: `json_build_object('name', $2::text)`,
+          before: `json_build_object('max', w.was)`,
+          after: `json_build_object('max', $3::bigint)`,
+        },
+      })})
       select 1 from w`,
-    values: [quota.workspace, quota.name, quota.max, quota.by, randomUUIDv7(), quota.system],
+    values: [quota.workspace, quota.name, quota.max, quota.by, quota.system, ...auditValues()],
   });
   return rows.length > 0;
 }

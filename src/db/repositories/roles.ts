@@ -30,6 +30,8 @@ export async function findRole(db: Rows, role: { workspace: string; name: string
 /** Of the roles `c` that have changed. */
 const audited = auditOf({ from: 'c', workspace: 'c.workspace', object: `'role:' || c.name` });
 
+const SAID = `json_build_object('title', c.title, 'actions', c.actions)`;
+
 /** By name. @param page.after last name of the page before */
 export const listRoles = (db: Rows, page: { workspace: string; after: string; limit: number }): Promise<RoleRow[]> =>
   db.rows<RoleRow>({
@@ -46,7 +48,7 @@ export async function createRole(db: Rows, role: RoleChange, max: number): Promi
     name: 'role_create',
     text: `with c as (insert into role (workspace, name, title, actions, created, created_by)
         select $1, $2, $3, $4, clock_timestamp(), $5 where (select count(*) from role where workspace = $1) < $6 on conflict do nothing returning *),
-      a as (${audited('role.created', { by: 5, first: 7, after: `json_build_object('actions', c.actions)` })})
+      a as (${audited('role.created', { by: 5, first: 7, after: SAID })})
       select ${COLUMNS} from c`,
     values: [role.workspace, role.name, role.title, role.actions, role.by, max, ...auditValues()],
   });
@@ -58,11 +60,11 @@ export async function changeRole(db: Rows, seen: RoleRow, change: RoleChange): P
   const rows = await db.rows<RoleRow>({
     name: 'role_change',
     text: `with c as (update role set title = $3, actions = $4, version = version + 1 where workspace = $1 and name = $2 and version = $6 returning *),
-      a as (${audited('role.redefined', { by: 5, first: 8, before: '$7::json', after: `json_build_object('actions', c.actions)` })})
+      a as (${audited('role.redefined', { by: 5, first: 8, before: '$7::json', after: SAID })})
       select ${COLUMNS} from c`,
     values: [
       ...[seen.workspace, seen.name, change.title, change.actions, change.by, seen.version],
-      ...[JSON.stringify({ actions: seen.actions }), ...auditValues()],
+      ...[JSON.stringify({ title: seen.title, actions: seen.actions }), ...auditValues()],
     ],
   });
   return rows[0];
@@ -74,7 +76,7 @@ export async function deleteRole(db: Rows, role: { workspace: string; name: stri
     db.rows({
       name: 'role_delete',
       text: `with c as (delete from role where workspace = $1 and name = $2 returning *),
-        a as (${audited('role.deleted', { by: 3, first: 4, before: `json_build_object('actions', c.actions)` })})
+        a as (${audited('role.deleted', { by: 3, first: 4, before: SAID })})
         select 1 from c`,
       values: [role.workspace, role.name, role.by, ...auditValues()],
     }),

@@ -2,6 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import type { Json, JsonObject } from '../../domain/json.ts';
 import type { Failure } from '../../domain/problem.ts';
 import { SCHEDULE_LIMITS, type OverlapPolicy, type ScheduleSpec } from '../../domain/schedule/schedule.ts';
+import { NOT_RECORDED } from '../../domain/audit/recordable.ts';
 import { auditInto, auditValues } from '../audit.ts';
 import type { Database } from '../database.ts';
 
@@ -88,9 +89,22 @@ const FIELDS =
 const PLACES =
   '$1, $2, $3, $4::json, $5::json, $6::json, $7, $8::json, $9, $10::bigint, $11::bigint, $12::int, $13::boolean, $14, $15::timestamptz';
 
-const audited = (action: string, places: { first: number; by: number }): string =>
-  `a as (${auditInto(places.first, {
-    ...{ from: 's', workspace: 's.workspace', actor: `$${places.by}`, action: `'${action}'`, object: `'schedule:' || s.id` },
+/** That there is a value, and not which: anybody may have written a secret or somebody's name there. */
+const hidden = (value: string): string => `case when ${value} is not null then '${NOT_RECORDED}' end`;
+
+/** What the audit keeps of a schedule. */
+const said = (
+  s: string,
+): string => `json_build_object('name', ${s}.name, 'workflow', ${s}.definition, 'version', ${s}.definition_version, 'spec', ${s}.spec,
+  'overlap', ${s}.overlap, 'catchupMs', ${s}.catchup_ms, 'remaining', ${s}.remaining, 'priority', ${s}.priority, 'paused', ${s}.paused,
+  'input', ${hidden(`${s}.input`)}, 'labels', ${hidden(`${s}.labels`)}, 'note', ${hidden(`${s}.note`)})`;
+
+type Audited = { first: number; by: number; from?: string; before?: string; after?: string; data?: string };
+
+/** Of the schedules `s` that have changed. @param places.from these with what they were (`b`) */
+const audited = (action: string, { first, by, from = 's', ...more }: Audited): string =>
+  `a as (${auditInto(first, {
+    ...{ from, workspace: 's.workspace', actor: `$${by}`, action: `'${action}'`, object: `'schedule:' || s.id`, ...more },
   })})`;
 
 /** Tells the workers that schedules have changed. A hint: they look every second anyway. */
@@ -109,7 +123,7 @@ export async function createSchedule(
       s as (insert into schedule (id, workspace, ${FIELDS}, through, created, created_by, updated)
         select $16, $17, ${PLACES}, clock_timestamp(), clock_timestamp(), $18, clock_timestamp() from n where n.n < ${SCHEDULE_LIMITS.perWorkspace}
         on conflict do nothing returning *),
-      ${audited('schedule.create', { first: 19, by: 18 })}
+      ${audited('schedule.create', { first: 19, by: 18, after: said('s') })}
       select ${COLUMNS} from s`,
     values: [...valuesOf(schedule.fields), randomUUIDv7(), schedule.workspace, schedule.by, ...auditValues()],
   });
@@ -146,9 +160,10 @@ type Change = { id: string; workspace: string; revision: number; by: string };
 export async function updateSchedule(db: Rows, change: Change, fields: ScheduleFields): Promise<ScheduleRow | undefined> {
   const rows = await db.rows<ScheduleRow>({
     name: 'schedule_update',
-    text: `with s as (update schedule set (${FIELDS}) = (${PLACES}), revision = revision + 1, through = greatest(through, clock_timestamp()), updated = clock_timestamp()
+    text: `with b as (select * from schedule where id = $16 and workspace = $17 and revision = $18),
+      s as (update schedule set (${FIELDS}) = (${PLACES}), revision = revision + 1, through = greatest(through, clock_timestamp()), updated = clock_timestamp()
         where id = $16 and workspace = $17 and revision = $18 and deleted is null returning *),
-      ${audited('schedule.update', { first: 20, by: 19 })}
+      ${audited('schedule.update', { first: 20, by: 19, from: 's join b on b.id = s.id', before: said('b'), after: said('s') })}
       select ${COLUMNS} from s`,
     values: [...valuesOf(fields), change.id, change.workspace, change.revision, change.by, ...auditValues()],
   });
@@ -164,9 +179,10 @@ export async function pauseSchedule(
 ): Promise<ScheduleRow | undefined> {
   const rows = await db.rows<ScheduleRow>({
     name: pause.paused ? 'schedule_pause' : 'schedule_unpause',
-    text: `with s as (update schedule set paused = $3, note = $4, revision = revision + 1, updated = clock_timestamp(), next_at = $5::timestamptz,
+    text: `with b as (select * from schedule where id = $1 and workspace = $2),
+      s as (update schedule set paused = $3, note = $4, revision = revision + 1, updated = clock_timestamp(), next_at = $5::timestamptz,
         through = case when paused then greatest(through, clock_timestamp()) else through end where id = $1 and workspace = $2 and deleted is null returning *),
-      ${audited(pause.paused ? 'schedule.pause' : 'schedule.unpause', { first: 7, by: 6 })}
+      ${audited(pause.paused ? 'schedule.pause' : 'schedule.unpause', { first: 7, by: 6, from: 's join b on b.id = s.id', before: `json_build_object('paused', b.paused)`, after: `json_build_object('paused', s.paused)` })}
       select ${COLUMNS} from s`,
     values: [schedule.id, schedule.workspace, pause.paused, pause.note ?? null, dateOf(pause.next), schedule.by, ...auditValues()],
   });
@@ -180,7 +196,7 @@ export async function deleteSchedule(db: Rows, schedule: Omit<Change, 'revision'
     name: 'schedule_delete',
     text: `with s as (update schedule set deleted = clock_timestamp() where id = $1 and workspace = $2 and deleted is null returning *),
       f as (delete from schedule_fire f using s where f.schedule = s.id and f.status = 'buffered'),
-      ${audited('schedule.delete', { first: 4, by: 3 })} select id from s`,
+      ${audited('schedule.delete', { first: 4, by: 3, before: said('s') })} select id from s`,
     values: [schedule.id, schedule.workspace, schedule.by, ...auditValues()],
   });
   await notifySchedules(db);
@@ -215,8 +231,10 @@ export async function triggerSchedule(
 ): Promise<Date | undefined> {
   const rows = await db.rows<{ nominal: string | Date }>({
     name: 'schedule_trigger',
-    text: 'select nominal from schedule_trigger_v1($1, $2, $3, $4, $5)',
-    values: [trigger.id, trigger.workspace, randomUUIDv7(), trigger.overlap, trigger.by],
+    text: `with s as (select $1::uuid as id, $2::uuid as workspace, f.nominal, f.status from schedule_trigger_v1($1, $2, $3, $4, $5) f),
+      ${audited('schedule.trigger', { first: 6, by: 5, data: `json_build_object('at', s.nominal, 'overlap', $4::text, 'status', s.status)` })}
+      select nominal from s`,
+    values: [trigger.id, trigger.workspace, randomUUIDv7(), trigger.overlap, trigger.by, ...auditValues()],
   });
   return rows[0] && new Date(rows[0].nominal);
 }
@@ -237,7 +255,9 @@ export async function backfillSchedule(
 ): Promise<number> {
   const rows = await db.rows<{ n: number | null }>({
     name: 'schedule_backfill',
-    text: 'select schedule_backfill_v1($1, $2, $3, $4, $5, $6) as n',
+    text: `with s as (select $1::uuid as id, $2::uuid as workspace, schedule_backfill_v1($1, $2, $3, $4, $5, $6) as n),
+      ${audited('schedule.backfill', { first: 7, by: 6, from: 's where s.n is not null', data: `json_build_object('times', cardinality($3::timestamptz[]), 'since', $3[1], 'until', $3[cardinality($3)], 'overlap', $5::text, 'runs', s.n)` })}
+      select n from s`,
     values: [
       backfill.id,
       backfill.workspace,
@@ -245,6 +265,7 @@ export async function backfillSchedule(
       backfill.times.map(() => randomUUIDv7()),
       backfill.overlap,
       backfill.by,
+      ...auditValues(),
     ],
   });
   await notifySchedules(db);
@@ -261,7 +282,7 @@ export async function replaceTriggers(
     name: 'triggers_drop',
     text: `with s as (update schedule set deleted = clock_timestamp() where workspace = $1 and definition = $2 and trigger is not null and deleted is null
         and not (name = any($3)) returning *),
-      ${audited('schedule.delete', { first: 5, by: 4 })} select name from s`,
+      ${audited('schedule.delete', { first: 5, by: 4, before: said('s') })} select name from s`,
     values: [definition.workspace, definition.name, triggers.map((trigger) => trigger.name), definition.by, ...auditValues()],
   });
   let outcome: 'ok' | 'full' = 'ok';
@@ -288,7 +309,8 @@ async function putTrigger(
           next_at = case when x.compiled::text = excluded.compiled::text then x.next_at else excluded.next_at end, revision = x.revision + 1, updated = excluded.updated,
           through = case when x.compiled::text = excluded.compiled::text then x.through else greatest(x.through, excluded.through) end
         returning *),
-      ${audited('schedule.put', { first: 20, by: 18 })} select id from s`,
+      b as (select * from schedule where workspace = $17 and name = $1 and deleted is null),
+      ${audited('schedule.put', { first: 20, by: 18, from: 's left join b on b.id = s.id', before: `case when b.id is not null then ${said('b')} end`, after: said('s') })} select id from s`,
     values: [...valuesOf(fields), randomUUIDv7(), owner.workspace, owner.by, owner.trigger, ...auditValues()],
   });
   return rows.length > 0 ? 'ok' : 'full';

@@ -62,9 +62,14 @@ export function setUserStatus(
     if (account !== undefined && active.length === 0) return 'refused';
     const rows = await tx.rows({
       name: 'user_set_status',
-      text: `with u as (update account set status = $2, version = version + 1 where id = $1 and status <> $2 and status <> 'erased' returning *),
+      text: `with b as (select id, status from account where id = $1),
+        u as (update account set status = $2, version = version + 1 where id = $1 and status <> $2 and status <> 'erased' returning *),
         i as (update invitation set settled = clock_timestamp(), outcome = 'revoked' where $2 = 'disabled' and settled is null and created_by in (select 'user:' || id from u)),
-        a as (${auditInto(4, { from: 'u', workspace: 'u.workspace', actor: '$3', action: `case $2 when 'active' then 'account.activated' else 'account.disabled' end`, object: `'user:' || u.id` })})
+        a as (${auditInto(4, {
+          ...{ from: 'u join b on b.id = u.id', workspace: 'u.workspace', actor: '$3', object: `'user:' || u.id` },
+          action: `case $2 when 'active' then 'account.activated' else 'account.disabled' end`,
+          ...{ before: `json_build_object('status', b.status)`, after: `json_build_object('status', u.status)` },
+        })})
         select 1 from u`,
       values: [id, status, by, ...auditValues()],
     });

@@ -1,7 +1,6 @@
-import { listAudit, type AuditFilter } from '../../../db/repositories/audit.ts';
+import { listAudit, listPersonEvents, type AuditFilter } from '../../../db/repositories/audit.ts';
 import { readChainState } from '../../../db/auditChain.ts';
-import { SYSTEM_WORKSPACE } from '../../../domain/retention/policy.ts';
-import { fromCursor, toCursor } from '../../cursor.ts';
+import { fromCursor, pageOf, toCursor } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { exportLines, exportTable } from './exportAudit.ts';
@@ -11,9 +10,13 @@ import { AuditHead, AuditList, auditQuery, exportQuery, ownEventsQuery } from '.
 const tag = 'audit';
 const SEQ = /^[1-9]\d{0,15}$/;
 
-async function page(deps: Deps, filter: AuditFilter, { cursor, limit }: { cursor?: string | undefined; limit: number }): Promise<Reply> {
+function beforeOf(cursor: string | undefined): number | undefined {
   const key = fromCursor(cursor, SEQ);
-  const before = key === undefined ? undefined : Number(key);
+  return key === undefined ? undefined : Number(key);
+}
+
+async function page(deps: Deps, filter: AuditFilter, { cursor, limit }: { cursor?: string | undefined; limit: number }): Promise<Reply> {
+  const before = beforeOf(cursor);
   const { rows, next } = await listAudit(deps.engine, filter, { before, limit, scan: Math.max(deps.config.TIU_AUDIT_SCAN, limit) });
   return { status: 200, body: { items: rows.map(presentEntry), nextCursor: next === null ? null : toCursor(String(next)) } };
 }
@@ -50,9 +53,11 @@ const own = defineRoute({
   summary: 'What happened to your account and its sign-ins, newest first',
   request: { query: ownEventsQuery },
   responses: { 200: { description: 'A page', schema: AuditList } },
-  handler: ({ deps, actor, query }) => {
-    const person = { principal: actor.principal, object: `user:${actor.account ?? ''}` };
-    return page(deps, { workspace: SYSTEM_WORKSPACE, actions: OWN, person }, query);
+  handler: async ({ deps, actor, query }) => {
+    const person = { principal: actor.principal, object: `user:${actor.account ?? ''}`, actions: OWN };
+    const rows = await listPersonEvents(deps.engine, person, { before: beforeOf(query.cursor), limit: query.limit + 1 });
+    const { rows: shown, nextCursor } = pageOf(rows, query.limit, (row) => String(row.seq));
+    return { status: 200, body: { items: shown.map(presentEntry), nextCursor } };
   },
 });
 
