@@ -5,7 +5,7 @@ export class Migration20261129000042_rights extends Migration {
   override name = 'Migration20261129000042_rights';
 
   override up(): void {
-    for (const statement of [events]) this.addSql(statement);
+    for (const statement of [events, places]) this.addSql(statement);
   }
 
   override down(): void {
@@ -17,3 +17,8 @@ export class Migration20261129000042_rights extends Migration {
 const events = `
 create index audit_of_actor on audit (actor) where workspace = '00000000-0000-0000-0000-000000000000';
 create index audit_of_subject on audit (subject) where workspace = '00000000-0000-0000-0000-000000000000';`;
+
+/** Project that the runs of a schedule, or of what deliveries start, are in: an id, which stays when the project is called something else. */
+const places = `
+alter table schedule add column project uuid;
+alter table hook_trigger add column project uuid;`;

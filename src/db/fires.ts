@@ -79,7 +79,8 @@ async function submitFire(deps: FiresDeps, fire: PendingFire): Promise<void> {
 
 /** The run of a fire: an ordinary one, under a key of the schedule and the time, so that a repetition is the same run. */
 async function runOf({ db, plans, defaults }: FiresDeps, fire: PendingFire) {
-  const { workspace, definition, definitionVersion: version, priority } = fire;
+  const { workspace, definition, definitionVersion: version, priority, project } = fire;
+  if (fire.archived) throw new Problem('project_archived', { detail: 'Nothing is started in the project of the schedule' });
   const stored = await findDefinition(db, { workspace, name: definition, version: version ?? undefined });
   if (!stored) throw new Problem('not_found', { detail: `No workflow ${definition}${version === null ? '' : ` of version ${version}`}` });
   const { plan, text } = await plans.get(stored.plan);
@@ -93,6 +94,7 @@ async function runOf({ db, plans, defaults }: FiresDeps, fire: PendingFire) {
   const key = `${new Date(fire.nominal).toISOString()}${fire.manual ? '/trigger' : ''}`;
   return {
     ...prepared.run,
+    ...(project !== null && { project }),
     ...{ workspace, runId: fire.run, principal: by, createdBy: by, key, definition: stored.name, definitionNumber: stored.number },
     requestHash: createHash('sha256').update(`${by}/${key}`).digest(),
     plan: { hash: Buffer.from(stored.plan, 'hex'), body: text },

@@ -86,10 +86,15 @@ export type PendingFire = {
   input: Json;
   priority: string | null;
   labels: JsonObject | null;
+  /** That its run is in. */
+  project: string | null;
+  /** Why nothing is started there. */
+  archived: boolean;
 };
 
 const PENDING = `f.schedule, f.workspace, x.name, ${ms('f.nominal')} as nominal, f.manual, f.kind, f.run, x.definition,
-  x.definition_version as "definitionVersion", x.input, x.priority, x.labels`;
+  x.definition_version as "definitionVersion", x.input, x.priority, x.labels, x.project,
+  exists (select from project p where p.workspace = x.workspace and p.id = x.project and p.archived is not null) as archived`;
 
 /** @param schedule of this one alone; undefined: of all, oldest first */
 export function pendingFires(db: Rows, schedule: string | undefined): Promise<PendingFire[]> {

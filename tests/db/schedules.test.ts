@@ -47,7 +47,7 @@ async function aSchedule(minutes: number, more: Partial<ScheduleFields> = {}): P
       ...{ name: `s-${randomUUID().slice(0, 8)}`, definition: 'tick', definitionVersion: undefined, spec: {}, input: undefined },
       compiled: { calendars: [], intervals: [{ everyMs: MINUTE, offsetMs: 0 }], skip: [], timeZone: 'UTC', jitterMs: 0 },
       ...{ priority: undefined, labels: undefined, overlap: 'allowAll', catchupMs: 3_600_000, remaining: undefined, paused: false },
-      ...{ note: undefined, next: undefined, ...more },
+      ...{ note: undefined, next: undefined, project: undefined, ...more },
     },
   });
   if (typeof made === 'string') throw new Error(made);

@@ -11,13 +11,19 @@ export type HookTriggerRow = {
   trigger: number;
   /** With expressions over the payload; null: the payload is the input. */
   input: Json;
+  /** That its run is in, by its id. */
+  project: string | null;
+  /** Whether nothing is started there. */
+  archived: boolean;
 };
 
 /** Those of one hook, by definition. */
 export const listHookTriggers = (db: Rows, hook: { workspace: string; name: string; limit: number }): Promise<HookTriggerRow[]> =>
   db.rows<HookTriggerRow>({
     name: 'hook_triggers',
-    text: 'select definition, trigger, input from hook_trigger where workspace = $1 and hook = $2 order by definition, trigger limit $3',
+    text: `select t.definition, t.trigger, t.input, t.project, p.archived is not null as archived
+      from hook_trigger t left join project p on p.workspace = t.workspace and p.id = t.project
+      where t.workspace = $1 and t.hook = $2 order by t.definition, t.trigger limit $3`,
     values: [hook.workspace, hook.name, hook.limit],
   });
 
@@ -25,18 +31,19 @@ export const listHookTriggers = (db: Rows, hook: { workspace: string; name: stri
 export async function replaceHookTriggers(
   db: Rows,
   definition: { workspace: string; name: string; by: string },
-  { triggers, max }: { triggers: readonly { hook: string; trigger: number; input: Json }[]; max: number },
+  { triggers, max }: { triggers: readonly { hook: string; trigger: number; input: Json; project: string | null }[]; max: number },
 ): Promise<'ok' | 'full'> {
   const rows = await db.rows<{ too_many: boolean }>({
     name: 'hook_triggers_replace',
-    text: `with t as (select * from unnest($4::text[], $5::int[], $6::json[]) t(hook, trigger, input)),
+    text: `with t as (select * from unnest($4::text[], $5::int[], $6::json[], $11::uuid[]) t(hook, trigger, input, project)),
       n as (select coalesce(bool_or(c.n > $7), false) as too_many from (select count(*) as n from (
         select hook from t union all select x.hook from hook_trigger x where x.workspace = $1 and x.definition <> $2 and x.hook in (select hook from t)) a group by a.hook) c),
       d as (delete from hook_trigger x where x.workspace = $1 and x.definition = $2
         and not exists (select from t where t.hook = x.hook and t.trigger = x.trigger) and not (select too_many from n) returning x.hook),
-      i as (insert into hook_trigger as x (workspace, hook, definition, trigger, input, created, created_by)
-        select $1, t.hook, $2, t.trigger, t.input, clock_timestamp(), $3 from t where not (select too_many from n)
-        on conflict (workspace, hook, definition, trigger) do update set input = excluded.input where x.input::text is distinct from excluded.input::text
+      i as (insert into hook_trigger as x (workspace, hook, definition, trigger, input, project, created, created_by)
+        select $1, t.hook, $2, t.trigger, t.input, t.project, clock_timestamp(), $3 from t where not (select too_many from n)
+        on conflict (workspace, hook, definition, trigger) do update set input = excluded.input, project = excluded.project
+          where x.input::text is distinct from excluded.input::text or x.project is distinct from excluded.project
         returning x.hook),
       c as (select where exists (select from d) or exists (select from i)),
       a as (${auditInto(8, {
@@ -48,6 +55,7 @@ export async function replaceHookTriggers(
       ...[definition.workspace, definition.name, definition.by],
       ...[triggers.map(({ hook }) => hook), triggers.map(({ trigger }) => trigger)],
       ...[triggers.map(({ input }) => (input === null ? null : JSON.stringify(input))), max, ...auditValues()],
+      triggers.map(({ project }) => project),
     ],
   });
   return rows[0]?.too_many ? 'full' : 'ok';

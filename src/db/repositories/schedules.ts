@@ -26,6 +26,8 @@ export type ScheduleFields = {
   note: string | undefined;
   /** First fire time after now. */
   next: number | undefined;
+  /** Id of the project that its runs are in. */
+  project: string | undefined;
 };
 
 export type ScheduleRow = {
@@ -46,6 +48,9 @@ export type ScheduleRow = {
   remaining: number | null;
   paused: boolean;
   note: string | null;
+  /** That its runs are in: its id, and what it is called. */
+  project: string | null;
+  project_name: string | null;
   revision: number;
   synced: boolean;
   next_at: string | null;
@@ -60,13 +65,13 @@ export type ScheduleRow = {
 };
 
 const COLUMNS = `id, workspace, name, definition, definition_version, trigger, spec, compiled, input, priority, labels, overlap,
-  catchup_ms::float8 as catchup_ms, remaining, paused, note, revision, synced is not distinct from revision as synced, next_at, fired::float8 as fired,
+  catchup_ms::float8 as catchup_ms, remaining, paused, note, project, (select p.name from project p where p.id = project) as project_name, revision, synced is not distinct from revision as synced, next_at, fired::float8 as fired,
   skipped::float8 as skipped, missed::float8 as missed, failed::float8 as failed, last_at, created, created_by, updated`;
 
 const dateOf = (ms: number | undefined): Date | null => (ms === undefined ? null : new Date(ms));
 const textOf = (value: Json | undefined): string | null => (value === undefined ? null : JSON.stringify(value));
 
-/** $1 to $15, as `FIELDS` names them. */
+/** $1 to $16, as `FIELDS` names them. */
 const valuesOf = (fields: ScheduleFields): unknown[] => [
   fields.name,
   fields.definition,
@@ -83,11 +88,12 @@ const valuesOf = (fields: ScheduleFields): unknown[] => [
   fields.paused,
   fields.note ?? null,
   dateOf(fields.next),
+  fields.project ?? null,
 ];
 const FIELDS =
-  'name, definition, definition_version, spec, compiled, input, priority, labels, overlap, catchup_ms, jitter_ms, remaining, paused, note, next_at';
+  'name, definition, definition_version, spec, compiled, input, priority, labels, overlap, catchup_ms, jitter_ms, remaining, paused, note, next_at, project';
 const PLACES =
-  '$1, $2, $3, $4::json, $5::json, $6::json, $7, $8::json, $9, $10::bigint, $11::bigint, $12::int, $13::boolean, $14, $15::timestamptz';
+  '$1, $2, $3, $4::json, $5::json, $6::json, $7, $8::json, $9, $10::bigint, $11::bigint, $12::int, $13::boolean, $14, $15::timestamptz, $16::uuid';
 
 /** That there is a value, and not which: anybody may have written a secret or somebody's name there. */
 const hidden = (value: string): string => `case when ${value} is not null then '${NOT_RECORDED}' end`;
@@ -96,7 +102,7 @@ const hidden = (value: string): string => `case when ${value} is not null then '
 const said = (
   s: string,
 ): string => `json_build_object('name', ${s}.name, 'workflow', ${s}.definition, 'version', ${s}.definition_version, 'spec', ${s}.spec,
-  'overlap', ${s}.overlap, 'catchupMs', ${s}.catchup_ms, 'remaining', ${s}.remaining, 'priority', ${s}.priority, 'paused', ${s}.paused,
+  'overlap', ${s}.overlap, 'catchupMs', ${s}.catchup_ms, 'remaining', ${s}.remaining, 'priority', ${s}.priority, 'project', ${s}.project, 'paused', ${s}.paused,
   'input', ${hidden(`${s}.input`)}, 'labels', ${hidden(`${s}.labels`)}, 'note', ${hidden(`${s}.note`)})`;
 
 type Audited = { first: number; by: number; from?: string; before?: string; after?: string; data?: string };
@@ -119,11 +125,11 @@ export async function createSchedule(
 ): Promise<ScheduleRow | 'exists' | 'full'> {
   const rows = await db.rows<ScheduleRow & { full: boolean }>({
     name: 'schedule_create',
-    text: `with n as (select count(*) as n from schedule where workspace = $17 and deleted is null),
+    text: `with n as (select count(*) as n from schedule where workspace = $18 and deleted is null),
       s as (insert into schedule (id, workspace, ${FIELDS}, through, created, created_by, updated)
-        select $16, $17, ${PLACES}, clock_timestamp(), clock_timestamp(), $18, clock_timestamp() from n where n.n < ${SCHEDULE_LIMITS.perWorkspace}
+        select $17, $18, ${PLACES}, clock_timestamp(), clock_timestamp(), $19, clock_timestamp() from n where n.n < ${SCHEDULE_LIMITS.perWorkspace}
         on conflict do nothing returning *),
-      ${audited('schedule.create', { first: 19, by: 18, after: said('s') })}
+      ${audited('schedule.create', { first: 20, by: 19, after: said('s') })}
       select ${COLUMNS} from s`,
     values: [...valuesOf(schedule.fields), randomUUIDv7(), schedule.workspace, schedule.by, ...auditValues()],
   });
@@ -160,10 +166,10 @@ type Change = { id: string; workspace: string; revision: number; by: string };
 export async function updateSchedule(db: Rows, change: Change, fields: ScheduleFields): Promise<ScheduleRow | undefined> {
   const rows = await db.rows<ScheduleRow>({
     name: 'schedule_update',
-    text: `with b as (select * from schedule where id = $16 and workspace = $17 and revision = $18),
+    text: `with b as (select * from schedule where id = $17 and workspace = $18 and revision = $19),
       s as (update schedule set (${FIELDS}) = (${PLACES}), revision = revision + 1, through = greatest(through, clock_timestamp()), updated = clock_timestamp()
-        where id = $16 and workspace = $17 and revision = $18 and deleted is null returning *),
-      ${audited('schedule.update', { first: 20, by: 19, from: 's join b on b.id = s.id', before: said('b'), after: said('s') })}
+        where id = $17 and workspace = $18 and revision = $19 and deleted is null returning *),
+      ${audited('schedule.update', { first: 21, by: 20, from: 's join b on b.id = s.id', before: said('b'), after: said('s') })}
       select ${COLUMNS} from s`,
     values: [...valuesOf(fields), change.id, change.workspace, change.revision, change.by, ...auditValues()],
   });
@@ -300,17 +306,17 @@ async function putTrigger(
 ): Promise<'ok' | 'full'> {
   const rows = await db.rows({
     name: 'trigger_put',
-    text: `with n as (select count(*) as n from schedule where workspace = $17 and deleted is null),
+    text: `with n as (select count(*) as n from schedule where workspace = $18 and deleted is null),
       s as (insert into schedule as x (id, workspace, ${FIELDS}, through, created, created_by, updated, trigger)
-        select $16, $17, ${PLACES}, clock_timestamp(), clock_timestamp(), $18, clock_timestamp(), $19::int from n where n.n < ${SCHEDULE_LIMITS.perWorkspace}
+        select $17, $18, ${PLACES}, clock_timestamp(), clock_timestamp(), $19, clock_timestamp(), $20::int from n where n.n < ${SCHEDULE_LIMITS.perWorkspace}
         on conflict (workspace, name) where deleted is null do update set trigger = excluded.trigger, spec = excluded.spec, compiled = excluded.compiled,
-          input = excluded.input, overlap = excluded.overlap, catchup_ms = excluded.catchup_ms, jitter_ms = excluded.jitter_ms,
+          input = excluded.input, overlap = excluded.overlap, project = excluded.project, catchup_ms = excluded.catchup_ms, jitter_ms = excluded.jitter_ms,
           remaining = case when x.compiled::text = excluded.compiled::text then x.remaining else excluded.remaining end,
           next_at = case when x.compiled::text = excluded.compiled::text then x.next_at else excluded.next_at end, revision = x.revision + 1, updated = excluded.updated,
           through = case when x.compiled::text = excluded.compiled::text then x.through else greatest(x.through, excluded.through) end
         returning *),
-      b as (select * from schedule where workspace = $17 and name = $1 and deleted is null),
-      ${audited('schedule.put', { first: 20, by: 18, from: 's left join b on b.id = s.id', before: `case when b.id is not null then ${said('b')} end`, after: said('s') })} select id from s`,
+      b as (select * from schedule where workspace = $18 and name = $1 and deleted is null),
+      ${audited('schedule.put', { first: 21, by: 19, from: 's left join b on b.id = s.id', before: `case when b.id is not null then ${said('b')} end`, after: said('s') })} select id from s`,
     values: [...valuesOf(fields), randomUUIDv7(), owner.workspace, owner.by, owner.trigger, ...auditValues()],
   });
   return rows.length > 0 ? 'ok' : 'full';

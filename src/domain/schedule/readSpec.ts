@@ -27,9 +27,9 @@ import { isTimeZone } from './timeZone.ts';
 export type Timing = { spec: ScheduleSpec; overlap: OverlapPolicy; catchupMs: number; remainingActions?: number };
 /** What starts runs of a stored definition: a schedule, or deliveries to a hook. */
 export type Trigger = ScheduleTrigger | HookTrigger;
-export type ScheduleTrigger = Timing & { name?: string; input?: JsonObject };
+export type ScheduleTrigger = Timing & { name?: string; input?: JsonObject; project?: string };
 /** `input`: may hold expressions over the payload; left out, the payload is the input. */
-export type HookTrigger = { webhook: string; name?: string; input?: JsonObject };
+export type HookTrigger = { webhook: string; name?: string; input?: JsonObject; project?: string };
 
 export const isHookTrigger = (trigger: Trigger): trigger is HookTrigger => 'webhook' in trigger;
 
@@ -145,6 +145,8 @@ const when = {
   jitter: optional(duration, 'A fire comes up to this much later than its time.'),
 };
 
+const PROJECT_NAME = /^[a-z][a-z0-9-]{0,62}$/;
+
 const policies = {
   overlap: optional(word(OVERLAP_POLICIES), 'What happens while an earlier run of the schedule is open; skip without it.'),
   catchupWindow: optional(catchupWindow, 'How late a fire may be made good after an outage; a year without it.'),
@@ -188,11 +190,16 @@ export const trigger: Reader<Trigger> = changed(
       ...when,
       ...policies,
       input: optional(freeObject, 'Input of its runs; with `webhook` it may hold `${payload…}`, and is the payload without it.'),
+      project: optional(
+        text({ pattern: PROJECT_NAME, shape: 'must be the name of a project' }),
+        'Of the workspace: its runs are in it. Whoever stores the definition has to be allowed to start runs there.',
+      ),
     }),
     'webhook',
   ),
-  ({ name, input, webhook, ...written }, at, report) => {
-    const own = { ...(name !== undefined && { name }), ...(input !== undefined && { input }) };
+  ({ name, input, project, webhook, ...written }, at, report) => {
+    const named = { ...(name !== undefined && { name }), ...(project !== undefined && { project }) };
+    const own = { ...named, ...(input !== undefined && { input }) };
     if (webhook !== undefined) return Object.keys(written).length > 0 ? timelessly(written, at, report) : { webhook, ...own };
     const timing = timingOf(written, at, report);
     return timing === UNREAD ? UNREAD : { ...timing, ...own };

@@ -37,8 +37,14 @@ async function start(deps: Deps, delivered: Delivered, trigger: HookTriggerRow):
 }
 
 /** An ordinary run, under a key of the delivery and the trigger. */
-async function runOf(deps: Deps, { hook, event, payload }: Delivered, { definition, trigger, input }: HookTriggerRow): Promise<Submit> {
+async function runOf(
+  deps: Deps,
+  { hook, event, payload }: Delivered,
+  { definition, trigger, input, ...place }: HookTriggerRow,
+): Promise<Submit> {
   const { workspace } = hook;
+  const { project } = place;
+  if (place.archived) throw new Problem('project_archived', { detail: 'Nothing is started in the project of the trigger' });
   const stored = await findDefinition(deps.db, { workspace, name: definition, version: undefined });
   if (!stored) throw new Problem('not_found', { detail: `No workflow ${definition}` });
   const { plan, text: body } = await deps.plans.get(stored.plan);
@@ -47,6 +53,7 @@ async function runOf(deps: Deps, { hook, event, payload }: Delivered, { definiti
   const [by, key] = [`hook:${hook.id}`, `${event}/${definition}/${trigger}`];
   return {
     ...run,
+    ...(project !== null && { project }),
     ...{ workspace, key, principal: by, createdBy: by, definition, definitionNumber: stored.number },
     requestHash: createHash('sha256').update(key).digest(),
     plan: { hash: Buffer.from(stored.plan, 'hex'), body },

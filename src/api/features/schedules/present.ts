@@ -21,6 +21,7 @@ export function presentSchedule(row: ScheduleRow, marks: Marks) {
     input: redact(row.input, marks),
     priority: isPriority(row.priority) ? row.priority : null,
     labels: row.labels ?? {},
+    project: row.project_name,
     paused: row.paused,
     note: row.note,
     nextFireAt: row.paused ? null : maybeIso(row.next_at),
@@ -44,6 +45,7 @@ export const documentOf = (row: ScheduleRow) => ({
   ...(row.input !== null && { input: row.input }),
   ...(row.priority !== null && { priority: row.priority }),
   ...(row.labels !== null && { labels: row.labels }),
+  ...(row.project_name !== null && { project: row.project_name }),
 });
 
 export const presentFire = (row: FireRow) => ({

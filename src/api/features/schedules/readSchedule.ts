@@ -8,6 +8,7 @@ import { SCHEDULE_LIMITS, type ScheduleSpec } from '../../../domain/schedule/sch
 import { findDefinition } from '../../../db/repositories/definitions.ts';
 import type { ScheduleFields } from '../../../db/repositories/schedules.ts';
 import type { Deps } from '../../deps.ts';
+import type { StartPlace } from '../../runs/startPlace.ts';
 import type { PatchedSchedule } from './schemas.ts';
 
 type Written = z.output<typeof PatchedSchedule>;
@@ -18,7 +19,7 @@ type Written = z.output<typeof PatchedSchedule>;
  */
 export async function readSchedule(
   deps: Deps,
-  scope: { workspace: string; name: string },
+  scope: { name: string; place: StartPlace },
   written: Written & { paused?: boolean | undefined; note?: string | undefined },
 ): Promise<ScheduleFields> {
   const { workflow, spec, overlap, catchupWindow, remainingActions, input, priority, labels } = written;
@@ -29,13 +30,14 @@ export async function readSchedule(
     ...('issues' in compiled ? compiled.issues : []),
     ...('issues' in policies ? policies.issues : []),
     ...('value' in compiled && next === undefined ? [{ pointer: '/spec', code: 'never_fires', message: 'has no time after now' }] : []),
-    ...(await workflowIssues(deps, scope.workspace, written)),
+    ...(await workflowIssues(deps, scope.place.workspace, written)),
   ];
   if (issues.length > 0 || 'issues' in compiled || 'issues' in policies) throw refused(issues);
   return {
     ...{ name: scope.name, definition: workflow.name, definitionVersion: workflow.version, spec: asJson(spec), compiled: compiled.value },
     ...{ input: input as Json | undefined, priority, labels, overlap: policies.value.overlap, catchupMs: policies.value.catchupMs },
     ...{ remaining: policies.value.remainingActions, paused: written.paused ?? false, note: written.note, next },
+    project: scope.place.project ?? undefined,
   };
 }
 

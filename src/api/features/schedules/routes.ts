@@ -13,6 +13,7 @@ import { fromCursor, pageOf } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
 import { validate } from '../../http/validate.ts';
 import { defineRoute, type Call, type Reply, type Route } from '../../route.ts';
+import { loadStartPlace, placeOf } from '../../runs/startPlace.ts';
 import { noQuery } from '../../schemas.ts';
 import { inputMarks } from './inputMarks.ts';
 import { documentOf, etagOf, presentSchedule } from './present.ts';
@@ -49,11 +50,12 @@ const create = defineRoute({
     'Each time makes one run, an ordinary one. Times during a daylight-saving gap do not fire; those that come twice fire twice.',
   request: { query: noQuery, body: { schema: CreateSchedule } },
   responses: { 201: { description: 'Made', schema: Schedule, headers: { location: 'The schedule', etag: 'Its revision' } } },
-  problems: ['schedule_exists', 'too_many_schedules', 'idempotency_mismatch', 'idempotency_in_progress'],
+  problems: ['schedule_exists', 'too_many_schedules', 'project_archived', 'idempotency_mismatch', 'idempotency_in_progress'],
   idempotency: 'stored',
+  load: loadStartPlace,
   handler: async ({ deps, actor, body }) => {
     const { name, ...written } = body;
-    const fields = await readSchedule(deps, { workspace: actor.workspace, name }, written);
+    const fields = await readSchedule(deps, { name, place: await placeOf({ deps, actor }, body) }, written);
     const made = await createSchedule(deps.db, { workspace: actor.workspace, by: actor.principal, fields });
     if (made === 'exists') throw new Problem('schedule_exists');
     if (made === 'full') throw new Problem('too_many_schedules');
@@ -102,22 +104,17 @@ const update = defineRoute({
   description: 'Times before the change are not made good. `If-Match` is honoured.',
   request: { params: scheduleParams, query: noQuery, body: { schema: UpdateSchedule } },
   responses: { 200: { description: 'Changed', schema: Schedule, headers: { etag: 'Its revision' } } },
-  problems: ['precondition_failed', 'schedule_of_definition'],
+  problems: ['precondition_failed', 'schedule_of_definition', 'project_archived'],
   load: loadSchedule,
   handler: async ({ deps, actor, resource, body, headers }) => {
     const wanted = headers['if-match'];
     if (wanted !== undefined && wanted !== '*' && wanted !== etagOf(resource)) throw new Problem('precondition_failed');
     refuseOfDefinition(resource);
     const { body: written } = validate({ body: { schema: PatchedSchedule, value: mergePatch(documentOf(resource), body), prefix: '' } });
-    const fields = await readSchedule(
-      deps,
-      { workspace: actor.workspace, name: resource.name },
-      {
-        ...PatchedSchedule.parse(written),
-        paused: resource.paused,
-        note: resource.note ?? undefined,
-      },
-    );
+    const patched = PatchedSchedule.parse(written);
+    const place = await placeOf({ deps, actor }, patched);
+    const kept = { paused: resource.paused, note: resource.note ?? undefined };
+    const fields = await readSchedule(deps, { name: resource.name, place }, { ...patched, ...kept });
     const { id, workspace, revision } = resource;
     const changed = await updateSchedule(deps.db, { id, workspace, revision, by: actor.principal }, fields);
     if (!changed) throw new Problem('precondition_failed');

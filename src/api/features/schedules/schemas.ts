@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PRIORITIES } from '../../../domain/run/priority.ts';
 import { OVERLAP_POLICIES, SCHEDULE_LIMITS } from '../../../domain/schedule/schedule.ts';
+import { projectName } from '../../runs/schemas.ts';
 import { anyJson, Failure, listOf, maybeTime, page, runIdText, text, time, workflowName } from '../../schemas.ts';
 
 const duration = z
@@ -53,6 +54,7 @@ const changeable = {
   input: anyJson.optional(),
   priority: z.enum(PRIORITIES).optional(),
   labels: labels.optional(),
+  project: projectName.optional().meta({ description: 'The project that its runs are in' }),
 };
 const workflow = z.strictObject({ name: workflowName, version: text(100).optional().meta({ description: 'The newest without it' }) });
 
@@ -62,7 +64,7 @@ export const CreateSchedule = z
 export const UpdateSchedule = z.record(z.string(), anyJson).meta({
   id: 'UpdateSchedule',
   description:
-    'A JSON Merge Patch (RFC 7396) of `workflow`, `spec`, `overlap`, `catchupWindow`, `remainingActions`, `input`, `priority`, `labels`',
+    'A JSON Merge Patch (RFC 7396) of `workflow`, `spec`, `overlap`, `catchupWindow`, `remainingActions`, `input`, `priority`, `labels`, `project`',
 });
 /** What a patched schedule must be. */
 export const PatchedSchedule = z.strictObject({ workflow, ...changeable });
@@ -80,6 +82,7 @@ export const Schedule = z
     input: anyJson,
     priority: z.enum(PRIORITIES).nullable(),
     labels: z.record(z.string(), anyJson),
+    project: z.string().nullable().meta({ description: 'The project that its runs are in' }),
     paused: z.boolean(),
     note: z.string().nullable(),
     nextFireAt: maybeTime,

@@ -43,13 +43,21 @@ const store = defineRoute({
     200: { description: 'This content is stored already', schema: Workflow },
     201: { description: 'Stored', schema: Workflow, headers: { location: 'The workflow' } },
   },
-  problems: ['invalid_definition', 'too_many_schedules', 'too_many_triggers', 'idempotency_mismatch', 'idempotency_in_progress'],
+  problems: [
+    'invalid_definition',
+    'too_many_schedules',
+    'too_many_triggers',
+    'project_archived',
+    'not_found',
+    'idempotency_mismatch',
+    'idempotency_in_progress',
+  ],
   idempotency: 'stored',
   handler: async ({ deps, actor, body: given }) => {
     const source = sourceOf(given);
     const { definition, plan, planHash, planText } = deps.definitions.compile(source);
     checkSystemKinds(plan, actor);
-    checkTriggers(deps, actor, { definition, plan });
+    const places = await checkTriggers(deps, actor, { definition, plan });
     const row = await storeDefinition(deps.db, {
       workspace: actor.workspace,
       name: definition.name,
@@ -61,7 +69,7 @@ const store = defineRoute({
       plan: { hash: planHash, body: planText },
       by: actor.principal,
     });
-    await storeTriggers(deps, actor, { definition, number: row.number });
+    await storeTriggers(deps, actor, { definition, number: row.number, places });
     const shown = presentWorkflow(row);
     return { status: row.fresh ? 201 : 200, body: shown, headers: { location: shown.links.self } };
   },
