@@ -5,7 +5,7 @@ export class Migration20261129000042_rights extends Migration {
   override name = 'Migration20261129000042_rights';
 
   override up(): void {
-    for (const statement of [events, places]) this.addSql(statement);
+    for (const statement of [events, places, factors]) this.addSql(statement);
   }
 
   override down(): void {
@@ -22,3 +22,13 @@ create index audit_of_subject on audit (subject) where workspace = '00000000-000
 const places = `
 alter table schedule add column project uuid;
 alter table hook_trigger add column project uuid;`;
+
+/** Whether a workspace requires a second factor; those who are there are looked at again when that changes. */
+const factors = `
+alter table workspace add column require_mfa boolean not null default false;
+create function workspace_rule_v1() returns trigger language plpgsql as $$
+begin
+  perform pg_notify('access', 'workspace:' || new.id);
+  return null;
+end $$;
+create trigger access_workspace after update of require_mfa on workspace for each row when (old.require_mfa is distinct from new.require_mfa) execute function workspace_rule_v1();`;

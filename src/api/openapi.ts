@@ -109,6 +109,7 @@ function problemsOf(route: Route): Record<string, ZodOpenApiResponseObject> {
     'internal',
     'unavailable',
     ...(route.action === 'public' ? [] : (['unauthenticated', 'forbidden'] as const)),
+    ...(route.action === 'public' || route.beforeSecondFactor ? [] : (['second_factor_required'] as const)),
     ...(route.path.startsWith('/api/') ? (['overloaded'] as const) : []),
     ...(route.cost === 'none' ? [] : (['rate_limited'] as const)),
     ...(request?.params || route.load ? (['not_found'] as const) : []),

@@ -72,6 +72,8 @@ type Definition<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R
   load?: (
     call: Pick<Call<z.output<P>, z.output<Q>, z.output<B>, never>, 'deps' | 'actor' | 'params' | 'body' | 'headers' | 'gone'>,
   ) => Promise<R | undefined>;
+  /** Also for who has not shown the second factor that is required of them: what leads there, and out. */
+  beforeSecondFactor?: true;
   /** The request is about several objects: the handler asks `can` of each, the pipeline only whether there may be one. */
   each?: true;
   handler: (call: Call<z.output<P>, z.output<Q>, z.output<B>, R>) => Promise<Reply>;

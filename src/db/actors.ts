@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Scope } from '../domain/access/actions.ts';
 import type { Grants } from '../domain/access/actors.ts';
+import { SYSTEM_WORKSPACE } from '../domain/retention/policy.ts';
 import type { Database } from './database.ts';
 import { isOpen } from './sessions.ts';
 
@@ -25,15 +26,25 @@ const grantsOf = (holder: string, now: number): string =>
 
 const GRANTS = `case when m.role is not null then json_build_object('role', m.role, 'actions', r.actions) end as grant, coalesce(g.list, '[]') as projects`;
 
+/** Of whom the installation requires a second factor; workspaces may besides. */
+export type MfaRule = 'off' | 'operators' | 'all';
+export type HolderQuery = { now: number; require: MfaRule };
+
+/** Whether a second factor is required of a holder where it acts. @param rule number of the parameter of the rule */
+const required = (holder: string, rule: number): string =>
+  `($${rule}::text = 'all' or coalesce((select w.require_mfa from workspace w where w.id = ${holder}.workspace), false)
+    or ($${rule} = 'operators' and exists (select from membership o where o.account = ${holder}.account and o.workspace = '${SYSTEM_WORKSPACE}'
+      and (o.expires is null or o.expires > clock_timestamp()))))`;
+
 /** Whose session it is, and what they may do where it acts; undefined unless it is open and its account active. */
-export async function findSessionHolder(db: Rows, session: string, now: number): Promise<SessionHolder | undefined> {
+export async function findSessionHolder(db: Rows, session: string, { now, require }: HolderQuery): Promise<SessionHolder | undefined> {
   const rows = await db.rows<SessionHolder>({
     name: 'session_holder',
     text: `select s.account, a.name, s.workspace, ${ms('s.proved')} as "provedAt", ${ms('least(s.expires, s.active + s.idle, m.expires, g.until)')} as until,
-        s.active < ${time(2)} - ${MINUTE} as idle, ${GRANTS}
+        s.active < ${time(2)} - ${MINUTE} as idle, not s.mfa and ${required('s', 3)} as unproven, ${GRANTS}
       from session s join account a on a.id = s.account and a.status = 'active' ${grantsOf('s', 2)}
       where s.id = $1 and ${isOpen(2)}`,
-    values: [session, now],
+    values: [session, now, require],
   });
   return rows[0];
 }
@@ -41,16 +52,18 @@ export async function findSessionHolder(db: Rows, session: string, now: number):
 const KEY = /^tiu_[0-9a-f]{32}_[A-Za-z0-9_-]{43}$/;
 
 /** Whose key this is; undefined for one that is malformed, unknown, revoked or expired, or of somebody who is no member any more. */
-export async function findKeyHolder(db: Rows, key: string, now: number): Promise<KeyHolder | undefined> {
+export async function findKeyHolder(db: Rows, key: string, { now, require }: HolderQuery): Promise<KeyHolder | undefined> {
   if (!KEY.test(key)) return undefined;
   const rows = await db.rows<KeyHolder>({
     name: 'key_holder',
     text: `select k.id, k.workspace, k.scopes, k.account, ${ms('least(k.expires, m.expires, g.until)')} as until,
-        k.last_used is null or k.last_used < ${time(2)} - ${MINUTE} as idle, ${GRANTS}
+        k.last_used is null or k.last_used < ${time(2)} - ${MINUTE} as idle,
+        k.account is not null and not exists (select from totp f where f.account = k.account and f.confirmed is not null)
+          and not exists (select from passkey f where f.account = k.account) and ${required('k', 3)} as unproven, ${GRANTS}
       from api_key k left join account a on a.id = k.account and a.status = 'active' ${grantsOf('k', 2)}
       where k.hash = $1 and k.revoked is null and (k.expires is null or k.expires > ${time(2)})
         and (k.account is null or (a.id is not null and m.role is not null))`,
-    values: [createHash('sha256').update(key).digest(), now],
+    values: [createHash('sha256').update(key).digest(), now, require],
   });
   return rows[0];
 }

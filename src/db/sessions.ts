@@ -128,6 +128,25 @@ export async function renewSession(
   return rows[0];
 }
 
+/** A session in which a second factor was set up has shown it. */
+export async function markProved(db: Rows, session: string): Promise<void> {
+  // `proved` stays; that it is named here lets the trigger tell api processes
+  await db.rows({
+    name: 'session_mfa',
+    text: 'update session set mfa = true, proved = proved where id = $1 and ended is null and not mfa',
+    values: [session],
+  });
+}
+
+/** Sessions of somebody who has no second factor any more have not shown one, but those whose issuer says so. */
+export async function unmarkProved(db: Rows, account: string): Promise<void> {
+  await db.rows({
+    name: 'session_no_mfa',
+    text: `update session set mfa = false, proved = proved where account = $1 and ended is null and mfa and method <> 'oidc'`,
+    values: [account],
+  });
+}
+
 /**
  * Lets a session act in another workspace. @returns undefined unless the person is a member there and the session open
  */

@@ -18,7 +18,7 @@ export async function ownerKey(databaseUrl: string, file: string): Promise<Owner
   const db = await openDatabase({ url: databaseUrl, role: 'tiu_engine', max: 1 });
   try {
     const kept = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim() : '';
-    const holder = await findKeyHolder(db, kept, Date.now());
+    const holder = await findKeyHolder(db, kept, { now: Date.now(), require: 'off' });
     const invited = (workspace: string) => inviteFirstOwner(db, { workspace, now: Date.now(), ttlMs: INVITED_MS });
     if (holder) {
       await widenKey(db, holder.id);

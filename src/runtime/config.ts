@@ -199,6 +199,10 @@ const schema = z.object({
   TIU_RESET_TTL: z.coerce.number().int().min(1).max(600_000).default(600_000).describe('How long a link to reset a password is good'),
   TIU_VERIFY_TTL: size(86_400_000).describe('How long a link to verify a mail address is good'),
   TIU_MFA_TTL: z.coerce.number().int().min(1).max(600_000).default(300_000).describe('How long the second step of a sign-in may take'),
+  TIU_REQUIRE_MFA: z
+    .enum(['off', 'operators', 'all'])
+    .default('off')
+    .describe('Of whom a second factor is required: nobody, members of the system workspace, everybody; workspaces may besides'),
   TIU_MAX_PASSKEYS: size(20).describe('Passkeys of an account'),
   TIU_WEBHOOK_KEYS: z
     .string()

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { personActor, personKeyActor } from '../../domain/access/actors.ts';
 import { keyActor } from '../../domain/access/can.ts';
 import { Problem } from '../../domain/problem.ts';
-import { findKeyHolder, findSessionHolder, touchApiKey, touchSession } from '../../db/actors.ts';
+import { findKeyHolder, findSessionHolder, touchApiKey, touchSession, type HolderQuery, type MfaRule } from '../../db/actors.ts';
 import type { OrmDatabase } from '../../db/database.ts';
 import type { AccessClaims, Tokens } from '../../providers/tokens/tokens.ts';
 import type { Feed } from '../realtime/feed.ts';
@@ -23,7 +23,7 @@ export type Authenticate = {
   forget: (subject: string) => void;
 };
 
-export type AuthenticateDeps = { db: OrmDatabase; tokens: Tokens; feed: Pick<Feed, 'onAccess'>; clock: () => number };
+export type AuthenticateDeps = { db: OrmDatabase; tokens: Tokens; feed: Pick<Feed, 'onAccess'>; clock: () => number; requireMfa: MfaRule };
 
 const API_KEY = 'tiu_';
 /** Access tokens whose signature was checked. */
@@ -37,7 +37,7 @@ export const unauthenticated = (cause?: unknown): Problem =>
  * that it has changed: a busy client costs no query per request.
  */
 export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
-  const { db, tokens, clock } = deps;
+  const { db, tokens, clock, requireMfa: require } = deps;
   const verified = new LRUCache<string, AccessClaims>({ max: VERIFIED });
   const believed = createBelieved(clock);
   deps.feed.onAccess(believed.forget);
@@ -51,7 +51,9 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   };
   const load = async (credential: Credential, touch: boolean): Promise<Known> => {
     const found =
-      'key' in credential ? await holderOfKey(db, credential.key, clock()) : await holderOfSession(db, credential.session, clock());
+      'key' in credential
+        ? await holderOfKey(db, credential.key, { now: clock(), require })
+        : await holderOfSession(db, credential.session, { now: clock(), require });
     if (!found) throw unauthenticated();
     if (touch && found.idle) void found.touch().catch(() => undefined); // only for people to look at, and the idle limit, which is longer
     return found;
@@ -76,19 +78,19 @@ export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
 
 type Found = Known & { idle: boolean; touch: () => Promise<void> };
 
-async function holderOfSession(db: OrmDatabase, session: string, now: number): Promise<Found | undefined> {
-  const holder = await findSessionHolder(db, session, now);
+async function holderOfSession(db: OrmDatabase, session: string, query: HolderQuery): Promise<Found | undefined> {
+  const holder = await findSessionHolder(db, session, query);
   if (!holder) return undefined;
   return {
     actor: personActor({ ...holder, session }),
     until: holder.until ?? Infinity,
     idle: holder.idle,
-    touch: () => touchSession(db, session, now),
+    touch: () => touchSession(db, session, query.now),
   };
 }
 
-async function holderOfKey(db: OrmDatabase, key: string, now: number): Promise<Found | undefined> {
-  const holder = await findKeyHolder(db, key, now);
+async function holderOfKey(db: OrmDatabase, key: string, query: HolderQuery): Promise<Found | undefined> {
+  const holder = await findKeyHolder(db, key, query);
   if (!holder) return undefined;
   const { account, until, idle } = holder;
   return {

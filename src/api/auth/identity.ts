@@ -15,7 +15,7 @@ import { readProxies } from './origin.ts';
 import { createRefusals } from './refusals.ts';
 import { createWatch } from './watch.ts';
 
-type IdentityDeps = Omit<AuthenticateDeps, 'tokens'> & { log: Log; metrics: ApiMetrics };
+type IdentityDeps = Omit<AuthenticateDeps, 'tokens' | 'requireMfa'> & { log: Log; metrics: ApiMetrics };
 
 type Identity = Pick<
   Deps,
@@ -30,7 +30,7 @@ export async function openIdentity(config: Config, deps: IdentityDeps): Promise<
   const { feed, clock, log, metrics } = deps;
   const signIn = createSignIn(readSignInProviders(config.TIU_SIGN_IN_FILE), { allow: config.TIU_HTTP_ALLOW, clock });
   const tokens = await openTokens(config, clock);
-  const authenticate = createAuthenticate({ ...deps, tokens }); // before the watch: it has to forget first
+  const authenticate = createAuthenticate({ ...deps, tokens, requireMfa: config.TIU_REQUIRE_MFA }); // before the watch: it has to forget first
   const { watch, close: closeWatch } = createWatch({ authenticate, feed, clock });
   const refusals = createRefusals(deps, config.TIU_AUDIT_REFUSALS);
   const mail = createAccountMail({ mailer: mailerOf(config, clock), log, maxQueued: config.TIU_MAX_QUEUED_MAILS });

@@ -94,7 +94,13 @@ export function createRefusals(deps: RefusalsDeps, max: number): Refusals {
   };
 }
 
-const REFUSED: ReadonlySet<string> = new Set(['unauthenticated', 'forbidden', 'not_found', 'reauthentication_required']);
+const REFUSED: ReadonlySet<string> = new Set([
+  'unauthenticated',
+  'forbidden',
+  'not_found',
+  'reauthentication_required',
+  'second_factor_required',
+]);
 
 /** undefined: it is no matter of rights. */
 function entryOf({ actor, action, object, origin }: Refusal, problem: unknown): AuditEntry | undefined {

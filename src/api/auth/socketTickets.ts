@@ -2,6 +2,7 @@ import { insertTicket, redeemTicket } from '../../db/socketTickets.ts';
 import type { Deps } from '../deps.ts';
 import { unauthenticated, type Authenticated } from './authenticate.ts';
 import { newToken, tokenHash } from '../../db/oneTime.ts';
+import { requireSecondFactor } from './secondFactor.ts';
 
 type TicketDeps = Pick<Deps, 'authenticate' | 'clock' | 'config' | 'db'>;
 
@@ -15,8 +16,14 @@ export async function issueTicket(deps: TicketDeps, session: string): Promise<st
   return ticket;
 }
 
-/** Who opens a socket: by a ticket, an access token or an API key. @throws Problem unauthenticated */
+/** Who opens a socket: by a ticket, an access token or an API key. @throws Problem unauthenticated, second_factor_required */
 export async function authenticateSocket(deps: TicketDeps, token: string | undefined): Promise<Authenticated> {
+  const who = await holderOf(deps, token);
+  requireSecondFactor(who.actor);
+  return who;
+}
+
+async function holderOf(deps: TicketDeps, token: string | undefined): Promise<Authenticated> {
   if (!token?.startsWith(TICKET)) return deps.authenticate(token);
   const session = await redeemTicket(deps.db, { hash: tokenHash(token), now: deps.clock() });
   if (session === undefined) throw unauthenticated();

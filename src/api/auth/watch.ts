@@ -4,6 +4,7 @@ import { Problem } from '../../domain/problem.ts';
 import type { Feed } from '../realtime/feed.ts';
 import type { Authenticate, Authenticated } from './authenticate.ts';
 import { concerns } from './believed.ts';
+import { requireSecondFactor } from './secondFactor.ts';
 
 /** How often rights that have ended by themselves are looked for, and all of them, should a notice have got lost, ms. */
 const ENDS_MS = 1_000;
@@ -31,6 +32,7 @@ export function createWatch(deps: { authenticate: Authenticate; feed: Pick<Feed,
     try {
       const now = await deps.authenticate.again(one.credential);
       if (!all.has(one)) return;
+      requireSecondFactor(now.actor);
       if (hasLost(one.actor, now.actor)) throw new Problem('forbidden', { detail: 'What you may do has changed: connect again' });
       Object.assign(one, now);
       one.changed(now.actor);

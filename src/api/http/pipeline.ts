@@ -8,6 +8,7 @@ import { tokenOf } from '../auth/cookies.ts';
 import { originOf, type Origin } from '../auth/origin.ts';
 import { notFound } from '../auth/refusals.ts';
 import { requireSameSite } from '../auth/sameSite.ts';
+import { requireSecondFactor } from '../auth/secondFactor.ts';
 import type { Deps } from '../deps.ts';
 import type { Call, Reply, Route } from '../route.ts';
 import { checkBodyHeaders, hasBody, mediaType, parseJson, readBytes, textOf, type MediaType } from './body.ts';
@@ -49,6 +50,7 @@ type Known = { ctx: RouteContext; who: Authenticated | undefined; origin: Origin
 async function answer(deps: Deps, route: Route, { ctx, who, origin }: Known): Promise<void> {
   const { text, ...input } = await read(deps, route, ctx);
   const actor = hasBody(ctx.req) ? await stillActor(deps, who) : (who?.actor ?? NOBODY);
+  if (!route.beforeSecondFactor) requireSecondFactor(actor);
   const call = {
     deps,
     actor,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { unmarkProved } from '../sessions.ts';
 import type { Rows } from '../transaction.ts';
 
 /** A secret of an authenticator app; `confirmed` once a code of it was shown. */
@@ -141,5 +142,6 @@ export async function removeFactor(db: Rows, input: { account: string; passkey?:
   if (left.totp !== null || left.passkeys.length > 0) return 'removed';
   if (account?.short) return 'last';
   await db.rows({ name: 'recovery_delete', text: 'delete from recovery_code where account = $1', values: [input.account] });
+  await unmarkProved(db, input.account);
   return 'removed';
 }

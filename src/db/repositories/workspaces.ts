@@ -15,11 +15,12 @@ export type WorkspaceRow = {
   created_by: string | null;
   transfer_to: string | null;
   transfer_until: string | null;
+  require_mfa: boolean;
   version: number;
 };
 
 const COLUMNS = `w.id, w.id as workspace, w.name, w.created, w.created_by, case when w.transfer_until > clock_timestamp() then w.transfer_to end as transfer_to,
-  case when w.transfer_until > clock_timestamp() then w.transfer_until end as transfer_until, w.version`;
+  case when w.transfer_until > clock_timestamp() then w.transfer_until end as transfer_until, w.require_mfa, w.version`;
 const LASTS = '(m.expires is null or m.expires > clock_timestamp())';
 
 /** Of the workspaces `w` that have changed. */
@@ -74,18 +75,22 @@ export async function createWorkspace(
   return taken.length > 0 ? 'exists' : 'full';
 }
 
-/** @returns undefined = another one has the name */
-export async function renameWorkspace(
+/** What is left out stays. @returns undefined = another one has the name */
+export async function changeWorkspace(
   db: Rows,
   seen: WorkspaceRow,
-  change: { name: string; by: string },
+  change: { name: string | undefined; requireMfa: boolean | undefined; by: string },
 ): Promise<WorkspaceRow | undefined> {
   const rows = await db.rows<WorkspaceRow>({
-    name: 'workspace_rename',
-    text: `with w as (update workspace set name = $2, version = version + 1 where id = $1 and not exists (select from workspace x where x.name = $2 and x.id <> $1) returning *),
-      a as (${audited('workspace.renamed', { by: 3, first: 5, before: `json_build_object('name', $4::text)`, after: `json_build_object('name', w.name)` })})
+    name: change.name === undefined ? 'workspace_change' : 'workspace_rename',
+    text: `with w as (update workspace set name = coalesce($2, name), require_mfa = coalesce($5::boolean, require_mfa), version = version + 1 where id = $1 and not exists (select from workspace x where x.name = $2 and x.id <> $1) returning *),
+      a as (${audited(change.name === undefined ? 'workspace.changed' : 'workspace.renamed', { by: 3, first: 6, before: '$4::json', after: `json_build_object('name', w.name, 'requireSecondFactor', w.require_mfa)` })})
       select ${COLUMNS} from w`,
-    values: [seen.id, change.name, change.by, seen.name, ...auditValues()],
+    values: [
+      ...[seen.id, change.name ?? null, change.by, JSON.stringify({ name: seen.name, requireSecondFactor: seen.require_mfa })],
+      change.requireMfa ?? null,
+      ...auditValues(),
+    ],
   });
   return rows[0];
 }

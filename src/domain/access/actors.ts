@@ -6,8 +6,15 @@ import { NO_RIGHTS, rightsOfScopes, rolesWithin, scopesOf, type Rights } from '.
 /** A role as a membership names it; `actions` are those of a role that the workspace has made itself, null of the product's own. */
 type Grant = { role: string; actions: readonly string[] | null };
 
-/** What a person has in one workspace: nothing without a role. */
-export type Grants = { grant: Grant | null; projects: readonly (Grant & { project: string })[] };
+/**
+ * What a person has in one workspace: nothing without a role, nor while a second factor is required of them that they have not shown
+ * (`unproven`).
+ */
+export type Grants = { grant: Grant | null; projects: readonly (Grant & { project: string })[]; unproven: boolean };
+
+/** What counts of that. */
+const counting = ({ grant, projects, unproven }: Grants) =>
+  unproven ? { grant: null, projects: [], more: { unproven: true as const } } : { grant, projects, more: {} };
 
 const rightsOf = ({ role, actions }: Grant): Rights => rightsOfRole(role, actions);
 
@@ -15,16 +22,18 @@ const rolesOf = ({ role }: Grant): ReadonlySet<string> => (isRole(role) ? rolesW
 
 /** A person who has signed in. @param of.provedAt ms since the epoch */
 export function personActor(of: Grants & { account: string; name: string; workspace: string; session: string; provedAt: number }): Actor {
-  const rights = of.grant ? rightsOf(of.grant) : NO_RIGHTS;
+  const { grant, projects, more } = counting(of);
+  const rights = grant ? rightsOf(grant) : NO_RIGHTS;
   return {
+    ...more,
     principal: `user:${of.account}`,
     account: of.account,
     name: of.name,
     workspace: of.workspace,
     session: { id: of.session, provedAt: of.provedAt },
     grants: new Set(scopesOf(rights)),
-    roles: of.grant ? rolesOf(of.grant) : new Set(),
-    projects: new Map(of.grant ? of.projects.map((grant) => [grant.project, rightsOf(grant)]) : []),
+    roles: grant ? rolesOf(grant) : new Set(),
+    projects: new Map(grant ? projects.map((one) => [one.project, rightsOf(one)]) : []),
     ...rights,
   };
 }
@@ -34,15 +43,17 @@ const NEVER: Scope = 'keys:manage';
 
 /** A key that a person has made: what its scopes say, of what the person may do now. */
 export function personKeyActor(of: Grants & { id: string; account: string; workspace: string; scopes: readonly Scope[] }): Actor {
-  const within = of.grant ? rightsOf(of.grant) : NO_RIGHTS;
+  const { grant, projects, more } = counting(of);
+  const within = grant ? rightsOf(grant) : NO_RIGHTS;
   const scopes = of.scopes.filter((scope) => scope !== NEVER);
   return {
+    ...more,
     principal: `key:${of.id}`,
     account: of.account,
     workspace: of.workspace,
     grants: new Set(scopes),
     roles: new Set(),
-    projects: new Map(of.grant ? of.projects.map((grant) => [grant.project, rightsOfScopes(scopes, rightsOf(grant))]) : []),
+    projects: new Map(grant ? projects.map((one) => [one.project, rightsOfScopes(scopes, rightsOf(one))]) : []),
     ...rightsOfScopes(scopes, within),
   };
 }

@@ -16,6 +16,8 @@ export type Actor = Rights & {
   name?: string;
   /** The person; also of a key that a person has made. */
   account?: string;
+  /** A second factor is required of them, and they have not shown it: they have no rights. */
+  unproven?: true;
   /** Of a person who has signed in: the session, and when they last proved who they are, ms since the epoch. */
   session?: { id: string; provedAt: number };
 };

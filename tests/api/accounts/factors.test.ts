@@ -141,7 +141,7 @@ test('the last factor stays while the password is too short to stand alone', asy
   const change = (currentPassword: string, newPassword: string) =>
     api.post('change-password', { currentPassword, newPassword, revokeOtherSessions: false }, accessToken);
   expect((await change(PASSWORD, 'qvzj-8wm')).status).toBe(204);
-  expect((await remove('totp', accessToken)).body).toMatchObject({ status: 409, code: 'second_factor_required' });
+  expect((await remove('totp', accessToken)).body).toMatchObject({ status: 409, code: 'last_second_factor' });
   expect((await mfa((await login({ ...person, password: 'qvzj-8wm' })).mfaToken, { recoveryCode: recoveryCodes[0] })).status).toBe(200);
   expect((await change('qvzj-8wm', PASSWORD)).status).toBe(204);
   expect((await remove('totp', accessToken)).status).toBe(204);

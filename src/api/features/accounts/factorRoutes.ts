@@ -14,6 +14,7 @@ const list = defineRoute({
   method: 'get',
   path: base,
   action: 'self',
+  beforeSecondFactor: true,
   cost: 'read',
   tag,
   summary: 'What you sign in with besides your password',
@@ -33,6 +34,7 @@ const begin = defineRoute({
   method: 'post',
   path: `${base}/totp`,
   action: 'self',
+  beforeSecondFactor: true,
   cost: 'auth',
   tag,
   summary: 'Begin an authenticator app',
@@ -46,6 +48,7 @@ const confirm = defineRoute({
   method: 'post',
   path: `${base}/totp/confirm`,
   action: 'self',
+  beforeSecondFactor: true,
   cost: 'code',
   tag,
   summary: 'Take an authenticator app into use',
@@ -64,7 +67,7 @@ const removeTotp = defineRoute({
   summary: 'Remove the authenticator app',
   request: { query: noQuery },
   responses: { 204: { description: 'Removed' } },
-  problems: ['reauthentication_required', 'second_factor_required', 'not_found'],
+  problems: ['reauthentication_required', 'last_second_factor', 'not_found'],
   handler: async ({ deps, actor }) => {
     await dropFactor(deps, actor, {});
     return { status: 204 };
@@ -88,6 +91,7 @@ const passkeyOptions = defineRoute({
   method: 'post',
   path: `${base}/passkeys/options`,
   action: 'self',
+  beforeSecondFactor: true,
   cost: 'auth',
   tag,
   summary: 'Begin a passkey',
@@ -101,6 +105,7 @@ const addPasskey = defineRoute({
   method: 'post',
   path: `${base}/passkeys`,
   action: 'self',
+  beforeSecondFactor: true,
   cost: 'auth',
   tag,
   summary: 'Keep the passkey that a browser has made',
@@ -122,7 +127,7 @@ const removePasskey = defineRoute({
   summary: 'Remove a passkey',
   request: { params: passkeyParams, query: noQuery },
   responses: { 204: { description: 'Removed' } },
-  problems: ['reauthentication_required', 'second_factor_required', 'not_found'],
+  problems: ['reauthentication_required', 'last_second_factor', 'not_found'],
   handler: async ({ deps, actor, params }) => {
     await dropFactor(deps, actor, { passkey: params.id });
     return { status: 204 };

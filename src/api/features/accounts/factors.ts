@@ -12,6 +12,7 @@ import {
   setTotp,
   takeTotpStep,
 } from '../../../db/repositories/secondFactors.ts';
+import { markProved } from '../../../db/sessions.ts';
 import { withTransaction } from '../../../db/transaction.ts';
 import { registrationOptions, verifyRegistration, type RegistrationResponse } from '../../../providers/passkey/passkeys.ts';
 import { newTotpSecret, totpStep, totpUri } from '../../../providers/totp/totp.ts';
@@ -55,6 +56,7 @@ export async function confirmTotp(deps: Deps, actor: Actor, { code }: { code: st
     await setRecoveryCodes(tx, { account: account.id, codes: codes.map(plainCode), now });
   });
   await clearFactorTries(deps, account.id);
+  await shownIn(deps, actor);
   await tell(deps, account, { action: 'second_factor.added', kind: 'totp', what: 'an authenticator app was added' });
   return codes;
 }
@@ -93,17 +95,18 @@ export async function finishPasskey(deps: Deps, actor: Actor, made: { name: stri
   if (!passkey) throw new Problem('link_invalid', { detail: 'This is no answer to a challenge that was given for this account' });
   const row = { ...passkey, publicKey: Buffer.from(passkey.publicKey), account: account.id, name: made.name };
   if (!(await addPasskey(deps.db, { ...row, now, max: deps.config.TIU_MAX_PASSKEYS }))) throw new Problem('too_many_passkeys');
+  await shownIn(deps, actor);
   await tell(deps, account, { action: 'second_factor.added', kind: 'passkey', what: 'a passkey was added' });
   return passkey.id;
 }
 
-/** Takes a factor away. @param of.passkey its id; without it the authenticator app @throws Problem not_found | second_factor_required */
+/** Takes a factor away. @param of.passkey its id; without it the authenticator app @throws Problem not_found | last_second_factor */
 export async function dropFactor(deps: Deps, actor: Actor, of: { passkey?: string }): Promise<void> {
   const { account } = await freshSelfOf(deps, actor);
   await withTransaction(deps.db, async (tx) => {
     const removed = await removeFactor(tx, { account: account.id, ...of });
     if (removed === 'missing') throw new Problem('not_found');
-    if (removed === 'last') throw new Problem('second_factor_required', { detail: 'Set a longer password first, or add another factor' });
+    if (removed === 'last') throw new Problem('last_second_factor', { detail: 'Set a longer password first, or add another factor' });
   });
   const kind = of.passkey === undefined ? 'totp' : 'passkey';
   await tell(deps, account, {
@@ -111,6 +114,13 @@ export async function dropFactor(deps: Deps, actor: Actor, of: { passkey?: strin
     kind,
     what: kind === 'totp' ? 'the authenticator app was removed' : 'a passkey was removed',
   });
+}
+
+/** Who has set a factor up has shown it with that. */
+async function shownIn(deps: Deps, { session }: Actor): Promise<void> {
+  if (!session) return;
+  await markProved(deps.engine, session.id);
+  deps.authenticate.forget(`session:${session.id}`);
 }
 
 async function tell(

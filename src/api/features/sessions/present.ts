@@ -30,6 +30,7 @@ export function presentMe(profile: Profile, of: { actor: Actor; session: { id: s
     createdAt: iso(profile.created),
     lastLoginAt: maybeIso(profile.last_login),
     session: { id: session.id, provedAt: new Date(session.provedAt).toISOString() },
+    secondFactorRequired: actor.unproven ?? false,
     workspace: here?.workspace ?? null,
     role: here?.role ?? null,
     permissions: [...actor.actions].sort(),

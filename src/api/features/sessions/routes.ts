@@ -22,6 +22,7 @@ const me = defineRoute({
   method: 'get',
   path: '/api/v1/auth/me',
   action: 'self',
+  beforeSecondFactor: true,
   cost: 'read',
   tag,
   summary: 'Who has signed in, where they act, and what they may do there',

@@ -37,6 +37,7 @@ export const Me = z
     createdAt: time,
     lastLoginAt: maybeTime,
     session: z.object({ id: uuid, provedAt: time.meta({ description: 'When the person last proved who they are' }) }),
+    secondFactorRequired: z.boolean().meta({ description: 'A second factor is to be set up or shown before anything else' }),
     workspace: Workspace.nullable(),
     role,
     permissions: z.array(z.enum(ALL_ACTIONS)).meta({ description: 'Actions on anything in the workspace' }),

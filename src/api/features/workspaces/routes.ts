@@ -7,7 +7,7 @@ import {
   isOperator,
   listWorkspacesOf,
   offerWorkspace,
-  renameWorkspace,
+  changeWorkspace,
   withdrawOffer,
   type WorkspaceRow,
 } from '../../../db/repositories/workspaces.ts';
@@ -24,6 +24,7 @@ const presentWorkspace = (workspace: WorkspaceRow & { role?: string }) => ({
   name: workspace.name,
   createdAt: iso(workspace.created),
   createdBy: workspace.created_by,
+  requireSecondFactor: workspace.require_mfa,
   offer:
     workspace.transfer_to === null || workspace.transfer_until === null
       ? null
@@ -97,16 +98,18 @@ const rename = defineRoute({
   action: 'workspace.update',
   cost: 'write',
   tag,
-  summary: 'Give the workspace another name',
+  summary: 'Give the workspace another name, or require a second factor in it',
   request: { query: noQuery, body: { schema: ChangeWorkspace } },
-  responses: { 200: { description: 'It has the name', schema: Workspace } },
+  responses: { 200: { description: 'As it is now', schema: Workspace } },
   problems: ['workspace_exists', 'state_conflict'],
   load: loadOwn,
   handler: async ({ deps, actor, resource, body }) => {
     checkOrdinary(resource);
-    const renamed = await renameWorkspace(deps.engine, resource, { name: body.name, by: actor.principal });
-    if (!renamed) throw exists(body.name);
-    return { status: 200, body: presentWorkspace(renamed) };
+    const { name, requireSecondFactor: requireMfa } = body;
+    const changed = await changeWorkspace(deps.engine, resource, { name, requireMfa, by: actor.principal });
+    if (!changed) throw exists(name ?? resource.name);
+    deps.authenticate.forget(`workspace:${resource.id}`);
+    return { status: 200, body: presentWorkspace(changed) };
   },
 });
 

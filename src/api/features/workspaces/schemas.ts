@@ -6,12 +6,15 @@ const name = z
   .regex(/^[a-z][a-z0-9-]{0,62}$/, 'a lower-case name: letters, digits and dashes, at most 63')
   .meta({ examples: ['acme'] });
 
+const requireSecondFactor = z.boolean().meta({ description: 'Whether people may do something here only with a second factor' });
+
 export const Workspace = z
   .object({
     id: z.string().meta({ format: 'uuid' }),
     name: z.string(),
     createdAt: time,
     createdBy: z.string().nullable(),
+    requireSecondFactor,
     offer: z
       .object({ to: z.string().meta({ format: 'uuid' }), until: time })
       .nullable()
@@ -21,5 +24,8 @@ export const Workspace = z
   .meta({ id: 'Workspace' });
 export const WorkspaceList = z.object({ items: z.array(Workspace) }).meta({ id: 'WorkspaceList' });
 export const NewWorkspace = z.strictObject({ name }).meta({ id: 'CreateWorkspace' });
-export const ChangeWorkspace = z.strictObject({ name }).meta({ id: 'ChangeWorkspace' });
+export const ChangeWorkspace = z
+  .strictObject({ name: name.optional(), requireSecondFactor: requireSecondFactor.optional() })
+  .refine((change) => Object.keys(change).length > 0, 'says nothing')
+  .meta({ id: 'ChangeWorkspace' });
 export const OfferWorkspace = z.strictObject({ to: z.uuid().meta({ description: 'Account of a member' }) }).meta({ id: 'OfferWorkspace' });
