@@ -26,7 +26,7 @@ let other: TestIssuer;
 let folder: string;
 beforeAll(async () => {
   const people = {
-    ...Object.fromEntries(['ada', 'bea', 'cleo', 'eve', 'fay'].map((name) => [name, person(name)])),
+    ...Object.fromEntries(['ada', 'bea', 'cleo', 'eve', 'fay', 'kim'].map((name) => [name, person(name)])),
     dora: person('dora', { email_verified: false }),
     gil: person('gil', { email: 'gil@elsewhere.example' }),
     'ada-again': person('ada', { email: 'second@example.com' }),
@@ -204,4 +204,23 @@ test('the last way in is not taken away', async () => {
   expect(await rows('select from account_identity where account = $1', account)).toHaveLength(1);
   const foreign = await aMember('jan');
   expect(await api.call('DELETE', `/api/v1/auth/identities/${items[0]?.id}`, { key: foreign.key })).toMatchObject({ status: 404 });
+});
+
+test('who is new waits outside while the workspace that settings name is full', async () => {
+  const [{ n } = { n: 0 }] = await api.deps.engine.rows<{ n: number }>({
+    ...{ name: 'n', text: 'select count(*)::int as n from membership where workspace = $1', values: [api.owner.workspace] },
+  });
+  const setMost = async (max: number) => {
+    await api.deps.engine.rows({
+      name: 'most',
+      text: `insert into workspace_quota (workspace, name, max, set_by, at) values ($1, 'members', $2, 'test', now())
+        on conflict (workspace, name) do update set max = excluded.max`,
+      values: [api.owner.workspace, max],
+    });
+    api.deps.quotas.forget(api.owner.workspace);
+  };
+  await setMost(n);
+  expect(await signIn('open', 'kim')).toMatchObject({ status: 409, body: { code: 'quota_exceeded' } });
+  await setMost(n + 1);
+  expect(await signIn('open', 'kim')).toMatchObject({ status: 200, body: { workspace: api.owner.workspace, role: 'developer' } });
 });

@@ -2,10 +2,11 @@ import { normaliseEmail, normaliseName, type Normalised } from '../../../domain/
 import { Problem } from '../../../domain/problem.ts';
 import { createAccount, findAccountByEmail, findAccountByName } from '../../../db/repositories/accounts.ts';
 import { findByIdentity, linkIdentity } from '../../../db/repositories/identities.ts';
-import { joinWorkspace } from '../../../db/repositories/joins.ts';
+import { joinWorkspace, workspaceNamed } from '../../../db/repositories/joins.ts';
 import { withTransaction, type Rows } from '../../../db/transaction.ts';
 import type { ProvenIdentity } from '../../../providers/signIn/provider.ts';
 import type { SignInProviderConfig } from '../../../runtime/signInProviders.ts';
+import { requireRoom } from '../../auth/requireRoom.ts';
 import type { Deps } from '../../deps.ts';
 
 type Arrival = { settings: SignInProviderConfig; identity: ProvenIdentity };
@@ -13,21 +14,22 @@ type Arrival = { settings: SignInProviderConfig; identity: ProvenIdentity };
 /**
  * The account of whom a provider has proven: (issuer, subject) decides, never a mail address. Somebody new is given an account if
  * the provider's settings say so; one with the mail address of an account has to sign in there and link.
- * @throws Problem registration_closed | identity_not_linked
+ * @throws Problem registration_closed | identity_not_linked | quota_exceeded
  */
-export async function admitPerson(deps: Pick<Deps, 'db' | 'clock'>, arrival: Arrival): Promise<string> {
+export async function admitPerson(deps: Pick<Deps, 'db' | 'clock' | 'quotas'>, arrival: Arrival): Promise<string> {
   const { identity } = arrival;
   const now = deps.clock();
   const known = await findByIdentity(deps.db, { ...identity, now });
   return known?.account ?? register(deps, { ...arrival, now });
 }
 
-async function register(deps: Pick<Deps, 'db'>, { settings, identity, now }: Arrival & { now: number }): Promise<string> {
+async function register(deps: Pick<Deps, 'db' | 'quotas'>, { settings, identity, now }: Arrival & { now: number }): Promise<string> {
   const email = identity.emailVerified && identity.email !== undefined ? normaliseEmail(identity.email) : undefined;
   if (email && (await findAccountByEmail(deps.db, email.key)))
     throw new Problem('identity_not_linked', { detail: 'Sign in as before and link it there' });
   if (!settings.createAccounts || !isWelcome(settings.emailDomains, email)) throw new Problem('registration_closed');
   const by = `provider:${settings.id}`;
+  const place = settings.join && (await placeOf(deps, settings.join));
   return withTransaction(deps.db, async (tx) => {
     const name = await freeName(tx, identity);
     const account = await createAccount(tx, {
@@ -40,9 +42,18 @@ async function register(deps: Pick<Deps, 'db'>, { settings, identity, now }: Arr
     // another answer of the same person came first
     if (!(await linkIdentity(tx, { ...identity, email: identity.email, account, provider: settings.id, by, now })))
       throw new Problem('state_conflict', { detail: 'Somebody signs in with this identity at this moment' });
-    if (settings.join) await joinWorkspace(tx, { ...settings.join, account, by, now });
+    if (place) {
+      await requireRoom(tx, { ...place, account });
+      await joinWorkspace(tx, { ...place, account, by, now });
+    }
     return account;
   });
+}
+
+/** Where whoever is new becomes a member; a workspace that is not there is joined by nobody. */
+async function placeOf({ db, quotas }: Pick<Deps, 'db' | 'quotas'>, { workspace: name, role }: { workspace: string; role: string }) {
+  const workspace = await workspaceNamed(db, name);
+  return workspace === undefined ? undefined : { workspace, role, max: await quotas.maxOf(workspace, 'members') };
 }
 
 const isWelcome = (domains: readonly string[] | undefined, email: Normalised | undefined): boolean =>

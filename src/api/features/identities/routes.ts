@@ -117,6 +117,7 @@ const finish = defineRoute({
     'identity_not_linked',
     'identity_taken',
     'state_conflict',
+    'quota_exceeded',
     'sign_in_not_configured',
   ],
   handler: (call) => finishSignIn(call),

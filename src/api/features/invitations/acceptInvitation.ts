@@ -6,6 +6,7 @@ import { findInvitation, settleInvitation, type InvitationRow } from '../../../d
 import { peekOneTime, redeemOneTime } from '../../../db/oneTime.ts';
 import { withTransaction, type Rows } from '../../../db/transaction.ts';
 import { newPassword } from '../../auth/newPassword.ts';
+import { requireRoom } from '../../auth/requireRoom.ts';
 import type { Deps } from '../../deps.ts';
 import type { AcceptInvitation } from './schemas.ts';
 
@@ -15,21 +16,25 @@ type Given = { deps: Deps; token: string };
 /** Whatever is wrong with a token, this is the answer. */
 const invalid = (): Problem => new Problem('link_invalid', { detail: 'The invitation cannot be accepted' });
 
-/** The invitation of a token that was not used yet. @throws Problem link_invalid */
-async function peek({ deps, token }: Given): Promise<InvitationRow> {
+/** The invitation of a token that was not used yet, and how many members its workspace may have. @throws Problem link_invalid */
+async function peek({ deps, token }: Given): Promise<InvitationRow & { max: number }> {
   const found = await peekOneTime(deps.engine, { token, kind: 'invitation', now: deps.clock() });
   const invitation = found && (await findInvitation(deps.engine, found.data as Place));
   if (!invitation) throw invalid();
-  return invitation;
+  return { ...invitation, max: await deps.quotas.maxOf(invitation.workspace, 'members') };
 }
 
-/** Uses a token up and lets in whom `who` names. @throws Problem link_invalid, and what `who` throws: the token is good then */
-function redeem({ deps, token }: Given, who: (tx: Rows) => Promise<string>): Promise<{ account: string; place: Place }> {
+/** Uses a token up and lets in whom `who` names. @throws Problem link_invalid, and quota_exceeded and what `who` throws: the token is good then */
+function redeem(
+  { deps, token, max }: Given & { max: number },
+  who: (tx: Rows) => Promise<string>,
+): Promise<{ account: string; place: Place }> {
   return withTransaction(deps.engine, async (tx) => {
     const used = await redeemOneTime(tx, { token, kind: 'invitation', now: deps.clock() });
     if (!used) throw invalid();
     const place = used.data as Place;
     const account = await who(tx);
+    await requireRoom(tx, { workspace: place.workspace, account, max });
     if (!(await settleInvitation(tx, { ...place, account }))) throw invalid();
     return { account, place };
   });
@@ -37,7 +42,7 @@ function redeem({ deps, token }: Given, who: (tx: Rows) => Promise<string>): Pro
 
 /**
  * Makes the account of somebody who was invited, with what the invitation says.
- * @throws Problem link_invalid, invalid_request (of the name, address or password), name_taken, email_taken, overloaded
+ * @throws Problem link_invalid, invalid_request (of the name, address or password), name_taken, email_taken, quota_exceeded, overloaded
  */
 export async function acceptAsNew(
   deps: Deps,
@@ -50,7 +55,7 @@ export async function acceptAsNew(
   const near = [name.shown, email?.shown, body.fullName];
   const password = await newPassword(deps, { password: body.password, near, secondFactor: false });
   const fullName = body.fullName ?? null;
-  return redeem({ deps, token }, (tx) =>
+  return redeem({ deps, token, max: invitation.max }, (tx) =>
     createAccount(tx, { name, email, fullName, password, by: invitation.created_by, now: deps.clock() }),
   );
 }
@@ -68,9 +73,10 @@ function emailOf(invitation: InvitationRow, given: string | undefined): (Normali
 const wrong = (pointer: string, message: string): Problem =>
   new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
 
-/** Lets somebody in who has an account. @throws Problem link_invalid */
+/** Lets somebody in who has an account. @throws Problem link_invalid, quota_exceeded */
 export async function acceptAs(deps: Deps, of: { token: string; account: string }): Promise<Place> {
-  const { place } = await redeem({ deps, token: of.token }, () => Promise.resolve(of.account));
+  const { max } = await peek({ deps, token: of.token });
+  const { place } = await redeem({ deps, token: of.token, max }, () => Promise.resolve(of.account));
   deps.authenticate.forget(`account:${of.account}`);
   return place;
 }

@@ -21,6 +21,7 @@ export async function invite(deps: Deps, actor: Actor, body: z.output<typeof Cre
   if (body.email !== undefined && !email) throw wrong('/email', 'is no mail address');
   checkGrant(actor, await roleRights(deps, { workspace, name: body.role }), 'The role');
   const projects = await projectsOf(deps, actor, body.projects);
+  await deps.quotas.check(workspace, 'members');
   const now = deps.clock();
   const mailed = email !== undefined && sendsMail(deps);
   const made = await createInvitation(deps.engine, {

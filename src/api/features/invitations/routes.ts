@@ -101,7 +101,7 @@ const accept = defineRoute({
     'Makes the account, and signs in. Whatever is wrong with the token, the answer is the same; it stays good when something else is.',
   request: { query: noQuery, body: { schema: AcceptInvitation } },
   responses: { 201: { description: 'Accepted; a session is open', schema: SessionGrant } },
-  problems: ['link_invalid', 'name_taken', 'email_taken', 'unknown_role', 'sign_in_not_configured', 'overloaded'],
+  problems: ['link_invalid', 'name_taken', 'email_taken', 'unknown_role', 'quota_exceeded', 'sign_in_not_configured', 'overloaded'],
   handler: async ({ deps, body, raw }) => {
     if (!deps.tokens.isConfigured) throw notConfigured();
     const { account, place } = await acceptAsNew(deps, body);
@@ -121,7 +121,7 @@ const join = defineRoute({
   description: 'A role that one has there already stays.',
   request: { query: noQuery, body: { schema: JoinWorkspace } },
   responses: { 200: { description: 'One is a member', schema: Joined } },
-  problems: ['link_invalid', 'unknown_role'],
+  problems: ['link_invalid', 'unknown_role', 'quota_exceeded'],
   handler: async ({ deps, actor, body }) => {
     const account = actor.account ?? '';
     const { workspace } = await acceptAs(deps, { token: body.token, account });
