@@ -16,6 +16,7 @@ import { invitationRoutes } from './features/invitations/routes.ts';
 import { memberRoutes } from './features/members/routes.ts';
 import { projectMemberRoutes } from './features/projects/memberRoutes.ts';
 import { projectRoutes } from './features/projects/routes.ts';
+import { profileRoutes } from './features/profile/routes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
 import { reportRoutes } from './features/reports/routes.ts';
 import { roleRoutes } from './features/roles/routes.ts';
@@ -68,6 +69,7 @@ export const routes: readonly Route[] = [
   ...projectMemberRoutes,
   ...workspaceRoutes,
   ...identityRoutes,
+  ...profileRoutes, // before those of others: `me` is no id
   ...userRoutes,
   ...payloadRoutes,
   ...healthRoutes,

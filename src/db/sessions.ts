@@ -17,7 +17,7 @@ export type NewSession = {
   device: string | undefined;
   ip: string;
   userAgent: string;
-  /** Where it acts, if the person is a member there; else where they were last, else where they have been longest. */
+  /** Where it acts, if the person is a member there; else where they prefer to be, else where they were last, else where they have been longest. */
   workspace: string | undefined;
   refreshHash: Buffer;
   now: number;
@@ -44,6 +44,7 @@ export async function insertSession(db: Rows, session: NewSession): Promise<Sess
     text: `with a as (update account set last_login = ${time(10)} where id = $2 and status = 'active' returning id),
       p as (select m.workspace, m.role from membership m join a on a.id = m.account where m.expires is null or m.expires > ${time(10)}
         order by m.workspace is not distinct from $9::uuid desc,
+          m.workspace::text is not distinct from (select x.settings->'preferred'->>'workspace' from account x where x.id = $2) desc,
           m.workspace is not distinct from (select l.workspace from session l where l.account = $2 order by l.created desc limit 1) desc, m.granted, m.workspace
         limit 1),
       s as (insert into session (id, workspace, account, method, mfa, remember, device, ip, user_agent, created, proved, active, idle, expires)

@@ -21,6 +21,8 @@ export type AccountInfo = {
   password: string | null;
   passwordShort: boolean;
   status: AccountStatus;
+  /** Wants to hear when somebody names the mail address as theirs. */
+  toldOfAddress: boolean;
 };
 
 /** A hash and whether it is of a password that may only stand beside a second factor. */
@@ -43,7 +45,7 @@ const audited = (places: { first: number; by: number; action: string }): string 
   `e as (${auditInto(places.first, { from: 'a', workspace: `'${SYSTEM_WORKSPACE}'::uuid`, actor: `$${places.by}`, action: places.action, object: `'user:' || a.id` })})`;
 
 const COLUMNS = `id, name, name_key as "nameKey", email, email_key as "emailKey", email_verified as "emailVerified", full_name as "fullName", password,
-  password_short as "passwordShort", status`;
+  password_short as "passwordShort", status, coalesce((settings->'notifications'->>'addressNamed')::boolean, true) as "toldOfAddress"`;
 
 /** Makes an account. Belongs into the transaction that gives it its memberships. @returns its id @throws Problem name_taken | email_taken */
 export async function createAccount(db: Rows, account: NewAccount): Promise<string> {

@@ -23,12 +23,12 @@ export async function changeEmail(deps: Deps, actor: Actor, request: { email: st
   const owner = await findAccountByEmail(deps.db, email.key);
   const ttlMs = deps.config.TIU_VERIFY_TTL;
   const token = await issueOneTime(deps.db, { kind: 'change_email', account: account.id, data: email, now: deps.clock(), ttlMs });
-  if (owner && owner.id !== account.id) deps.mail.send({ to: owner.email ?? email.shown, ...takenEmailMail(owner) });
-  else
-    deps.mail.send({
-      to: email.shown,
-      ...confirmEmailMail({ name: account.name, ttlMs, link: linkTo(deps.config, 'confirm-email', token) }),
-    });
+  if (owner && owner.id !== account.id) {
+    if (owner.toldOfAddress) deps.mail.send({ to: owner.email ?? email.shown, ...takenEmailMail(owner) });
+  } else {
+    const link = linkTo(deps.config, 'confirm-email', token);
+    deps.mail.send({ to: email.shown, ...confirmEmailMail({ name: account.name, ttlMs, link }) });
+  }
   if (account.email && account.emailKey !== email.key)
     deps.mail.send({ to: account.email, ...emailNoticeMail({ name: account.name, done: false }) });
 }

@@ -56,6 +56,7 @@ export async function register(deps: Deps, request: Registration): Promise<void>
     ...(owner ? { kind: 'reset_password', account: mayReset ? owner.id : null } : { kind: 'register', data: pending }),
   });
   await auditAccount(deps, { action: 'account.registration_requested', account: owner?.id ?? null, data: { known: owner !== undefined } });
+  if (owner && !owner.toldOfAddress) return;
   deps.mail.send(
     owner
       ? {
