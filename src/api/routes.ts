@@ -16,6 +16,7 @@ import { invitationRoutes } from './features/invitations/routes.ts';
 import { memberRoutes } from './features/members/routes.ts';
 import { projectMemberRoutes } from './features/projects/memberRoutes.ts';
 import { projectRoutes } from './features/projects/routes.ts';
+import { peopleRoutes } from './features/people/routes.ts';
 import { profileRoutes } from './features/profile/routes.ts';
 import { queueRoutes } from './features/queue/routes.ts';
 import { reportRoutes } from './features/reports/routes.ts';
@@ -70,6 +71,7 @@ export const routes: readonly Route[] = [
   ...workspaceRoutes,
   ...identityRoutes,
   ...profileRoutes, // before those of others: `me` is no id
+  ...peopleRoutes,
   ...userRoutes,
   ...payloadRoutes,
   ...healthRoutes,

@@ -46,6 +46,7 @@ export function openExecutors(deps: { db: Database; config: Config; clock: Clock
       objectsMs: config.TIU_OBJECTS_GRACE,
       markedMs: Math.min(60_000, config.TIU_OBJECTS_GRACE),
     },
+    exportMs: config.TIU_EXPORT_TTL,
     auditKeys: openAuditKeys(config),
     objects,
     syntax,

@@ -1,14 +1,9 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Database } from '../db/database.ts';
 import { holdDuty, releaseDuty } from '../db/lease.ts';
-import { storeDefinition } from '../db/repositories/definitions.ts';
-import { createSubmits, type Submit } from '../db/submit.ts';
-import { canonicalJson } from '../domain/definition/canonical.ts';
-import { compile } from '../domain/plan/compile.ts';
-import { countedTasks } from '../domain/plan/phases.ts';
-import { priorityNumber } from '../domain/run/priority.ts';
-import { SYSTEM_WORKSPACE } from '../domain/retention/policy.ts';
+import { waitingRequests } from '../db/personRequests.ts';
+import { createSubmits } from '../db/submit.ts';
+import { submitRequest } from '../db/submitRequest.ts';
+import { systemRun } from '../db/systemDefinitions.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/logger.ts';
 import { createFaultLog } from './faultLog.ts';
@@ -23,7 +18,6 @@ const SYSTEM_DEFINITIONS = [
 ] as const;
 type SystemDefinition = (typeof SYSTEM_DEFINITIONS)[number];
 
-const ACTOR = 'system';
 const DUTY = 'system runs';
 const PERIOD_MS = 60_000;
 
@@ -46,6 +40,7 @@ export function startSystemRuns(deps: SystemRunsDeps, afterMs: number): { stop: 
     async () => {
       if (!(await holdDuty(deps.db, { key: DUTY, holder: deps.worker, ms: 3 * PERIOD_MS }))) return false;
       await ensureSystemSchedules(deps, periods);
+      await ensureRequests(deps);
       return false;
     },
     createFaultLog(deps, 'system_runs.failed'),
@@ -78,7 +73,9 @@ export async function ensureSystemSchedules(
   try {
     for (const definition of due) {
       const period = periodOf(definition);
-      const { outcome, runId } = await submits.submitRun(await submitOf(deps.db, definition.file, period));
+      const { outcome, runId } = await submits.submitRun(
+        await systemRun(deps.db, { file: definition.file, key: `tiu-${definition.file}/${period}` }),
+      );
       periods.set(definition.file, period);
       deps.log.info({ runId, definition: definition.file, period, outcome }, 'system_runs.due');
     }
@@ -87,23 +84,17 @@ export async function ensureSystemSchedules(
   }
 }
 
-/** A system definition, checked like any other, as the newest version that the system workspace has of it. */
-async function submitOf(db: Database, file: string, period: number): Promise<Submit> {
-  const source = await readFile(new URL(`../definitions/${file}.yaml`, import.meta.url), 'utf8');
-  const { readDefinition } = await import('../domain/definition/read.schema.ts'); // a worker boots without it
-  const read = readDefinition(source, 'yaml');
-  if (!('definition' in read)) throw new Error(`src/definitions/${file}.yaml: ${JSON.stringify(read.issues)}`);
-  const { definition } = read;
-  const plan = compile(definition);
-  const body = canonicalJson(plan);
-  const hash = (text: string) => createHash('sha256').update(text).digest();
-  const stored = await storeDefinition(db, {
-    ...{ workspace: SYSTEM_WORKSPACE, name: definition.name, version: definition.version, title: definition.title, by: ACTOR },
-    ...{ hash: hash(canonicalJson(definition)), source, mediaType: 'application/yaml', plan: { hash: hash(body), body } },
-  });
-  return {
-    ...{ workspace: SYSTEM_WORKSPACE, principal: ACTOR, createdBy: ACTOR, key: `${definition.name}/${period}` },
-    ...{ requestHash: hash(definition.name), definition: definition.name, definitionNumber: stored.number },
-    ...{ plan: { hash: hash(body), body }, tasks: countedTasks(plan.graph), priority: priorityNumber('low'), labels: {}, artifacts: [] },
-  };
+/** Submits runs for what people have asked for of their data and no run does. */
+export async function ensureRequests(deps: Pick<SystemRunsDeps, 'db' | 'log'>): Promise<void> {
+  const waiting = await waitingRequests(deps.db);
+  if (waiting.length === 0) return;
+  const submits = createSubmits({ url: deps.db.url });
+  try {
+    for (const request of waiting) {
+      const runId = await submitRequest({ db: deps.db, submitRun: submits.submitRun }, request);
+      deps.log.info({ runId, request: request.id, kind: request.kind }, 'system_runs.requested');
+    }
+  } finally {
+    await submits.close();
+  }
 }

@@ -7,11 +7,13 @@ import type { Executors } from './executor.ts';
 import { createHttp } from './http.ts';
 import { createCollect, createPartitions, createRecords, createSweep, type MaintenanceDeps } from './maintenance.ts';
 import { createNotify, type NotifyDeps } from './notify.ts';
+import { createPersonExport, type PersonExportDeps } from './personExport.ts';
 import { createRender } from './render.ts';
 import type { RecordArtifact } from './storedArtifact.ts';
 import { createValidate } from './validate.ts';
 
 export type ExecutorDeps = Omit<MaintenanceDeps, 'objects'> &
+  Omit<PersonExportDeps, 'objects'> &
   NotifyDeps &
   CommandDeps & {
     objects: ObjectStore;
@@ -35,5 +37,6 @@ export function createExecutors(deps: ExecutorDeps): Executors {
     'maintenance.records': createRecords(deps),
     'retention.sweep': createSweep(deps),
     'artifacts.collect': createCollect(deps),
+    'people.export': createPersonExport(deps),
   };
 }

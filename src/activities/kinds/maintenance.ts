@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cutChain, oldPrefix } from '../../db/auditChain.ts';
 import type { Database } from '../../db/database.ts';
 import { adoptOrphans, deleteGarbage, markGarbage, type ObjectKey } from '../../db/garbage.ts';
+import { forgetExports } from '../../db/personRequests.ts';
 import {
   BEGIN,
   countDone,
@@ -12,14 +13,13 @@ import {
   purgeRuns,
   sweepAccounts,
   sweepRecords,
-  type Sweeper,
 } from '../../db/retention.ts';
 import type { Json, JsonObject } from '../../domain/json.ts';
-import { Problem } from '../../domain/problem.ts';
-import { restMs, SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
+import { restMs } from '../../domain/retention/policy.ts';
 import type { AuditKeys } from '../../providers/auditKeys/auditKeys.ts';
 import type { ObjectStore } from '../../providers/objectStore/objectStore.ts';
 import type { Execution, Executor } from './executor.ts';
+import { sweeperOf, systemOnly } from './systemOnly.ts';
 
 /** How long things are kept. */
 type Keep = {
@@ -51,17 +51,7 @@ const HEADS = 200;
 /** Row locks held while as many files are deleted. */
 const FILES = 20;
 
-/** Of the system workspace only: the second wall, behind the check of who may start such a run. */
-const systemOnly =
-  (executor: Executor): Executor =>
-  (input, execution) => {
-    if (execution.workspace !== SYSTEM_WORKSPACE)
-      throw new Problem('forbidden', { detail: 'Only runs of the system workspace may do this' });
-    return executor(input, execution);
-  };
-
 const numberOf = (value: Json | undefined, fallback: number): number => (typeof value === 'number' ? value : fallback);
-const sweeperOf = (execution: Execution): Sweeper => ({ workspace: execution.workspace, run: execution.runId, key: execution.key });
 
 /** Repeats `step` until it says that nothing is left, at `share` of the time. @throws the reason of the signal */
 async function paced(input: JsonObject, signal: AbortSignal, step: () => Promise<boolean>): Promise<void> {
@@ -84,6 +74,7 @@ export const createRecords = (deps: MaintenanceDeps): Executor =>
     const sweeper = sweeperOf(execution);
     await paced(input, execution.signal, async () => {
       await sweepAccounts(db, RECORDS);
+      await forgetExports(db, { account: null, limit: RECORDS });
       const gone = { ...(await sweepRecords(db, { limit: RECORDS })), audit: await cutAudit(deps) };
       await countDone(db, sweeper, gone);
       return gone.idempotency === RECORDS || gone.audit === RECORDS || gone.session === RECORDS;

@@ -22,6 +22,7 @@ const unused = {
   ...{
     db: {} as Database,
     auditKeys: openAuditKeys({}),
+    exportMs: 1,
     keep: { runDays: 0, auditDays: 0, objectsMs: 0, markedMs: 0 },
     mailer: createMailer({}),
     webhookKeys: [],
