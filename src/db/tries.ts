@@ -22,7 +22,8 @@ export async function takeTry(db: Rows, input: { subject: string; now: number; l
   return rows[0];
 }
 
-/** Forgets the failures of these subjects: somebody has shown that they may. */
-export async function clearTries(db: Rows, subjects: readonly string[]): Promise<void> {
-  await db.rows({ name: 'try_clear', text: 'delete from auth_try where subject = any($1)', values: [subjects.map(subjectHash)] });
+/** Forgets the failures of these subjects: somebody has shown that they may. @returns of how many there were some */
+export async function clearTries(db: Rows, subjects: readonly string[]): Promise<number> {
+  const text = 'delete from auth_try where subject = any($1) returning 1';
+  return (await db.rows({ name: 'try_clear', text, values: [subjects.map(subjectHash)] })).length;
 }

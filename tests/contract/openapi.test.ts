@@ -73,6 +73,8 @@ test('every POST that creates or acts keeps an idempotency key or repeats harmle
     '/api/v1/artifacts',
     '/api/v1/secrets/reencrypt',
     '/api/v1/users/me/export', // the one under way is the answer
+    '/api/v1/users/me/erase', // who has asked is nobody then
+    '/api/v1/users/{id}/erase',
   ];
   const hasItsOwnId = ['/api/v1/hooks/{id}/{name}', '/api/v1/invitations/accept', '/api/v1/invitations/join'];
   // what is about signing in answers tokens, which are stored nowhere, or takes what is good once

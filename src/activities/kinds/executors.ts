@@ -7,6 +7,7 @@ import type { Executors } from './executor.ts';
 import { createHttp } from './http.ts';
 import { createCollect, createPartitions, createRecords, createSweep, type MaintenanceDeps } from './maintenance.ts';
 import { createNotify, type NotifyDeps } from './notify.ts';
+import { createPersonErase } from './personErase.ts';
 import { createPersonExport, type PersonExportDeps } from './personExport.ts';
 import { createRender } from './render.ts';
 import type { RecordArtifact } from './storedArtifact.ts';
@@ -38,5 +39,6 @@ export function createExecutors(deps: ExecutorDeps): Executors {
     'retention.sweep': createSweep(deps),
     'artifacts.collect': createCollect(deps),
     'people.export': createPersonExport(deps),
+    'people.erase': createPersonErase(deps),
   };
 }

@@ -92,6 +92,7 @@ export const ACTIONS = {
   'project.share': { scope: 'projects:manage', role: 'project_manager' },
   'user.read': { scope: 'users:manage', role: 'admin' },
   'user.update': { scope: 'users:manage', role: 'admin' },
+  'user.erase': { scope: 'users:manage', role: 'admin' },
   'workspace.read': { scope: 'members:read', role: 'viewer' },
   'workspace.update': { scope: 'workspace:manage', role: 'admin' },
   'workspace.transfer': { scope: 'workspace:manage', role: 'owner' },

@@ -10,7 +10,7 @@ import { http } from './http.ts';
 import type { Kind } from './kind.ts';
 import { artifactsCollect, maintenancePartitions, maintenanceRecords, retentionSweep } from './maintenance.ts';
 import { notify } from './notify.ts';
-import { peopleExport } from './people.ts';
+import { peopleErase, peopleExport } from './people.ts';
 import { render } from './render.ts';
 import { switchKind } from './switch.ts';
 import { transform } from './transform.ts';
@@ -24,6 +24,6 @@ export const KINDS: Readonly<Record<string, Kind>> = Object.fromEntries(
     ...[transform, assert, switchKind, render, validate, artifactList, artifactRead, artifactWrite, http, notify, command, wait],
     ...[event, approval, workflow, activity],
     ...[maintenancePartitions, maintenanceRecords, retentionSweep, artifactsCollect],
-    ...[peopleExport],
+    ...[peopleErase, peopleExport],
   ].map((kind: Kind) => [kind.name, kind]),
 );

@@ -24,3 +24,38 @@ export const peopleExport = defineKind({
   defaultTimeoutMs: HOUR_MS,
   example: { type: 'people.export', with: { request: '${input.request}' }, retry: { limit: 3 } },
 });
+
+export const peopleErase = defineKind({
+  name: 'people.erase',
+  class: 'effect',
+  summary:
+    'Removes a part of what is kept of a person and says how many rows of each table; with the last part what stays, and why. System workspace only.',
+  with: {
+    request,
+    step: {
+      description: 'The part: sessions, keys and places; proofs of who they are; traces elsewhere; names, which come last.',
+      schema: { enum: ['access', 'proofs', 'traces', 'names'] },
+      form: 'literal',
+      required: true,
+    },
+  },
+  output: {
+    type: 'object',
+    properties: {
+      removed: { type: 'object', additionalProperties: { type: 'integer' } },
+      kept: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: { table: { type: 'string' }, columns: { type: 'array', items: { type: 'string' } }, why: { type: 'string' } },
+          required: ['table', 'columns', 'why'],
+        },
+      },
+    },
+    required: ['removed'],
+  },
+  failures,
+  system: true,
+  defaultTimeoutMs: 60_000,
+  example: { type: 'people.erase', with: { request: '${input.request}', step: 'names' }, retry: { limit: 3 } },
+});

@@ -51,6 +51,7 @@ const SAMPLES: { readonly [route: string]: () => Sample } = {
   'post /api/v1/workspace/offer': () => ({ body: { to: someone } }),
   'put /api/v1/workspaces/{id}/quotas/{name}': () => ({ body: { max: null } }),
   'post /api/v1/users/bulk': () => ({ body: { ids: [randomUUID()], action: 'disable' } }),
+  'post /api/v1/users/{id}/erase': () => ({ body: { name: 'nobody' } }),
   'post /api/v1/artifacts': () => ({ raw: fresh('bytes'), headers: { 'content-type': 'text/plain' } }),
   'post /api/v1/api-keys': () => ({ body: { name: 'k', scopes: ['runs:read'] } }),
   'put /api/v1/secrets/{name}': () => ({ body: { value: fresh('value') } }),

@@ -1,4 +1,5 @@
 import type { Actor } from '../../../domain/access/can.ts';
+import { selfSubject } from '../../../domain/account/trySubjects.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { endSessions } from '../../../db/sessions.ts';
 import { setPassword } from '../../../db/repositories/accounts.ts';
@@ -13,9 +14,6 @@ import { passwordFor } from './resetPassword.ts';
 import { selfOf } from './self.ts';
 
 type Change = { currentPassword?: string | undefined; newPassword: string; revokeOtherSessions: boolean };
-
-/** Under what the tries of somebody who has signed in already are counted. */
-const selfSubject = (account: string): string => `self:${account}`;
 
 /** Whether this is the password of the account. @throws Problem invalid_credentials | too_many_tries | sign_in_disabled */
 export async function provePassword(deps: Deps, account: { id: string; password: string | null }, password: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { loginSubject } from '../../../domain/account/trySubjects.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { issueOneTime, peekOneTime, redeemOneTime } from '../../../db/oneTime.ts';
 import { endSessions } from '../../../db/sessions.ts';
@@ -12,7 +13,6 @@ import { requireMail } from '../../auth/tries.ts';
 import type { Deps } from '../../deps.ts';
 import { passwordChangedMail, resetMail } from './mails.ts';
 import { emailOf } from './register.ts';
-import { loginSubject } from './signIn.ts';
 
 /** Sends a link to set another password, if somebody has the address. Nothing in the answer says so. @throws Problem rate_limited */
 export async function forgotPassword(deps: Deps, request: { email: string }): Promise<void> {
@@ -55,7 +55,7 @@ export async function resetPassword(deps: Deps, request: { token: string; passwo
   if (account.email) deps.mail.send({ to: account.email, ...passwordChangedMail(account) });
 }
 
-const clearLogin = (db: Rows, { nameKey, emailKey }: AccountInfo): Promise<void> =>
+const clearLogin = (db: Rows, { nameKey, emailKey }: AccountInfo): Promise<number> =>
   clearTries(db, [nameKey, emailKey].filter((key) => key !== null).map(loginSubject));
 
 /** Judges and hashes a password that an account is to have. @throws Problem invalid_request */

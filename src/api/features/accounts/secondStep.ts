@@ -1,3 +1,4 @@
+import { factorSubject, factorSubjects } from '../../../domain/account/trySubjects.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { SYSTEM_WORKSPACE } from '../../../domain/retention/policy.ts';
 import { peekOneTime, redeemOneTime, tokenHash } from '../../../db/oneTime.ts';
@@ -35,7 +36,7 @@ export async function secondStep(
   const { mfaToken, shown } = request;
   const pending = await peekOneTime(deps.db, { token: mfaToken, kind: 'mfa_pending', now: deps.clock() });
   const account = pending?.account ?? null;
-  await requireTry(deps, factorSubject(account ?? tokenHash(mfaToken).toString('base64url'), shown));
+  await requireTry(deps, factorSubject(account ?? tokenHash(mfaToken).toString('base64url'), methodOf(shown)));
   const proved = await proveFactor(deps, account, shown);
   const redeemed = proved ? await redeemOneTime(deps.db, { token: mfaToken, kind: 'mfa_pending', now: deps.clock() }) : undefined;
   if (account === null || !redeemed) {
@@ -51,18 +52,12 @@ export async function secondStep(
   return { ...(await completeSignIn(deps, { account, method: 'password', mfa: true, how, origin })), how };
 }
 
-const factorSubject = (account: string, shown: Shown): string => `${methodOf(shown)}:${account}`;
-
 /** Forgets the failures of every second factor of an account: one of them was shown. */
-export const clearFactorTries = ({ db }: Pick<Deps, 'db'>, account: string): Promise<void> =>
-  clearTries(
-    db,
-    ['totp', 'recovery', 'passkey'].map((method) => `${method}:${account}`),
-  );
+export const clearFactorTries = ({ db }: Pick<Deps, 'db'>, account: string): Promise<number> => clearTries(db, factorSubjects(account));
 
 /** Counts a try of a second factor of an account that has signed in. @throws Problem too_many_tries | sign_in_disabled */
 export const requireFactorTry = (deps: Deps, account: string, shown: Shown): Promise<void> =>
-  requireTry(deps, factorSubject(account, shown));
+  requireTry(deps, factorSubject(account, methodOf(shown)));
 
 /** Whether what is shown proves the account. Each code, step and challenge does so once. @param account null = nobody: as much is done */
 export async function proveFactor(deps: Deps, account: string | null, shown: Shown): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { normaliseEmail, normaliseName } from '../../../domain/account/names.ts';
+import { deviceSubject, loginSubject } from '../../../domain/account/trySubjects.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { issueOneTime, tokenHash } from '../../../db/oneTime.ts';
 import { findForSignIn, replaceHash, type SignInAccount } from '../../../db/repositories/accounts.ts';
@@ -20,8 +21,6 @@ export type MfaRequired = {
   passkeyOptions: object | null;
 };
 
-/** Under what the tries of an account are counted: its name and its address apart, so that nobody learns which belong together. */
-export const loginSubject = (key: string): string => `login:${key}`;
 const HALF = 0.5;
 
 /**
@@ -33,7 +32,7 @@ export async function signIn(deps: Deps, request: SignInRequest, origin: Origin)
   const device = request.device === undefined ? null : tokenHash(request.device);
   const account = await findForSignIn(deps.db, { key, device, now: deps.clock() });
   // who has signed in from this device before is not held up by what strangers try
-  const subject = account?.knownDevice && device ? `device:${device.toString('base64url')}` : loginSubject(key);
+  const subject = account?.knownDevice && device ? deviceSubject(device.toString('base64url')) : loginSubject(key);
   await requireTry(deps, subject, account?.knownDevice ? 1 : HALF);
   const { matches, outdated } = await deps.passwords.verify(account?.password ?? null, request.password);
   if (!account || !matches || account.status !== 'active') {

@@ -1,14 +1,16 @@
 import type { Actor } from '../../../domain/access/can.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { askFor, findRequest, listExports, type PersonRequest } from '../../../db/personRequests.ts';
-import { submitRequest } from '../../../db/submitRequest.ts';
+import { readProfile } from '../../../db/repositories/profiles.ts';
+import { findUser } from '../../../db/repositories/users.ts';
 import { requireFresh } from '../../auth/requireFresh.ts';
 import { UUID } from '../../cursor.ts';
-import type { Deps } from '../../deps.ts';
-import { defineRoute, type Route } from '../../route.ts';
+import { defineRoute, type Call, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { iso, maybeIso } from '../../time.ts';
-import { exportParams, PersonData, PersonExport, PersonExports } from './schemas.ts';
+import { erase } from './erase.ts';
+import { Erasing, ErasePerson, exportParams, PersonData, PersonExport, PersonExports, personParams } from './schemas.ts';
+import { submit } from './submit.ts';
 
 const tag = 'account';
 
@@ -22,15 +24,6 @@ const presentExport = (request: PersonRequest) => ({
 
 /** The person of a `self` route. */
 const personOf = (actor: Actor): string => actor.account ?? '';
-
-/** It is accepted already: when the run cannot be submitted now, a worker does it later. */
-async function submit(deps: Deps, { id, kind }: PersonRequest): Promise<void> {
-  try {
-    await submitRequest({ db: deps.engine, submitRun: deps.submitRun }, { id, kind, before: null });
-  } catch (error) {
-    deps.log.warn({ request: id, err: error }, 'person_request.not_submitted');
-  }
-}
 
 const ask = defineRoute({
   method: 'post',
@@ -97,4 +90,50 @@ const download = defineRoute({
 
 const isOver = ({ expires }: PersonRequest, now: number): boolean => expires === null || Date.parse(expires) <= now;
 
-export const peopleRoutes: readonly Route[] = [ask, list, download];
+const WHAT_GOES =
+  `Sessions and keys end at once; a durable run removes credentials, mail, names, identities, invitations, links and places, and says
+by table what was removed, and what stays and why. The account stays as \`erased\` with its id, by which others' records name it.`.replaceAll(
+    '\n',
+    ' ',
+  );
+const presentErasing = (request: PersonRequest) => ({ id: request.id, status: 'accepted', createdAt: iso(request.created) });
+
+const eraseMe = defineRoute({
+  method: 'post',
+  path: '/api/v1/users/me/erase',
+  action: 'self',
+  cost: 'batch',
+  tag,
+  summary: 'Have all that is kept of oneself removed; there is no way back',
+  description: `${WHAT_GOES} Wants a proof of who one is from the last minutes. A workspace that nobody else is in closes; of one with others somebody else has to be an owner first.`,
+  request: { query: noQuery, body: { schema: ErasePerson } },
+  responses: { 202: { description: 'Accepted; one is out', schema: Erasing } },
+  problems: ['reauthentication_required', 'last_owner', 'state_conflict'],
+  handler: async ({ deps, actor, body }) => {
+    const person = await readProfile(deps.engine, personOf(actor));
+    if (!person) throw new Problem('unauthenticated');
+    return { status: 202, body: presentErasing(await erase(deps, actor, { person, name: body.name })) };
+  },
+});
+
+const eraseOther = defineRoute({
+  method: 'post',
+  path: '/api/v1/users/{id}/erase',
+  action: 'user.erase',
+  cost: 'batch',
+  tag: 'users',
+  summary: 'Have all that is kept of a person removed; there is no way back',
+  description: `${WHAT_GOES} For operators who have proved who they are in the last minutes; never oneself.`,
+  request: { params: personParams, query: noQuery, body: { schema: ErasePerson } },
+  responses: { 202: { description: 'Accepted; they are out', schema: Erasing } },
+  problems: ['reauthentication_required', 'last_owner', 'state_conflict'],
+  load: ({ deps, params }: Pick<Call<{ id: string }, never, never, never>, 'deps' | 'params'>) =>
+    UUID.test(params.id) ? findUser(deps.engine, params.id) : Promise.resolve(undefined),
+  handler: async ({ deps, actor, resource, body }) => {
+    if (resource.id === actor.account) throw new Problem('state_conflict', { detail: 'Nobody does this to themselves here' });
+    if (resource.status === 'erased') throw new Problem('state_conflict', { detail: 'The account is erased' });
+    return { status: 202, body: presentErasing(await erase(deps, actor, { person: resource, name: body.name })) };
+  },
+});
+
+export const peopleRoutes: readonly Route[] = [ask, list, download, eraseMe, eraseOther];

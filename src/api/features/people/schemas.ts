@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { maybeTime, time } from '../../schemas.ts';
+import { maybeTime, text, time } from '../../schemas.ts';
 
 export const PersonExport = z
   .object({
@@ -20,3 +20,11 @@ export const PersonData = z
   })
   .meta({ id: 'PersonData', description: 'All that is kept of a person: a list for each part, without secrets' });
 export const exportParams = z.object({ id: z.string() });
+
+export const ErasePerson = z
+  .strictObject({ name: text(100).meta({ description: 'The name of the account, again: so that nobody does this by mistake' }) })
+  .meta({ id: 'ErasePerson' });
+export const Erasing = z
+  .object({ id: z.string().meta({ format: 'uuid' }), status: z.literal('accepted'), createdAt: time })
+  .meta({ id: 'Erasing' });
+export const personParams = z.object({ id: z.string() });
