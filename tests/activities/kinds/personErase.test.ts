@@ -41,79 +41,63 @@ test('every column that may hold the id of a person or a text of theirs is named
 });
 
 const CANARY = 'canary';
-/** Somebody who has left something of theirs in every table that something is removed of. */
-async function somebody(): Promise<{ account: string; request: string; workspace: string }> {
-  const account = randomUUIDv7();
-  const id = account.replaceAll('-', '');
-  const [name, email] = [`${CANARY}_${id.slice(-8)}`, `${CANARY}${id.slice(-8)}@e.test`];
-  const [workspace, lone] = [randomUUIDv7(), randomUUIDv7()];
-  await sql(`insert into workspace (id, name, created) values ($1, $1::uuid::text, now()), ($2, $2::uuid::text, now())`, workspace, lone);
+const bytes = () => createHash('sha256').update(randomUUID()).digest();
+type Who = { account: string; workspace: string; name: string; email: string };
+
+/** Sessions, keys, and places: also a workspace that nobody else is in. */
+async function placesOf({ account, workspace }: Who): Promise<void> {
+  const [lone, other, project, session] = [randomUUIDv7(), randomUUIDv7(), randomUUIDv7(), randomUUIDv7()];
+  await sql(`insert into workspace (id, name, created) select i, i::text, now() from unnest($1::uuid[]) i`, [workspace, lone]);
+  await sql(`insert into account (id, name, name_key, created, created_by) values ($1, 'o', 'o' || $1::uuid, now(), 'test')`, other);
   await sql(
-    `insert into account (id, name, name_key, email, email_key, email_verified, full_name, password, password_at, created, created_by, last_login, bio, avatar_url, preferences, settings)
-      values ($1, $2, $2, $3, $3, now(), 'canary full', 'canary hash', now(), now(), 'public', now(), 'canary bio', 'https://canary.test', '{"a":"canary"}', '{"locale":"canary"}')`,
-    ...[account, name, email],
+    `insert into membership (workspace, account, role, granted_by, granted)
+      select w, a, 'owner', 'test', now() from unnest($1::uuid[], $2::uuid[]) x(w, a)`,
+    ...[
+      [workspace, workspace, lone],
+      [other, account, account],
+    ],
   );
-  const other = randomUUIDv7();
-  await sql(`insert into account (id, name, name_key, created, created_by) values ($1, $2, $2, now(), 'test')`, other, `o${id}`);
-  for (const [who, where, role] of [
-    [other, workspace, 'owner'],
-    [account, workspace, 'owner'],
-    [account, lone, 'owner'],
-  ])
-    await sql(
-      `insert into membership (workspace, account, role, granted_by, granted) values ($1, $2, $3, 'test', now())`,
-      where,
-      who,
-      role,
-    );
-  const project = randomUUIDv7();
   await sql(
     `insert into project (workspace, id, name, created, created_by) values ($1, $2, 'p', now(), 'user:' || $3::uuid)`,
-    workspace,
-    project,
-    account,
+    ...[workspace, project, account],
   );
   await sql(
     `insert into project_member (workspace, project, account, role, granted_by, granted) values ($1, $2, $3, 'viewer', 'test', now())`,
-    workspace,
-    project,
-    account,
+    ...[workspace, project, account],
   );
   await sql(
     `update workspace set transfer_to = $2, transfer_by = $2, transfer_until = now() + interval '1 day' where id = $1`,
-    workspace,
-    account,
+    ...[workspace, account],
   );
-  const session = randomUUIDv7();
   await sql(
     `insert into session (id, workspace, account, method, mfa, remember, device, ip, user_agent, created, proved, active, idle, expires, ended_by)
-      values ($1, $2, $3, 'password', false, false, 'canary device', 'canary ip', 'canary agent', now(), now(), now(), '1 day', now() + interval '1 day', 'canary')`,
+      values ($1, $2, $3, 'password', false, false, 'canary', 'canary', 'canary', now(), now(), now(), '1 day', now(), 'canary')`,
     ...[session, workspace, account],
   );
-  const bytes = () => createHash('sha256').update(randomUUID()).digest();
-  const device = bytes();
   await sql(`insert into refresh_token (hash, session, created) values ($1, $2, now())`, bytes(), session);
   await sql(`insert into socket_ticket (hash, session, expires) values ($1, $2, now())`, bytes(), session);
   await sql(
-    `insert into api_key (id, workspace, name, hash, scopes, created, version, account) values ($1, $2, 'canary key', $3, '{}', now(), 1, $4)`,
-    randomUUIDv7(),
-    workspace,
-    bytes(),
-    account,
+    `insert into api_key (id, workspace, name, hash, scopes, created, version, account) values ($1, $2, 'canary', $3, '{}', now(), 1, $4)`,
+    ...[randomUUIDv7(), workspace, bytes(), account],
   );
+}
+
+async function proofsOf({ account, name, email }: Who): Promise<void> {
+  const device = bytes();
   await sql(`insert into totp (account, key_id, sealed, created) values ($1, 'k', $2, now())`, account, bytes());
   await sql(`insert into recovery_code (hash, account, created) values ($1, $2, now())`, bytes(), account);
   await sql(
-    `insert into passkey (id, account, public_key, counter, transports, name, synced, created) values ($1, $2, $3, 0, '{canary}', 'canary', false, now())`,
-    `canary${id}`,
-    account,
-    bytes(),
+    `insert into passkey (id, account, public_key, counter, transports, name, synced, created)
+      values ('canary' || $1::uuid, $1, $2, 0, '{canary}', 'canary', false, now())`,
+    ...[account, bytes()],
   );
-  await sql(`insert into known_device (hash, account, created, last_used, expires) values ($1, $2, now(), now(), now())`, device, account);
   await sql(
-    `insert into account_identity (issuer, subject, id, account, provider, email, created, last_used) values ('canary', $1, $2, $3, 'canary', 'canary', now(), now())`,
-    id,
-    randomUUID(),
+    `insert into known_device (hash, account, created, last_used, expires) values ($1, $2, now(), now(), now())`,
+    ...[device, account],
+  );
+  await sql(
+    `insert into account_identity (issuer, subject, id, account, provider, email, created, last_used)
+      values ('canary', $1::uuid, $1, $1, 'canary', 'canary', now(), now())`,
     account,
   );
   for (const [kind, of, data] of [
@@ -123,47 +107,54 @@ async function somebody(): Promise<{ account: string; request: string; workspace
   ] as const)
     await sql(
       `insert into one_time (hash, kind, account, data, created, expires) values ($1, $2, $3, $4, now(), now())`,
-      bytes(),
-      kind,
-      of,
-      JSON.stringify(data),
+      ...[bytes(), kind, of, JSON.stringify(data)],
     );
-  const limits = { free: 1, delayMs: 1, maxDelayMs: 1, max: 100 };
-  for (const subject of [
-    loginSubject(name),
-    loginSubject(email),
-    selfSubject(account),
-    ...factorSubjects(account),
-    deviceSubject(device.toString('base64url')),
-  ])
-    await takeTry(db, { subject, now: Date.now(), limits });
+  const subjects = [loginSubject(name), loginSubject(email), selfSubject(account), ...factorSubjects(account)];
+  for (const subject of [...subjects, deviceSubject(device.toString('base64url'))])
+    await takeTry(db, { subject, now: Date.now(), limits: { free: 1, delayMs: 1, maxDelayMs: 1, max: 100 } });
   const hashed = createHash('sha256').update(email).digest('base64url');
   for (const key of [`user:${account}`, `account:${hashed}`])
     await sql(`insert into rate_bucket (class, key, full_at) values ('read', $1, 0)`, key);
+}
+
+async function tracesOf({ account, workspace, email }: Who): Promise<void> {
   const invited = { workspace, mailed: true, role: 'viewer', projects: [], now: Date.now(), ttlMs: 60_000, max: 100 };
   await createInvitation(db, { ...invited, email, by: 'user:x' });
   await createInvitation(db, { ...invited, email: null, by: `user:${account}` });
   await sql(
-    `insert into idempotency (workspace, principal, key, hash, status, response, expires) values ($1, 'user:' || $2::uuid, 'canary', $3, 200, '"canary"', now())`,
-    workspace,
-    account,
-    bytes(),
+    `insert into idempotency (workspace, principal, key, hash, status, response, expires)
+      values ($1, 'user:' || $2::uuid, 'canary', $3, 200, '"canary"', now())`,
+    ...[workspace, account, bytes()],
   );
   const exported = randomUUIDv7();
   await sql(
-    `insert into person_request (id, kind, account, asked_by, created, done, sha256, size, expires) values ($1, 'export', $2, 'user:' || $2::uuid, now(), now(), $3, 1, now())`,
-    exported,
-    account,
-    bytes(),
+    `insert into person_request (id, kind, account, asked_by, created, done, sha256, size, expires)
+      values ($1, 'export', $2, 'user:' || $2::uuid, now(), now(), $3, 1, now())`,
+    ...[exported, account, bytes()],
   );
   await sql(
     `insert into artifact_ref (workspace, sha256, holder, created) values ($1, $2, 'person_request:' || $1::uuid, now())`,
-    exported,
-    bytes(),
+    ...[exported, bytes()],
   );
+}
+
+/** Somebody who has left something of theirs in every table that something is removed of, and whose erasure is accepted. */
+async function somebody(): Promise<{ account: string; request: string; workspace: string }> {
+  const account = randomUUIDv7();
+  const tail = account.slice(-12);
+  const who = { account, workspace: randomUUIDv7(), name: `${CANARY}_${tail}`, email: `${CANARY}${tail}@e.test` };
+  await sql(
+    `insert into account (id, name, name_key, email, email_key, email_verified, full_name, password, password_at, created, created_by, last_login,
+        bio, avatar_url, preferences, settings)
+      values ($1, $2, $2, $3, $3, now(), 'canary', 'canary', now(), now(), 'public', now(), 'canary', 'canary', '{"a":"canary"}', '{"a":"canary"}')`,
+    ...[account, who.name, who.email],
+  );
+  await placesOf(who);
+  await proofsOf(who);
+  await tracesOf(who);
   const accepted = await acceptErasure(db, { account, by: `user:${account}` });
   if (typeof accepted === 'string' || !('request' in accepted)) throw new Error(JSON.stringify(accepted));
-  return { account, request: accepted.request.id, workspace };
+  return { account, request: accepted.request.id, workspace: who.workspace };
 }
 
 /** Columns in which something of a person is found: their id, or what they have written. */
