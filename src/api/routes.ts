@@ -7,6 +7,7 @@ import { artifactRoutes } from './features/artifacts/routes.ts';
 import { auditRoutes } from './features/audit/routes.ts';
 import { bulkRoutes } from './features/bulk/routes.ts';
 import { payloadRoutes } from './features/codec/routes.ts';
+import { deviceRoutes } from './features/devices/routes.ts';
 import { docsRoutes } from './features/docs/routes.ts';
 import { eventRoutes } from './features/events/routes.ts';
 import { forkRoutes } from './features/forks/routes.ts';
@@ -57,6 +58,7 @@ export const routes: readonly Route[] = [
   ...sessionRoutes,
   ...tokenRoutes,
   ...signInRoutes,
+  ...deviceRoutes,
   ...accountRoutes,
   ...factorRoutes,
   ...apiKeyRoutes,

@@ -94,12 +94,14 @@ export async function sweepRecords(db: Rows, step: { limit: number }): Promise<S
   return rows[0] ?? { idempotency: 0, worker: 0, session: 0 };
 }
 
-/** Deletes up to `limit` rows of each: one-time tokens a day after their time, devices after theirs, tries after a year of silence. */
+/** Deletes up to `limit` rows of each: one-time tokens and devices that asked a day after their time, known devices after theirs, tries after a year of silence. */
 export async function sweepAccounts(db: Rows, limit: number): Promise<void> {
   await db.rows({
     name: 'sweep_accounts',
     text: `with o as (delete from one_time where hash in (
           select hash from one_time where expires < clock_timestamp() - interval '1 day' order by expires limit $1 for update skip locked)),
+        g as (delete from device_grant where device_hash in (
+          select device_hash from device_grant where expires < clock_timestamp() - interval '1 day' order by expires limit $1 for update skip locked)),
         d as (delete from known_device where hash in (select hash from known_device where expires < clock_timestamp() limit $1 for update skip locked))
       delete from auth_try where subject in (
         select subject from auth_try where since < clock_timestamp() - interval '1 year' limit $1 for update skip locked)`,

@@ -21,6 +21,8 @@ export type NewSession = {
   workspace: string | undefined;
   refreshHash: Buffer;
   now: number;
+  /** When the person last proved who they are. */
+  proved: number;
   idleMs: number;
   lifeMs: number;
 };
@@ -38,7 +40,7 @@ const interval = (n: number): string => `make_interval(secs => $${n}::float8 / 1
 
 /** Opens a session, notes the sign-in, and writes it to the audit. @returns undefined for an account that is not active */
 export async function insertSession(db: Rows, session: NewSession): Promise<SessionPlace | undefined> {
-  const { account, method, mfa, remember, device, ip, userAgent, workspace, refreshHash, now, idleMs, lifeMs } = session;
+  const { account, method, mfa, remember, device, ip, userAgent, workspace, refreshHash, now, proved, idleMs, lifeMs } = session;
   const rows = await db.rows<SessionPlace>({
     name: 'session_insert',
     text: `with a as (update account set last_login = ${time(10)} where id = $2 and status = 'active' returning id),
@@ -48,7 +50,7 @@ export async function insertSession(db: Rows, session: NewSession): Promise<Sess
           m.workspace is not distinct from (select l.workspace from session l where l.account = $2 order by l.created desc limit 1) desc, m.granted, m.workspace
         limit 1),
       s as (insert into session (id, workspace, account, method, mfa, remember, device, ip, user_agent, created, proved, active, idle, expires)
-        select $1, coalesce((select workspace from p), '${SYSTEM_WORKSPACE}'), a.id, $3, $4, $5, $6, $7, $8, ${time(10)}, ${time(10)}, ${time(10)},
+        select $1, coalesce((select workspace from p), '${SYSTEM_WORKSPACE}'), a.id, $3, $4, $5, $6, $7, $8, ${time(10)}, ${time(17)}, ${time(10)},
           ${interval(11)}, ${time(10)} + ${interval(12)} from a returning *),
       t as (insert into refresh_token (hash, session, created) select $13, s.id, s.created from s),
       u as (${auditInto(14, {
@@ -58,7 +60,7 @@ export async function insertSession(db: Rows, session: NewSession): Promise<Sess
       select s.id, s.account, s.workspace, (select role from p) as role from s`,
     values: [
       ...[randomUUIDv7(), account, method, mfa, remember, device ?? null, ip, userAgent, workspace ?? null, now, idleMs, lifeMs],
-      ...[refreshHash, ...auditValues()],
+      ...[refreshHash, ...auditValues(), proved],
     ],
   });
   return rows[0];

@@ -10,6 +10,11 @@ export const PROBLEMS = {
   // requests
   malformed_body: { status: 400, title: 'The request body cannot be read', retryable: false },
   malformed_request: { status: 400, title: 'The request is malformed', retryable: false },
+  // of a device that asks to be signed in (RFC 8628, 3.5)
+  authorization_pending: { status: 400, title: 'Nobody has decided about the device yet', retryable: true },
+  slow_down: { status: 400, title: 'Asked too soon: wait five seconds longer from now on', retryable: true },
+  access_denied: { status: 400, title: 'The device was refused', retryable: false },
+  expired_token: { status: 400, title: 'The code of the device is unknown, was used, or its time is over', retryable: false },
   unauthenticated: { status: 401, title: 'Authentication is required', retryable: false },
   invalid_credentials: { status: 401, title: 'Name, mail address or password is wrong', retryable: false },
   invalid_code: { status: 401, title: 'The code is wrong, or its time is over', retryable: false },

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { OrmDatabase } from '../../src/db/database.ts';
+import { insertDeviceGrant } from '../../src/db/deviceGrants.ts';
 import { issueOneTime, peekOneTime, redeemOneTime } from '../../src/db/oneTime.ts';
 import { createAccount, findAccountByName, rememberDevice } from '../../src/db/repositories/accounts.ts';
 import { sweepAccounts } from '../../src/db/retention.ts';
@@ -73,9 +74,13 @@ test('what is past its time is swept', async () => {
   const account = await createAccount(db, named('swept'));
   for (const days of [0, 2, 400]) {
     await issueOneTime(db, { kind: 'verify_email', now: now - days * DAY, ttlMs: 1_000 });
+    const codes = { deviceCode: `d${days}`, userCode: `u${days}` };
+    await insertDeviceGrant(db, { ...codes, device: null, ip: '', userAgent: '', now: now - days * DAY, ttlMs: 1_000, pauseMs: 1 });
     await takeTry(db, { subject: `s${days}`, now: now - days * DAY, limits });
     await rememberDevice(db, { hash: Buffer.from(`d${days}`), account, now: now - days * DAY, ttlMs: DAY });
   }
   await sweepAccounts(db, 100);
-  expect([await count('one_time'), await count('auth_try'), await count('known_device')]).toEqual([1, 2, 1]);
+  expect([await count('one_time'), await count('auth_try'), await count('known_device'), await count('device_grant')]).toEqual([
+    1, 2, 1, 1,
+  ]);
 });

@@ -8,6 +8,8 @@ type SessionRequest = {
   method: SessionMethod;
   /** Whether a second factor was shown. */
   mfa: boolean;
+  /** When the person last proved who they are, ms since the epoch; now without it. */
+  provedAt?: number;
   remember?: boolean;
   /** What the person calls the device. */
   device?: string;
@@ -42,9 +44,10 @@ export async function openSession(deps: SessionDeps, request: SessionRequest): P
   if (!tokens.isConfigured) throw notConfigured();
   const { account, method, mfa, remember = false, device, workspace } = request;
   const now = deps.clock();
+  const proved = Math.min(request.provedAt ?? now, now);
   const refreshToken = newToken('tiur_');
   const place = await insertSession(db, {
-    ...{ account, method, mfa, remember, workspace, now, device: device?.slice(0, MAX_TEXT), refreshHash: tokenHash(refreshToken) },
+    ...{ account, method, mfa, remember, workspace, now, proved, device: device?.slice(0, MAX_TEXT), refreshHash: tokenHash(refreshToken) },
     ip: request.ip,
     userAgent: request.userAgent.slice(0, MAX_TEXT),
     idleMs: remember ? config.TIU_SESSION_REMEMBER_IDLE : config.TIU_SESSION_IDLE,
