@@ -30,6 +30,7 @@ import { scheduleRoutes } from './features/schedules/routes.ts';
 import { secretRoutes } from './features/secrets/routes.ts';
 import { sessionRoutes } from './features/sessions/routes.ts';
 import { tokenRoutes } from './features/sessions/tokenRoutes.ts';
+import { whoamiRoutes } from './features/sessions/whoami.ts';
 import { identityRoutes } from './features/identities/routes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
 import { usageRoutes } from './features/usage/routes.ts';
@@ -57,6 +58,7 @@ export const routes: readonly Route[] = [
   ...artifactRoutes,
   ...sessionRoutes,
   ...tokenRoutes,
+  ...whoamiRoutes,
   ...signInRoutes,
   ...deviceRoutes,
   ...accountRoutes,

@@ -7,6 +7,8 @@ export type Terminal = {
   err: (text: string) => void;
   /** All of standard input. */
   read: () => Promise<string>;
+  /** Kept after so long, ms; sooner, by an AbortError, when the signal fires. */
+  pause: (ms: number) => Promise<void>;
   /** Whether standard output is a terminal, so that lines may be redrawn. */
   live: boolean;
   env: Record<string, string | undefined>;
@@ -18,6 +20,8 @@ export type Terminal = {
 /** What every command is given. */
 export type Cli = {
   terminal: Terminal;
+  /** Where the service is. @throws CliError when no address is known */
+  place: () => string;
   /** @throws CliError when no address or key is known */
   connection: () => Found;
   /** A client for `connection`. */

@@ -1,29 +1,45 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { openCredentials } from './credentials.ts';
 import { CliError, EXIT } from './exit.ts';
+import { storedToken } from './storedToken.ts';
 
 type StackFile = { api?: string };
-export type Found = { baseUrl: string; token: string; from: string };
+export type Found = { baseUrl: string; token: string | (() => Promise<string>); from: string };
 type Sources = { url?: string | undefined; token?: string | undefined; env: Record<string, string | undefined>; cwd: string };
 
+/** Where the service is, and the key of whoever made it when that is the embedded stack of this folder. */
+type Place = { baseUrl: string; from: string; ownKey: string | undefined };
+
 /**
- * Address and key of the service: `--url` and `--token`, else TIU_URL and TIU_TOKEN, else the embedded stack of this
- * folder or one above it. @throws CliError (unreachable) that says how to start a stack
+ * Address of the service: `--url`, else TIU_URL, else the embedded stack of this folder or one above it, else the one that was
+ * signed in to last. @throws CliError (unreachable) that says how to start a stack
  */
-export function findConnection({ url, token, env, cwd }: Sources): Found {
+export function findPlace({ url, env, cwd }: Sources): Place {
   const folder = findState({ env, cwd });
   const stack = folder === undefined ? undefined : readStack(folder);
-  const baseUrl = url ?? env.TIU_URL ?? stack?.api;
+  const credentials = openCredentials(env);
+  const from = url ? '--url' : env.TIU_URL ? 'TIU_URL' : stack?.api ? path.join(folder ?? '', 'stack.json') : (credentials?.file ?? '');
+  const baseUrl = url ?? env.TIU_URL ?? stack?.api ?? credentials?.last();
   if (baseUrl === undefined) throw new CliError(EXIT.unreachable, 'no service is running here', HOW_TO_START);
   // The owner's key goes to the stack that made it and to no other address.
-  const own = folder !== undefined && baseUrl === stack?.api ? readKey(folder) : undefined;
-  const key = token ?? env.TIU_TOKEN ?? own;
-  if (key === undefined) throw new CliError(EXIT.usage, `no key for ${baseUrl}`, 'Give one with --token or TIU_TOKEN.');
-  return {
-    baseUrl: baseUrl.replace(/\/+$/, ''),
-    token: key,
-    from: url ? '--url' : env.TIU_URL ? 'TIU_URL' : path.join(folder ?? '', 'stack.json'),
-  };
+  const ownKey = folder !== undefined && baseUrl === stack?.api ? readKey(folder) : undefined;
+  return { baseUrl: baseUrl.replace(/\/+$/, ''), from, ownKey };
+}
+
+/**
+ * Address and key of the service. Key: `--token`, else TIU_TOKEN, else what `tiu login` has kept for that address, else the owner's
+ * key of the embedded stack. @throws CliError (unreachable) that says how to start a stack, (usage) without a key
+ */
+export function findConnection(sources: Sources): Found {
+  const { baseUrl, from, ownKey } = findPlace(sources);
+  const { token, env } = sources;
+  const credentials = openCredentials(env);
+  const kept = credentials?.of(baseUrl) && storedToken(credentials, baseUrl);
+  const key = token ?? env.TIU_TOKEN ?? kept ?? ownKey;
+  if (key === undefined)
+    throw new CliError(EXIT.usage, `no key for ${baseUrl}`, 'Sign in with `tiu login`, or give one with --token or TIU_TOKEN.');
+  return { baseUrl, token: key, from };
 }
 
 export const HOW_TO_START = 'Start the embedded stack with `npm start` or `tiu up`, or name a service with --url or TIU_URL.';

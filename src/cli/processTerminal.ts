@@ -1,4 +1,5 @@
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Terminal } from './cli.ts';
 
 /** The terminal of a process. Ctrl-C and kill fire its signal; the second time the process ends without waiting for anything. */
@@ -19,6 +20,9 @@ export function processTerminal(process: NodeJS.Process): Terminal {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
     read: () => text(process.stdin),
+    pause: async (ms) => {
+      await sleep(ms, undefined, { signal: stop.signal });
+    },
     live: process.stdout.isTTY && process.env.TERM !== 'dumb' && process.env.CI === undefined,
     env: process.env,
     cwd: process.cwd(),

@@ -11,6 +11,8 @@ import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
 import { forkCommand } from './commands/fork.ts';
 import { hooksCommand } from './commands/hooks.ts';
+import { loginCommand } from './commands/login.ts';
+import { logoutCommand } from './commands/logout.ts';
 import { mailCommand } from './commands/mail.ts';
 import { progressCommand } from './commands/progress.ts';
 import { queueCommand } from './commands/queue.ts';
@@ -20,12 +22,16 @@ import { schedulesCommand } from './commands/schedules.ts';
 import { secretCommand } from './commands/secret.ts';
 import { upCommand } from './commands/up.ts';
 import { watchCommand } from './commands/watch.ts';
-import { findConnection, HOW_TO_START } from './connection.ts';
+import { whoamiCommand } from './commands/whoami.ts';
+import { findConnection, findPlace, HOW_TO_START } from './connection.ts';
 import { CliError, EXIT } from './exit.ts';
 import { issueLines } from './issueLines.ts';
 
 const COMMANDS = [
   upCommand,
+  loginCommand,
+  logoutCommand,
+  whoamiCommand,
   runCommand,
   runsCommand,
   schedulesCommand,
@@ -52,7 +58,8 @@ Exit codes:
   2  wrong usage
   3  the service cannot be reached
 
-Address and key: --url and --token, else TIU_URL and TIU_TOKEN, else the embedded stack of this folder.`;
+Address: --url, else TIU_URL, else the embedded stack of this folder, else where you signed in last.
+Key: --token, else TIU_TOKEN, else what \`tiu login\` has kept for that address, else that of the embedded stack.`;
 
 /** Runs one command line. Resolves to its exit code; never throws for what a user can cause. */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -70,8 +77,9 @@ function createProgram(terminal: Terminal): Command {
     .option('--url <address>', 'address of the service')
     .option('--token <key>', 'API key')
     .showHelpAfterError('(tiu --help shows what there is)');
-  const connection = () => findConnection({ ...program.opts<{ url?: string; token?: string }>(), ...terminal });
-  const cli: Cli = { terminal, connection, connect: () => createClient(connection()) };
+  const sources = () => ({ ...program.opts<{ url?: string; token?: string }>(), ...terminal });
+  const connection = () => findConnection(sources());
+  const cli: Cli = { terminal, place: () => findPlace(sources()).baseUrl, connection, connect: () => createClient(connection()) };
   for (const command of COMMANDS) program.addCommand(command(cli));
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeOut: terminal.out, writeErr: terminal.err });

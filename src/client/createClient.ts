@@ -1,5 +1,6 @@
 import type { RunEvent } from '../domain/run/events.ts';
 import { createArtifacts, type Artifacts } from './artifacts.ts';
+import { createAuth, type Auth } from './auth.ts';
 import { createAudit, type Audit } from './audit.ts';
 import { createBulk, type Bulk } from './bulk.ts';
 import { createHooks, type Hooks } from './hooks.ts';
@@ -27,6 +28,7 @@ export type Client = {
   hooks: Hooks;
   bulk: Bulk;
   audit: Audit;
+  auth: Auth;
   /** The events of a run after `options.after`, gapless across broken connections, up to the one that closes it. */
   watch: (runId: string, options?: WatchOptions) => AsyncGenerator<RunEvent>;
   /** State of the service's parts. */
@@ -54,6 +56,7 @@ export function createClient(options: HttpOptions): Client {
     hooks: createHooks(http),
     bulk: createBulk(http),
     audit: createAudit(http),
+    auth: createAuth(http),
     watch: (runId, watchOptions) => watchRun(http, { id: runId, isOver: runs.isOver(runId) }, watchOptions),
     health: () => readHealth(http),
   };

@@ -6,7 +6,7 @@ const TRIES = 5;
 const FIRST_DELAY_MS = 100;
 
 /** The body of a good answer. @throws ApiProblem for any other, Unreachable when there is none */
-async function answered<T>(baseUrl: string, call: () => Promise<Answer<T>>): Promise<T> {
+export async function answered<T>(baseUrl: string, call: () => Promise<Answer<T>>): Promise<T> {
   const { data, error, response } = await reaching(baseUrl, call);
   if (response.ok) return data as T;
   throw new ApiProblem(toProblemBody(error, response.status), Number(response.headers.get('retry-after') ?? Number.NaN) || undefined);

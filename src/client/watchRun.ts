@@ -2,7 +2,7 @@ import { io, type Socket } from 'socket.io-client';
 import type { RunEvent } from '../domain/run/events.ts';
 import { ApiProblem, toProblemBody, Unreachable } from './apiProblem.ts';
 
-export type Connection = { baseUrl: string; token: string };
+export type Connection = { baseUrl: string; token: () => Promise<string | undefined> };
 export type WatchOptions = {
   /** Number of the last event already known; 0 = from the first. */
   after?: number;
@@ -82,7 +82,7 @@ function follow(watch: { connection: Connection; run: { id: string; isOver: IsOv
   const { connection, run, options, feed } = watch;
   const topic = `run:${run.id}`;
   const socket = io(connection.baseUrl, {
-    auth: { token: connection.token },
+    auth: (show: Show) => void showToken(connection, show, feed),
     transports: ['websocket'],
     forceNew: true,
     reconnectionDelayMax: 2000,
@@ -133,6 +133,19 @@ function follow(watch: { connection: Connection; run: { id: string; isOver: IsOv
     socket.off().disconnect();
   };
 }
+
+type Show = (auth: { token: string | undefined }) => void;
+
+/** Asked each time the connection is made: a token may have had its time since. */
+const showToken = ({ token }: Connection, show: Show, feed: Feed): Promise<void> =>
+  token().then(
+    (current) => {
+      show({ token: current });
+    },
+    (error: unknown) => {
+      feed.end({ error });
+    },
+  );
 
 /** That nothing is left to come can only be learnt by asking: a closed run sends no further event. */
 async function endIfOver(run: { isOver: IsOver }, feed: Feed): Promise<void> {

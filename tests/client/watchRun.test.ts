@@ -12,7 +12,7 @@ beforeEach(async () => {
 afterEach(() => server.close());
 
 const watch = (options: WatchOptions = {}, isOver = false) =>
-  watchRun({ baseUrl: server.baseUrl, token: 'good' }, { id: RUN, isOver: () => Promise.resolve(isOver) }, options);
+  watchRun({ baseUrl: server.baseUrl, token: () => Promise.resolve('good') }, { id: RUN, isOver: () => Promise.resolve(isOver) }, options);
 
 async function seqs(events: AsyncIterable<{ seq: number }>): Promise<number[]> {
   const seen: number[] = [];
@@ -94,15 +94,15 @@ test('a signal that has fired already ends it before it begins', async () => {
 
 test('a refused key and a foreign run are problems, not silence', async () => {
   const over = () => Promise.resolve(false);
-  const refused = watchRun({ baseUrl: server.baseUrl, token: 'bad' }, { id: RUN, isOver: over });
+  const refused = watchRun({ baseUrl: server.baseUrl, token: () => Promise.resolve('bad') }, { id: RUN, isOver: over });
   await expect(refused.next()).rejects.toMatchObject({ name: 'ApiProblem', code: 'unauthenticated', status: 401 });
-  const foreign = watchRun({ baseUrl: server.baseUrl, token: 'good' }, { id: 'other', isOver: over });
+  const foreign = watchRun({ baseUrl: server.baseUrl, token: () => Promise.resolve('good') }, { id: 'other', isOver: over });
   await expect(foreign.next()).rejects.toBeInstanceOf(ApiProblem);
 });
 
 test('a service that stays away is reported', async () => {
   const away = watchRun(
-    { baseUrl: 'http://127.0.0.1:9', token: 'good' },
+    { baseUrl: 'http://127.0.0.1:9', token: () => Promise.resolve('good') },
     { id: RUN, isOver: () => Promise.resolve(false) },
     { patienceMs: 50 },
   );
