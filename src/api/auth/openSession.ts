@@ -69,7 +69,7 @@ export async function accessOf(tokens: Deps['tokens'], place: SessionPlace): Pro
   const { id, account, workspace, role } = place;
   return {
     sessionId: id,
-    accessToken: await tokens.signAccess({ account, session: id, workspace }),
+    accessToken: await tokens.signAccess({ account, session: id, workspace, role }),
     tokenType: 'Bearer',
     expiresIn: Math.floor(tokens.accessMs / 1_000),
     workspace: role === null ? null : workspace,

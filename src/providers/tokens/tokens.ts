@@ -1,11 +1,14 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
+import { temporalPermissions } from '../../domain/access/temporalPermissions.ts';
 import { Problem } from '../../domain/problem.ts';
 import { isSingular } from './isSingular.ts';
 import { openSigningKeys, type SigningKey } from './signingKeys.ts';
 
 /** What an access token says: who, by which session, in which workspace. Ids. */
 type AccessGrant = { account: string; session: string; workspace: string };
+/** `role`: of the person there, by which Temporal lets them in; null = a member of no workspace. */
+type SignedGrant = AccessGrant & { role?: string | null };
 /** `expires` in ms since the epoch. */
 export type AccessClaims = AccessGrant & { expires: number };
 
@@ -15,7 +18,7 @@ export type Tokens = {
   /** How long an access token is good for, ms. */
   accessMs: number;
   /** An access token (RFC 9068). @throws Problem sign_in_not_configured */
-  signAccess: (grant: AccessGrant) => Promise<string>;
+  signAccess: (grant: SignedGrant) => Promise<string>;
   /** @throws Problem unauthenticated, whatever is wrong with it */
   verifyAccess: (token: string) => Promise<AccessClaims>;
   /** Public keys (RFC 7517), for everybody. */
@@ -34,6 +37,7 @@ export type TokenSettings = {
   TIU_TOKEN_AUDIENCE: string;
   TIU_ACCESS_TOKEN_TTL: number;
   TIU_PUBLIC_URL?: string | undefined;
+  TEMPORAL_NAMESPACE?: string | undefined;
 };
 
 const ALGORITHM = 'ES256';
@@ -57,14 +61,15 @@ const unauthenticated = (cause?: unknown) => new Problem('unauthenticated', { ca
 export async function openTokens(settings: TokenSettings, clock: () => number): Promise<Tokens> {
   const keys = await openSigningKeys({ text: settings.TIU_TOKEN_KEYS, file: settings.TIU_TOKEN_KEYS_FILE });
   const issuer = settings.TIU_TOKEN_ISSUER ?? settings.TIU_PUBLIC_URL ?? 'urn:tiu';
-  const { TIU_TOKEN_AUDIENCE: audience, TIU_ACCESS_TOKEN_TTL: accessMs } = settings;
+  const { TIU_TOKEN_AUDIENCE: audience, TIU_ACCESS_TOKEN_TTL: accessMs, TEMPORAL_NAMESPACE: namespace = 'default' } = settings;
   return {
     isConfigured: keys.length > 0,
     accessMs,
-    signAccess: ({ account, session, workspace }) => {
+    signAccess: ({ account, session, workspace, role = null }) => {
       const { kid, sign } = firstOf(keys);
       const iat = Math.floor(clock() / 1_000);
-      return new SignJWT({ client_id: CLIENT, sid: session, workspace })
+      const permissions = temporalPermissions({ workspace, role }, namespace);
+      return new SignJWT({ client_id: CLIENT, sid: session, workspace, ...(permissions.length > 0 && { permissions }) })
         .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid })
         .setIssuer(issuer)
         .setAudience(audience)
