@@ -15,6 +15,7 @@ import { healthRoutes } from './features/health/routes.ts';
 import { hookRoutes } from './features/hooks/routes.ts';
 import { invitationRoutes } from './features/invitations/routes.ts';
 import { memberRoutes } from './features/members/routes.ts';
+import { pageRoutes } from './features/pages/routes.ts';
 import { projectMemberRoutes } from './features/projects/memberRoutes.ts';
 import { projectRoutes } from './features/projects/routes.ts';
 import { peopleRoutes } from './features/people/routes.ts';
@@ -80,4 +81,5 @@ export const routes: readonly Route[] = [
   ...payloadRoutes,
   ...healthRoutes,
   ...docsRoutes,
+  ...pageRoutes,
 ];

@@ -34,6 +34,7 @@ test('every route declares what its caller must be allowed to do', () => {
     '/api/openapi.json',
     '/api/docs',
     '/api/docs/{file}',
+    ...['/invitation', '/reset-password', '/verify-email', '/confirm-email', '/device', '/pages/{file}'],
   ]);
 });
 

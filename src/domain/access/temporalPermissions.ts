@@ -2,7 +2,7 @@ import { SYSTEM_WORKSPACE } from '../retention/policy.ts';
 import type { Role } from './actions.ts';
 import { isRole } from './grants.ts';
 
-/** The scope that Temporal's default claim mapper takes for the whole cluster (up to server 1.19 and in older texts: `system`). */
+/** The scope that Temporal's default claim mapper takes for the whole cluster (in older texts: `system`). */
 const CLUSTER = 'temporal-system';
 
 const LEVELS: Readonly<Record<Role, 'read' | 'write' | 'admin'>> = {
