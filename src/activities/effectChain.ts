@@ -49,7 +49,8 @@ async function runLink(deps: ChainDeps, context: RunContext, { request, beat, ta
   });
   if ('stale' in end) return end;
   const { releases, plan } = context.compiled;
-  if (!releases.has(request.task)) return { rows: namedRows(plan.graph, end.rows), intent: end.intent, due: end.due ?? null, closed: null };
+  const releasesNow = releases.has(request.task) && !end.rows.some(([, status]) => status === 'retrying' || status === 'running');
+  if (!releasesNow) return { rows: namedRows(plan.graph, end.rows), intent: end.intent, due: end.due ?? null, closed: null };
   return deps.own(context, { run: request.run, epoch: request.epoch, roots: [request.task], sliceMs: INLINE_SLICE_MS });
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import type { Claims } from '../db/claims.ts';
-import { holdsTask, type Claim, type TaskKey, type TaskRow } from '../db/execution.ts';
+import { holdsTask, readTaskRows, type Claim, type TaskKey, type TaskRow } from '../db/execution.ts';
 import type { LimitRequest } from '../db/limits.ts';
 import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
@@ -71,7 +71,8 @@ async function claimAndRun(deps: EffectDeps, context: RunContext, given: { reque
   if ('final' in claim) return { rows: [claim.final], intent: claim.intent };
   if ('waiting' in claim) return waitsFor(deps, request.run, claim);
   if ('retryInMs' in claim) throw later('task_retry', claim.retryInMs);
-  if (!('attempt' in claim)) return { rows: [], intent: claim.intent };
+  if (!('attempt' in claim))
+    return { rows: claim.intent === 'pause' && request.item < 0 ? await begunRow(deps, request) : [], intent: claim.intent };
   const work = { context, task, claim, token, request };
   if (!limits) return finish(deps, { ...work, result: failed ?? (await execute(deps, work)) });
   const free = holdLimits(deps, token);
@@ -80,6 +81,12 @@ async function claimAndRun(deps: EffectDeps, context: RunContext, given: { reque
   } finally {
     await free();
   }
+}
+
+/** Its row, if it has begun before it was paused: the workflow is to know that it has its place. */
+async function begunRow({ db }: EffectDeps, { run, task }: EffectRequest): Promise<TaskRow[]> {
+  const rows = await readTaskRows(db, run, [task]);
+  return rows.filter(([, status]) => status === 'retrying' || status === 'running');
 }
 
 /** It stands in the line of a limit, and holds nothing meanwhile: whoever makes room wakes it. */

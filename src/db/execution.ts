@@ -189,4 +189,5 @@ export async function readStanding(db: Database, run: string): Promise<RunStandi
 }
 
 /** The newest generation of every task that has a row. */
-export const readTaskRows = async (db: Database, run: string): Promise<TaskRow[]> => ask<TaskRow[]>(db, 'task_rows_v1', [run, null]);
+export const readTaskRows = async (db: Database, run: string, tasks: readonly number[] | null = null): Promise<TaskRow[]> =>
+  ask<TaskRow[]>(db, 'task_rows_v1', [run, tasks]);

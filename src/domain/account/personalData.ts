@@ -1,5 +1,5 @@
 /** Why something that may name a person, or that they have written, stays when their data go. */
-export const KEPT_BECAUSE = {
+const KEPT_BECAUSE = {
   principal:
     'The id of the account, which says who did or got something. It stays so that this can be told; nothing leads from it to a person any more.',
   work: 'Belongs to the workspace: what its members told the product to do, and what came of it. It goes with the retention of the workspace, or with the workspace.',

@@ -48,7 +48,7 @@ class Element {
 }
 
 /** A page that somebody has opened: what they see, and what they can do. */
-export type Page = {
+type Page = {
   title: () => string;
   text: () => string;
   error: () => string;

@@ -74,17 +74,21 @@ const BEFORE: Readonly<Record<string, (target: string) => Promise<unknown>>> = {
 const somebody = async () => ({ to: await anAccount(api.deps.engine, { [api.owner.workspace]: 'viewer' }) });
 
 /** Other bodies than those that are enough to find out about rights. */
-const BODIES: Readonly<Record<string, () => Promise<object>>> = {
+const BODIES: Readonly<Record<string, (target: string) => Promise<object>>> = {
   'POST /api/v1/users/bulk': async () => ({ ids: [await anAccount(api.deps.engine)], action: 'disable' }),
+  'POST /api/v1/users/{id}/erase': async (target) => {
+    const [account] = await sql<{ name: string }>(api.deps.engine, 'select name from account where id = $1', [idOf(target)]);
+    return { name: account?.name ?? '' };
+  },
   'POST /api/v1/schedules/{id}/backfill': () => Promise.resolve({ startAt: '2020-01-01T00:00:00Z', endAt: '2022-01-01T00:00:00Z' }),
 };
 
 test.each(changing.map((route) => [named(route), route] as const))('%s', async (name, route) => {
   const requestId = randomUUID();
   const { body, raw, headers, query = '' } = sampleOf(route);
-  const other = await BODIES[name]?.();
   // a task on its own has no items, and one that is mapped no output
   const target = (await pathTo(route, { api, key: api.owner.key })).replace(/\/tasks\/each\/complete$/, '/tasks/ask/complete');
+  const other = await BODIES[name]?.(target);
   await BEFORE[name]?.(target);
   const answer = await api.call(route.method.toUpperCase(), target + query, {
     key: ofOperators(route) ? operator : owner,
