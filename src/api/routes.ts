@@ -32,6 +32,7 @@ import { secretRoutes } from './features/secrets/routes.ts';
 import { sessionRoutes } from './features/sessions/routes.ts';
 import { tokenRoutes } from './features/sessions/tokenRoutes.ts';
 import { whoamiRoutes } from './features/sessions/whoami.ts';
+import { browserRoutes } from './features/identities/browserRoutes.ts';
 import { identityRoutes } from './features/identities/routes.ts';
 import { taskRoutes } from './features/tasks/routes.ts';
 import { usageRoutes } from './features/usage/routes.ts';
@@ -77,6 +78,7 @@ export const routes: readonly Route[] = [
   ...identityRoutes,
   ...profileRoutes, // before those of others: `me` is no id
   ...peopleRoutes,
+  ...browserRoutes,
   ...userRoutes,
   ...payloadRoutes,
   ...healthRoutes,

@@ -69,7 +69,7 @@ export const forgetCookies = (): { 'set-cookie': string[] } => ({
   ],
 });
 
-function cookieOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+export function cookieOf(headers: IncomingHttpHeaders, name: string): string | undefined {
   for (const part of (headers.cookie ?? '').split(';')) {
     const [key, value] = part.trim().split('=', 2);
     if (key === name && value !== undefined && value !== '') return value;

@@ -5,7 +5,7 @@ import type { Expected } from '../../../providers/signIn/provider.ts';
 import type { Deps } from '../../deps.ts';
 
 /** What a sign-in was begun for. */
-type Purpose = { purpose: 'login'; remember: boolean; device: string | null } | { purpose: 'link'; account: string };
+export type Purpose = { purpose: 'login'; remember: boolean; device: string | null } | { purpose: 'link'; account: string };
 
 /** What is kept between the two halves of a sign-in, under its state. */
 export type Attempt = Purpose & { provider: string; redirectUri: string };

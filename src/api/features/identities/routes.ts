@@ -1,20 +1,20 @@
 import { z } from 'zod';
+import { returnPath } from '../../../domain/account/returnPath.ts';
 import { Problem } from '../../../domain/problem.ts';
-import { linkIdentity, listIdentities, unlinkIdentity, type IdentityInfo } from '../../../db/repositories/identities.ts';
-import type { ProvenIdentity } from '../../../providers/signIn/provider.ts';
+import { listIdentities, unlinkIdentity, type IdentityInfo } from '../../../db/repositories/identities.ts';
 import { grantReply } from '../../auth/cookies.ts';
-import { openSession } from '../../auth/openSession.ts';
-import { originOf } from '../../auth/origin.ts';
 import { publicUrl } from '../../auth/publicUrl.ts';
 import { requireFresh } from '../../auth/requireFresh.ts';
 import { SessionGrant } from '../../auth/sessionGrant.ts';
 import { UUID } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
-import { defineRoute, type Call, type Reply, type Route } from '../../route.ts';
+import { defineRoute, type Reply, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { iso } from '../../time.ts';
-import { admitPerson } from './admitPerson.ts';
-import { beginAttempt, redeemAttempt, type Attempt } from './attempt.ts';
+import { beginAttempt, type Attempt, type Purpose } from './attempt.ts';
+import { browserCallback } from './browserRoutes.ts';
+import { finishSignIn, providerOf } from './finishSignIn.ts';
+import { pendingCookie } from './pendingCookie.ts';
 import { BeginLink, BeginSignIn, FinishSignIn, IdentityList, identityParams, providerParams, Providers, SignInBegun } from './schemas.ts';
 
 const tag = 'sign-in';
@@ -22,12 +22,6 @@ const BASE = '/api/v1/auth/sign-in';
 
 const ownCallback = (deps: Pick<Deps, 'config'>, provider: string): string =>
   new URL(`${BASE}/${provider}/callback`, publicUrl(deps.config)).href;
-
-const providerOf = (deps: Deps, id: string) => {
-  const found = deps.signIn.of(id);
-  if (!found) throw new Problem('not_found', { detail: `No provider ${id}` });
-  return found;
-};
 
 const list = defineRoute({
   method: 'get',
@@ -45,17 +39,44 @@ const list = defineRoute({
     }),
 });
 
+const invalid = (pointer: string, message: string): Problem =>
+  new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
+
 /** @throws Problem invalid_request | sign_in_unavailable */
 async function begun(deps: Deps, attempt: Attempt): Promise<Reply> {
-  const { settings, provider } = providerOf(deps, attempt.provider);
+  const { settings } = providerOf(deps, attempt.provider);
   const allowed = [ownCallback(deps, attempt.provider), ...settings.redirectUris];
-  if (!allowed.includes(attempt.redirectUri)) {
-    const issue = { pointer: '/redirectUri', code: 'invalid_value', message: 'is none of those that the settings list' };
-    throw new Problem('invalid_request', { detail: `${issue.pointer}: ${issue.message}`, issues: [issue] });
-  }
+  if (!allowed.includes(attempt.redirectUri)) throw invalid('/redirectUri', 'is none of those that the settings list');
+  const { secret, expiresAt, shown } = await beginAt(deps, attempt);
+  return { status: 200, body: { ...shown, secret, expiresAt: new Date(expiresAt).toISOString() } };
+}
+
+async function beginAt(deps: Deps, attempt: Attempt) {
+  const { provider } = providerOf(deps, attempt.provider);
   const { expected, secret, expiresAt } = await beginAttempt(deps, attempt);
-  const authorizationUrl = await provider.authorizationUrl(expected);
-  return { status: 200, body: { authorizationUrl, state: expected.state, secret, expiresAt: new Date(expiresAt).toISOString() } };
+  return { secret, expiresAt, shown: { authorizationUrl: await provider.authorizationUrl(expected), state: expected.state } };
+}
+
+/** For a browser without a page that takes the answer: its cookie keeps the secret. @throws Problem as `begun` */
+async function begunInBrowser(deps: Deps, attempt: Attempt, wanted: string): Promise<Reply> {
+  const returnTo = returnPath(wanted);
+  if (returnTo === undefined) throw invalid('/returnTo', 'must be a path of this origin');
+  const { secret, expiresAt, shown } = await beginAt(deps, attempt);
+  const seconds = Math.floor((expiresAt - deps.clock()) / 1_000);
+  return {
+    status: 200,
+    body: { ...shown, secret: null, expiresAt: new Date(expiresAt).toISOString() },
+    headers: { 'set-cookie': [pendingCookie({ secret, returnTo }, seconds)] },
+  };
+}
+
+type Where = { provider: string; redirectUri?: string | undefined; returnTo?: string | undefined };
+
+/** @throws Problem as `begun` */
+function beginWhere(deps: Deps, { provider, redirectUri, returnTo }: Where, purpose: Purpose): Promise<Reply> {
+  if (returnTo === undefined) return begun(deps, { ...purpose, provider, redirectUri: redirectUri ?? ownCallback(deps, provider) });
+  if (redirectUri !== undefined) throw invalid('/redirectUri', 'is for who takes the answer: not together with returnTo');
+  return begunInBrowser(deps, { ...purpose, provider, redirectUri: browserCallback(deps, provider) }, returnTo);
 }
 
 const begin = defineRoute({
@@ -70,8 +91,8 @@ const begin = defineRoute({
   responses: { 200: { description: 'Begun', schema: SignInBegun } },
   problems: ['not_found', 'sign_in_unavailable', 'sign_in_not_configured'],
   handler: ({ deps, params, body }) => {
-    const { redirectUri = ownCallback(deps, params.provider), remember, device = null } = body;
-    return begun(deps, { purpose: 'login', provider: params.provider, redirectUri, remember, device });
+    const { remember, device = null } = body;
+    return beginWhere(deps, { ...body, provider: params.provider }, { purpose: 'login', remember, device });
   },
 });
 
@@ -88,15 +109,9 @@ const beginLink = defineRoute({
   problems: ['not_found', 'sign_in_unavailable', 'reauthentication_required'],
   handler: ({ deps, actor, body }) => {
     requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
-    const { provider, redirectUri = ownCallback(deps, provider) } = body;
-    return begun(deps, { purpose: 'link', account: actor.account ?? '', provider, redirectUri });
+    return beginWhere(deps, body, { purpose: 'link', account: actor.account ?? '' });
   },
 });
-
-type Finishing = Pick<
-  Call<{ provider: string }, unknown, { answer: string; secret: string; transport: 'token' | 'cookie' }, never>,
-  'deps' | 'params' | 'body' | 'raw'
->;
 
 const finish = defineRoute({
   method: 'post',
@@ -120,42 +135,12 @@ const finish = defineRoute({
     'quota_exceeded',
     'sign_in_not_configured',
   ],
-  handler: (call) => finishSignIn(call),
+  handler: async ({ deps, params, body, origin }) => {
+    const { answer, secret, transport } = body;
+    const done = await finishSignIn(deps, { provider: params.provider, answer, secret, origin });
+    return done === 'linked' ? { status: 204 } : grantReply(done.opened, { transport, remember: done.remember, config: deps.config });
+  },
 });
-
-/** @throws Problem sign_in_refused and what admitPerson says */
-async function finishSignIn({ deps, params, body, raw }: Finishing): Promise<Reply> {
-  const { settings, provider } = providerOf(deps, params.provider);
-  const answer = new URLSearchParams(body.answer);
-  const states = answer.getAll('state');
-  if (states.length !== 1) throw new Problem('sign_in_refused');
-  const { attempt, expected } = await redeemAttempt(deps, { state: states[0] ?? '', secret: body.secret, provider: params.provider });
-  const identity = await provider.finish(answer, expected);
-  if (attempt.purpose === 'link') return link(deps, { account: attempt.account, provider: settings.id, identity });
-  const account = await admitPerson(deps, { settings, identity });
-  const opened = await openSession(deps, {
-    ...{ account, method: 'oidc', mfa: identity.mfa, remember: attempt.remember },
-    ...(attempt.device !== null && { device: attempt.device }),
-    ...originOf(deps, raw),
-  });
-  return grantReply(opened, { transport: body.transport, remember: attempt.remember, config: deps.config });
-}
-
-async function link(
-  deps: Deps,
-  { account, provider, identity }: { account: string; provider: string; identity: ProvenIdentity },
-): Promise<Reply> {
-  const linked = await linkIdentity(deps.db, {
-    ...identity,
-    email: identity.email,
-    account,
-    provider,
-    by: `user:${account}`,
-    now: deps.clock(),
-  });
-  if (!linked) throw new Problem('identity_taken');
-  return { status: 204 };
-}
 
 const presentIdentity = (identity: IdentityInfo) => ({
   ...{ id: identity.id, provider: identity.provider, issuer: identity.issuer, email: identity.email },

@@ -17,19 +17,32 @@ const redirectUri = z
   .optional()
   .meta({ description: 'Where the provider sends its answer: one of those in the settings; our own callback without it' });
 
+const returnTo = text(1_000)
+  .optional()
+  .meta({
+    description: 'A path of this origin: the answer comes to our own callback, which sets cookies and sends the browser on there',
+    examples: ['/console'],
+  });
+
 export const BeginSignIn = z
-  .strictObject({ redirectUri, remember: z.boolean().default(false), device: text(100).optional() })
+  .strictObject({ redirectUri, returnTo, remember: z.boolean().default(false), device: text(100).optional() })
   .prefault({})
   .meta({ id: 'BeginSignIn' });
 export const BeginLink = z
-  .strictObject({ provider: text(32).meta({ description: 'Its id, as in the list of providers' }), redirectUri })
+  .strictObject({ provider: text(32).meta({ description: 'Its id, as in the list of providers' }), redirectUri, returnTo })
   .meta({ id: 'BeginLink' });
 
 export const SignInBegun = z
   .object({
     authorizationUrl: z.string().meta({ description: 'Where to send the browser' }),
     state: z.string(),
-    secret: z.string().meta({ description: 'To be kept by who has begun, and sent with the answer: nobody else can finish it' }),
+    secret: z
+      .string()
+      .nullable()
+      .meta({
+        description:
+          'To be kept by who has begun, and sent with the answer: nobody else can finish it. null with `returnTo`: a cookie has it',
+      }),
     expiresAt: time,
   })
   .meta({ id: 'SignInBegun' });
