@@ -36,13 +36,10 @@ export const SignInBegun = z
   .object({
     authorizationUrl: z.string().meta({ description: 'Where to send the browser' }),
     state: z.string(),
-    secret: z
-      .string()
-      .nullable()
-      .meta({
-        description:
-          'To be kept by who has begun, and sent with the answer: nobody else can finish it. null with `returnTo`: a cookie has it',
-      }),
+    secret: z.string().nullable().meta({
+      description:
+        'To be kept by who has begun, and sent with the answer: nobody else can finish it. null with `returnTo`: a cookie has it',
+    }),
     expiresAt: time,
   })
   .meta({ id: 'SignInBegun' });
