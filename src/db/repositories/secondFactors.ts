@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { auditInto, auditValues } from '../audit.ts';
 import { unmarkProved } from '../sessions.ts';
 import type { Rows } from '../transaction.ts';
 
@@ -40,6 +41,34 @@ export async function findTotp(db: Rows, account: string | null): Promise<TotpRo
     values: [account],
   });
   return rows[0];
+}
+
+type SealedTotp = { account: string; keyId: string; sealed: Buffer };
+
+/** Secrets under other keys than `keyId`, by account. @param page.after account of the last one of the page before */
+export const listTotpUnderOtherKeys = (
+  db: Rows,
+  page: { keyId: string; after: string | undefined; limit: number },
+): Promise<SealedTotp[]> =>
+  db.rows<SealedTotp>({
+    name: 'totp_other_keys',
+    text: `select account, key_id as "keyId", sealed from totp where key_id <> $1 and ($2::uuid is null or account > $2) order by account limit $3`,
+    values: [page.keyId, page.after ?? null, page.limit],
+  });
+
+/** The same secret under another key. @returns false if it has changed meanwhile */
+export async function replaceTotp(db: Rows, before: SealedTotp, now: { keyId: string; sealed: Buffer; by: string }): Promise<boolean> {
+  const rows = await db.rows({
+    name: 'totp_replace',
+    text: `with t as (update totp set key_id = $3, sealed = $4 where account = $1 and sealed = $2 returning *),
+      a as (${auditInto(6, {
+        ...{ from: 't', workspace: 't.workspace', actor: '$5', action: `'second_factor.reencrypt'`, object: `'user:' || t.account` },
+        data: `json_build_object('keyId', t.key_id)`,
+      })})
+      select 1 from t`,
+    values: [before.account, before.sealed, now.keyId, now.sealed, now.by, ...auditValues()],
+  });
+  return rows.length > 0;
 }
 
 /** Takes the code of a step: of all who show it one is let through, and no earlier one after it. @returns whether it was taken */

@@ -17,10 +17,11 @@ import { withTransaction } from '../../../db/transaction.ts';
 import { registrationOptions, verifyRegistration, type RegistrationResponse } from '../../../providers/passkey/passkeys.ts';
 import { newTotpSecret, totpStep, totpUri } from '../../../providers/totp/totp.ts';
 import { auditAccount } from '../../auth/auditAccount.ts';
+import { totpPlace } from '../../auth/totpPlace.ts';
 import type { Deps } from '../../deps.ts';
 import { factorMail } from './mails.ts';
 import { known, relyingParty } from './passkeyAssertion.ts';
-import { clearFactorTries, openTotp, plainCode, requireFactorTry, totpPlace } from './secondStep.ts';
+import { clearFactorTries, openTotp, plainCode, requireFactorTry } from './secondStep.ts';
 import { freshSelfOf } from './self.ts';
 
 const RECOVERY_CODES = 10;

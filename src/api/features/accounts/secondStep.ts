@@ -8,6 +8,7 @@ import type { AssertionResponse } from '../../../providers/passkey/passkeys.ts';
 import { newTotpSecret, totpStep } from '../../../providers/totp/totp.ts';
 import { auditAccount } from '../../auth/auditAccount.ts';
 import type { Origin } from '../../auth/origin.ts';
+import { totpPlace } from '../../auth/totpPlace.ts';
 import { requireTry } from '../../auth/tries.ts';
 import type { Deps } from '../../deps.ts';
 import { completeSignIn, type SignedIn, type SignInHow } from './completeSignIn.ts';
@@ -15,9 +16,6 @@ import { assertPasskey } from './passkeyAssertion.ts';
 
 /** A second factor as it is shown: one of these. */
 export type Shown = { code: string } | { recoveryCode: string } | { passkey: AssertionResponse };
-
-/** Where the secret of an account is sealed for. */
-export const totpPlace = (account: string) => ({ workspace: SYSTEM_WORKSPACE, name: `totp/${account}` });
 
 const methodOf = (shown: Shown) => ('code' in shown ? 'totp' : 'recoveryCode' in shown ? 'recovery' : 'passkey');
 

@@ -93,7 +93,8 @@ const renew = defineRoute({
   cost: 'heavy',
   tag,
   summary: 'Encrypt with the current key what older keys encrypted',
-  description: 'Secrets of the workspace; of all workspaces with a key to the system workspace. Repeating is harmless.',
+  description:
+    'Secrets of the workspace; with a key to the system workspace of all, and those of authenticator apps. Repeating is harmless.',
   request: { query: noQuery },
   responses: { 200: { description: 'All were looked at', schema: Reencrypted } },
   problems: ['secrets_not_configured'],

@@ -28,7 +28,13 @@ export const Reencrypted = z
     keyId: z.string().meta({ description: 'Of the key that encrypts now' }),
     rewritten: z.int(),
     unreadable: z
-      .array(z.object({ name: secretName, keyId: z.string(), code: z.string() }))
+      .array(
+        z.object({
+          name: z.string().meta({ description: '`totp/<account>`: of an authenticator app' }),
+          keyId: z.string(),
+          code: z.string(),
+        }),
+      )
       .meta({ description: 'Secrets that no configured key opens, at most 100; they stay as they are' }),
   })
   .meta({ id: 'Reencrypted' });
