@@ -1,11 +1,11 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What people say of themselves, and what they ask for of their data. */
+/** What people say of themselves, what they ask for of their data, and how a workspace is closed. */
 export class Migration20261129000041_people extends Migration {
   override name = 'Migration20261129000041_people';
 
   override up(): void {
-    for (const statement of [profiles, requests, security]) this.addSql(statement);
+    for (const statement of [profiles, requests, closing, security]) this.addSql(statement);
   }
 
   override down(): void {
@@ -29,6 +29,15 @@ create table person_request (id uuid primary key, workspace uuid not null defaul
 create unique index person_request_open on person_request (account, kind) where done is null;
 create index person_request_of on person_request (account, created desc);
 grant select, insert, update, delete on person_request to tiu_engine, tiu_api;`;
+
+/**
+ * A workspace that is closing starts nothing new. closing_until: from when on what is in it is deleted; closing_run: the run that does
+ * it, submitted then; closing_begun: it cannot be taken back any more.
+ */
+const closing = `
+alter table workspace add column closing_until timestamptz(3), add column closing_run uuid, add column closing_submitted timestamptz(3),
+  add column closing_begun timestamptz(3);
+create index workspace_closing on workspace (id) where closing is not null;`;
 
 const security = ['person_request']
   .map(

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { claimObject } from '../db/artifacts.ts';
+import { createClosingCheck } from '../db/closingCheck.ts';
 import { createCommands } from '../db/commands.ts';
 import { openDatabase, type OrmDatabase } from '../db/database.ts';
 import { createFires } from '../db/fires.ts';
@@ -48,7 +49,8 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const base = { db, log, metrics: createApiMetrics(), clock };
   const bounds = createBounds(config, { engine, clock, submits: submits.waiting, reads: views.waiting });
   const identity = await openIdentity(config, { db: engine, feed, log, clock, metrics: base.metrics });
-  const submitRun = holdingRoom({ db: engine, quotas: bounds.quotas }, submits.submitRun);
+  const room = { db: engine, quotas: bounds.quotas, closed: createClosingCheck(engine, clock) };
+  const submitRun = holdingRoom(room, submits.submitRun);
   let document: object | undefined;
   const deps: Deps = {
     ...base,
@@ -65,7 +67,8 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     payloadCipher: openPayloadCipher(config),
     secretCipher: openSecretCipher(config),
     submitRun,
-    forkRun: holdingRoom({ db: engine, quotas: bounds.quotas }, forks.forkRun),
+    forkRun: holdingRoom(room, forks.forkRun),
+    closed: room.closed,
     ...{ pressure: bounds.pressure, limits: bounds.limits, quotas: bounds.quotas, sockets: { countOf: () => 0 } },
     command: commands.command,
     poke: commands.poke,

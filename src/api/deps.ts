@@ -1,3 +1,4 @@
+import type { ClosingCheck } from '../db/closingCheck.ts';
 import type { Commands } from '../db/commands.ts';
 import type { OrmDatabase } from '../db/database.ts';
 import type { Fires } from '../db/fires.ts';
@@ -56,6 +57,8 @@ export type Deps = {
   /** Issuers that people may sign in with. */
   signIn: SignIn<SignInProviderConfig>;
   submitRun: Submits['submitRun'];
+  /** Which workspaces start nothing new. */
+  closed: ClosingCheck;
   /** Tells workers that these runs have something to look at. */
   poke: (runs: readonly string[]) => void;
   forkRun: Forks['forkRun'];

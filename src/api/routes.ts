@@ -38,6 +38,7 @@ import { taskRoutes } from './features/tasks/routes.ts';
 import { usageRoutes } from './features/usage/routes.ts';
 import { userRoutes } from './features/users/routes.ts';
 import { workflowRoutes } from './features/workflows/routes.ts';
+import { closeRoutes } from './features/workspaces/closeRoutes.ts';
 import { workspaceRoutes } from './features/workspaces/routes.ts';
 import type { Route } from './route.ts';
 
@@ -75,6 +76,7 @@ export const routes: readonly Route[] = [
   ...projectRoutes,
   ...projectMemberRoutes,
   ...workspaceRoutes,
+  ...closeRoutes,
   ...identityRoutes,
   ...profileRoutes, // before those of others: `me` is no id
   ...peopleRoutes,

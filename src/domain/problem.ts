@@ -47,6 +47,8 @@ export const PROBLEMS = {
   too_many_hooks: { status: 409, title: 'The workspace has as many hooks as it may', retryable: false },
   too_many_triggers: { status: 409, title: 'The hook starts as many workflows as it may', retryable: false },
   last_owner: { status: 409, title: 'A workspace keeps at least one owner', retryable: false },
+  workspace_closing: { status: 409, title: 'The workspace is closing: nothing new is started in it', retryable: false },
+  workspace_busy: { status: 409, title: 'Runs of the workspace have not ended yet', retryable: true },
   workspace_exists: { status: 409, title: 'A workspace of this name exists', retryable: false },
   project_exists: { status: 409, title: 'A project of this name exists', retryable: false },
   project_archived: { status: 409, title: 'The project is archived', retryable: false },

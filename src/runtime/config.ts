@@ -341,6 +341,9 @@ const schema = z.object({
   TIU_MAX_ROLES: size(100).describe("Roles of a workspace's own"),
   TIU_MAX_PROJECTS: size(1_000).describe('Projects of a workspace, archived ones among them'),
   TIU_EXPORT_TTL: size(7 * 86_400_000).describe('How long a person can fetch an export of their data'),
+  TIU_CLOSING_GRACE: size(7 * 86_400_000).describe(
+    'From the closing of a workspace to the deletion of what is in it; until then it can be taken back',
+  ),
   TIU_TRANSFER_TTL: size(7 * 86_400_000).describe('How long the offer of a workspace can be accepted'),
   TIU_SYSTEM: z.stringbool().default(true).describe('Whether this worker starts the runs of the system definitions when they are due'),
   TIU_SHUTDOWN_GRACE: size(8_000),

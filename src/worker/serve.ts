@@ -7,6 +7,7 @@ import { openPool, startupOptions } from '../db/pool.ts';
 import type { Session } from '../db/session.ts';
 import { openRunHead } from '../db/dispatch.ts';
 import { createChildren, type Children } from '../db/children.ts';
+import { createClosingCheck } from '../db/closingCheck.ts';
 import { createFires, type Fires } from '../db/fires.ts';
 import { createJournal, type Journal } from '../db/journal.ts';
 import { createPlans, type Plans } from '../db/repositories/plans.ts';
@@ -66,9 +67,14 @@ function openParts(deps: { config: Config; log: Log; lifecycle: Lifecycle }): Pa
   lifecycle.onStop('submits', () => submits.close());
   const defaults = { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE };
   const plans = createPlans(db);
-  const fires = createFires({ db, plans, submitRun: submits.submitRun, defaults });
+  const closed = createClosingCheck(db, systemClock.now);
+  const submitRun: typeof submits.submitRun = async (run) => {
+    await closed.check(run.workspace);
+    return submits.submitRun(run);
+  };
+  const fires = createFires({ db, plans, submitRun, defaults });
   const { command } = commands;
-  const children = createChildren({ db, plans, submitRun: submits.submitRun, command, defaults, readObject: opened.objects.get });
+  const children = createChildren({ db, plans, submitRun, command, defaults, readObject: opened.objects.get });
   const readSecrets = createReadSecrets({ db, cipher: openSecretCipher(config) });
   return { config, db, journal, commands, plans, fires, children, opened, readSecrets, log };
 }
@@ -172,7 +178,10 @@ export async function serve(deps: ServeDeps, worker: { id: string; name: string;
     },
   );
   if (!config.TIU_SYSTEM) return;
-  const systemRuns = startSystemRuns({ db, log, clock: systemClock, worker: worker.id }, SYSTEM_RUNS_AFTER_MS);
+  const systemRuns = startSystemRuns(
+    { db, log, clock: systemClock, worker: worker.id, closingMs: config.TIU_CLOSING_GRACE },
+    SYSTEM_RUNS_AFTER_MS,
+  );
   lifecycle.onStop('system runs', () => systemRuns.stop());
 }
 

@@ -1,7 +1,9 @@
 import type { Database } from '../db/database.ts';
 import { holdDuty, releaseDuty } from '../db/lease.ts';
 import { waitingRequests } from '../db/personRequests.ts';
-import { createSubmits } from '../db/submit.ts';
+import { waitingClosings } from '../db/repositories/closedWorkspaces.ts';
+import { createSubmits, type Submits } from '../db/submit.ts';
+import { submitClosing } from '../db/submitClosing.ts';
 import { submitRequest } from '../db/submitRequest.ts';
 import { systemRun } from '../db/systemDefinitions.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -27,6 +29,8 @@ type SystemRunsDeps = {
   clock: Clock;
   /** Id of this worker: holder of the duty. */
   worker: string;
+  /** From the closing of a workspace to the deletion of what is in it. */
+  closingMs: number;
 };
 
 /**
@@ -41,6 +45,7 @@ export function startSystemRuns(deps: SystemRunsDeps, afterMs: number): { stop: 
       if (!(await holdDuty(deps.db, { key: DUTY, holder: deps.worker, ms: 3 * PERIOD_MS }))) return false;
       await ensureSystemSchedules(deps, periods);
       await ensureRequests(deps);
+      await ensureClosings(deps);
       return false;
     },
     createFaultLog(deps, 'system_runs.failed'),
@@ -85,14 +90,26 @@ export async function ensureSystemSchedules(
 }
 
 /** Submits runs for what people have asked for of their data and no run does. */
-export async function ensureRequests(deps: Pick<SystemRunsDeps, 'db' | 'log'>): Promise<void> {
-  const waiting = await waitingRequests(deps.db);
+export const ensureRequests = async (deps: Pick<SystemRunsDeps, 'db' | 'log'>): Promise<void> =>
+  submitEach(deps, await waitingRequests(deps.db), submitRequest);
+
+/** Submits runs for workspaces that are closing and that no run closes. */
+export const ensureClosings = async (deps: Pick<SystemRunsDeps, 'db' | 'log' | 'closingMs'>): Promise<void> =>
+  submitEach(deps, await waitingClosings(deps.db, deps.closingMs), submitClosing);
+
+type Submitting = { db: Database } & Pick<Submits, 'submitRun'>;
+
+async function submitEach<T extends { id: string }>(
+  deps: Pick<SystemRunsDeps, 'db' | 'log'>,
+  waiting: readonly T[],
+  submit: (deps: Submitting, one: T) => Promise<string>,
+): Promise<void> {
   if (waiting.length === 0) return;
   const submits = createSubmits({ url: deps.db.url });
   try {
-    for (const request of waiting) {
-      const runId = await submitRequest({ db: deps.db, submitRun: submits.submitRun }, request);
-      deps.log.info({ runId, request: request.id, kind: request.kind }, 'system_runs.requested');
+    for (const one of waiting) {
+      const runId = await submit({ db: deps.db, submitRun: submits.submitRun }, one);
+      deps.log.info({ runId, for: one.id }, 'system_runs.asked_for');
     }
   } finally {
     await submits.close();

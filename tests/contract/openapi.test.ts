@@ -76,6 +76,7 @@ test('every POST that creates or acts keeps an idempotency key or repeats harmle
     '/api/v1/users/me/export', // the one under way is the answer
     '/api/v1/users/me/erase', // who has asked is nobody then
     '/api/v1/users/{id}/erase',
+    '/api/v1/workspace/close', // since when it is closing is the answer
   ];
   const hasItsOwnId = ['/api/v1/hooks/{id}/{name}', '/api/v1/invitations/accept', '/api/v1/invitations/join'];
   // what is about signing in answers tokens, which are stored nowhere, or takes what is good once

@@ -12,6 +12,7 @@ import { createPersonExport, type PersonExportDeps } from './personExport.ts';
 import { createRender } from './render.ts';
 import type { RecordArtifact } from './storedArtifact.ts';
 import { createValidate } from './validate.ts';
+import { createWorkspaceDelete, createWorkspaceStop } from './workspaceClose.ts';
 
 export type ExecutorDeps = Omit<MaintenanceDeps, 'objects'> &
   Omit<PersonExportDeps, 'objects'> &
@@ -40,5 +41,7 @@ export function createExecutors(deps: ExecutorDeps): Executors {
     'artifacts.collect': createCollect(deps),
     'people.export': createPersonExport(deps),
     'people.erase': createPersonErase(deps),
+    'workspaces.stop': createWorkspaceStop(deps),
+    'workspaces.delete': createWorkspaceDelete(deps),
   };
 }

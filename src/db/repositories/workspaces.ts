@@ -16,11 +16,14 @@ export type WorkspaceRow = {
   transfer_to: string | null;
   transfer_until: string | null;
   require_mfa: boolean;
+  /** When its closing was asked for, and from when on what is in it is deleted. */
+  closing: string | null;
+  closing_until: string | null;
   version: number;
 };
 
 const COLUMNS = `w.id, w.id as workspace, w.name, w.created, w.created_by, case when w.transfer_until > clock_timestamp() then w.transfer_to end as transfer_to,
-  case when w.transfer_until > clock_timestamp() then w.transfer_until end as transfer_until, w.require_mfa, w.version`;
+  case when w.transfer_until > clock_timestamp() then w.transfer_until end as transfer_until, w.require_mfa, w.closing, w.closing_until, w.version`;
 const LASTS = '(m.expires is null or m.expires > clock_timestamp())';
 
 /** Of the workspaces `w` that have changed. */

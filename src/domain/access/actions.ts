@@ -96,6 +96,7 @@ export const ACTIONS = {
   'workspace.read': { scope: 'members:read', role: 'viewer' },
   'workspace.update': { scope: 'workspace:manage', role: 'admin' },
   'workspace.transfer': { scope: 'workspace:manage', role: 'owner' },
+  'workspace.close': { scope: 'workspace:manage', role: 'owner' },
 } as const satisfies Record<string, Rule>;
 export type Action = keyof typeof ACTIONS;
 

@@ -92,7 +92,7 @@ export const PERSONAL_DATA: Readonly<Record<string, Said>> = {
     neither: 'run workspace kind child',
   },
   worker: { neither: 'id workspace name version data' },
-  workspace: { removed: 'transfer_to transfer_by', kept: { work: 'name', principal: 'created_by' }, neither: 'id' },
+  workspace: { removed: 'transfer_to transfer_by', kept: { work: 'name', principal: 'created_by' }, neither: 'id closing_run' },
   workspace_quota: { kept: { principal: 'set_by' }, neither: 'workspace name' },
   workspace_usage: { neither: 'workspace name' },
 };

@@ -17,6 +17,7 @@ import { transform } from './transform.ts';
 import { validate } from './validate.ts';
 import { wait } from './wait.ts';
 import { workflow } from './workflow.ts';
+import { workspacesDelete, workspacesStop } from './workspaces.ts';
 
 /** Every kind there is, by name. */
 export const KINDS: Readonly<Record<string, Kind>> = Object.fromEntries(
@@ -24,6 +25,6 @@ export const KINDS: Readonly<Record<string, Kind>> = Object.fromEntries(
     ...[transform, assert, switchKind, render, validate, artifactList, artifactRead, artifactWrite, http, notify, command, wait],
     ...[event, approval, workflow, activity],
     ...[maintenancePartitions, maintenanceRecords, retentionSweep, artifactsCollect],
-    ...[peopleErase, peopleExport],
+    ...[peopleErase, peopleExport, workspacesStop, workspacesDelete],
   ].map((kind: Kind) => [kind.name, kind]),
 );

@@ -241,7 +241,16 @@ test('what is of another workspace is answered as what does not exist', async ()
 
 test('a key may do what its scope says and nothing else', async () => {
   // only a person gives a workspace away, and nobody hands on rights that they have not, which such a key has none of: tests/api/members
-  const handsOn = ['member.set', 'member.remove', 'role.set', 'role.delete', 'invitation.create', 'project.share', 'workspace.transfer'];
+  const handsOn = [
+    'member.set',
+    'member.remove',
+    'role.set',
+    'role.delete',
+    'invitation.create',
+    'project.share',
+    'workspace.transfer',
+    'workspace.close',
+  ];
   for (const route of guarded.filter(({ action }) => !handsOn.includes(action))) {
     const { scope } = ruleOf(route.action as Action);
     const keyOf = (scopes: readonly (typeof SCOPES)[number][]) =>

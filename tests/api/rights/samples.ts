@@ -48,6 +48,7 @@ const SAMPLES: { readonly [route: string]: () => Sample } = {
   'patch /api/v1/projects/{project}': () => ({ body: { title: 't' } }),
   'put /api/v1/projects/{project}/members/{account}': () => ({ body: { role: 'developer' } }),
   'patch /api/v1/workspace': () => ({ body: { name: fresh('w') } }),
+  'post /api/v1/workspace/close': () => ({ body: { name: 'another' } }),
   'post /api/v1/workspace/offer': () => ({ body: { to: someone } }),
   'put /api/v1/workspaces/{id}/quotas/{name}': () => ({ body: { max: null } }),
   'post /api/v1/users/bulk': () => ({ body: { ids: [randomUUID()], action: 'disable' } }),

@@ -13,7 +13,7 @@ import {
 } from '../../../db/repositories/workspaces.ts';
 import { defineRoute, type Call, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
-import { iso } from '../../time.ts';
+import { iso, maybeIso } from '../../time.ts';
 import { ChangeWorkspace, NewWorkspace, OfferWorkspace, Workspace, WorkspaceList } from './schemas.ts';
 
 const tag = 'workspaces';
@@ -29,6 +29,7 @@ const presentWorkspace = (workspace: WorkspaceRow & { role?: string }) => ({
     workspace.transfer_to === null || workspace.transfer_until === null
       ? null
       : { to: workspace.transfer_to, until: iso(workspace.transfer_until) },
+  closing: workspace.closing === null ? null : { since: iso(workspace.closing), deletedFrom: maybeIso(workspace.closing_until) },
   ...(workspace.role !== undefined && { role: workspace.role }),
 });
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { time } from '../../schemas.ts';
+import { maybeTime, text, time } from '../../schemas.ts';
 
 const name = z
   .string()
@@ -19,6 +19,10 @@ export const Workspace = z
       .object({ to: z.string().meta({ format: 'uuid' }), until: time })
       .nullable()
       .meta({ description: 'To whom its ownership is offered, and until when' }),
+    closing: z
+      .object({ since: time, deletedFrom: maybeTime })
+      .nullable()
+      .meta({ description: 'Since when it is closing, and when what is in it is deleted' }),
     role: z.string().optional().meta({ description: 'The role that one has there' }),
   })
   .meta({ id: 'Workspace' });
@@ -29,3 +33,8 @@ export const ChangeWorkspace = z
   .refine((change) => Object.keys(change).length > 0, 'says nothing')
   .meta({ id: 'ChangeWorkspace' });
 export const OfferWorkspace = z.strictObject({ to: z.uuid().meta({ description: 'Account of a member' }) }).meta({ id: 'OfferWorkspace' });
+
+export const CloseWorkspace = z
+  .strictObject({ name: text(100).meta({ description: 'The name of the workspace, again: so that nobody does this by mistake' }) })
+  .meta({ id: 'CloseWorkspace' });
+export const ClosingWorkspace = z.object({ closingSince: time, deletedFrom: time }).meta({ id: 'ClosingWorkspace' });
