@@ -105,6 +105,15 @@ export async function setPassword(
   await revokeOneTime(db, { account: change.account, kinds: DIES_WITH_CHANGE, now: change.now });
 }
 
+/** Notes that the mail address is theirs, if nobody has shown that before. */
+export async function proveEmail(db: Rows, account: string, now: number): Promise<void> {
+  await db.rows({
+    name: 'account_prove_email',
+    text: 'update account set email_verified = $2, version = version + 1 where id = $1 and email_verified is null',
+    values: [account, new Date(now)],
+  });
+}
+
 /** Keeps the same password under today's cost, unless it was changed meanwhile. Nobody has to be told. */
 export async function replaceHash(db: Rows, input: { account: string; before: string; hash: string }): Promise<void> {
   await db.rows({

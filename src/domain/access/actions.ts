@@ -91,6 +91,7 @@ export const ACTIONS = {
   'project.update': { scope: 'projects:manage', role: 'project_manager' },
   'project.share': { scope: 'projects:manage', role: 'project_manager' },
   'user.read': { scope: 'users:manage', role: 'admin' },
+  'user.create': { scope: 'users:manage', role: 'admin' },
   'user.update': { scope: 'users:manage', role: 'admin' },
   'user.erase': { scope: 'users:manage', role: 'admin' },
   'workspace.read': { scope: 'members:read', role: 'viewer' },

@@ -1,8 +1,16 @@
 import { loginSubject } from '../../../domain/account/trySubjects.ts';
+import { isObject } from '../../../domain/json.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { issueOneTime, peekOneTime, redeemOneTime } from '../../../db/oneTime.ts';
 import { endSessions } from '../../../db/sessions.ts';
-import { findAccount, findAccountByEmail, forgetDevices, setPassword, type AccountInfo } from '../../../db/repositories/accounts.ts';
+import {
+  findAccount,
+  findAccountByEmail,
+  forgetDevices,
+  proveEmail,
+  setPassword,
+  type AccountInfo,
+} from '../../../db/repositories/accounts.ts';
 import { listFactors } from '../../../db/repositories/secondFactors.ts';
 import { withTransaction, type Rows } from '../../../db/transaction.ts';
 import { clearTries } from '../../../db/tries.ts';
@@ -48,6 +56,8 @@ export async function resetPassword(deps: Deps, request: { token: string; passwo
     if (!(await redeemOneTime(tx, { token, kind: 'reset_password', now }))) throw new Problem('link_invalid');
     const by = `user:${account.id}`;
     await setPassword(tx, { account: account.id, password, action: 'password.reset', by, now });
+    // a link that came with the account has shown that the address is theirs
+    if (isObject(pending?.data) && pending.data.proves === account.emailKey) await proveEmail(tx, account.id, now);
     await forgetDevices(tx, account.id);
     await clearLogin(tx, account);
     await endSessions(tx, { account: account.id, reason: 'password_reset', by });

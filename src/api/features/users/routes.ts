@@ -1,6 +1,7 @@
 import type { Actor } from '../../../domain/access/can.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { SYSTEM_WORKSPACE } from '../../../domain/retention/policy.ts';
+import { changeProfile } from '../../../db/repositories/profiles.ts';
 import { findUser, listUsers, setUserStatus, type UserRow } from '../../../db/repositories/users.ts';
 import { fromCursor, pageOf, UUID } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
@@ -8,7 +9,8 @@ import { presentProblem, toProblem } from '../../http/problems.ts';
 import { defineRoute, type Call, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { iso, maybeIso } from '../../time.ts';
-import { BulkUsers, BulkUsersResult, User, UserList, userParams, usersQuery } from './schemas.ts';
+import { createUser } from './createUser.ts';
+import { BulkUsers, BulkUsersResult, ChangeUser, CreateUser, User, UserList, userParams, usersQuery } from './schemas.ts';
 
 const tag = 'users';
 const repeatable = ['idempotency_mismatch', 'idempotency_in_progress'] as const;
@@ -127,4 +129,44 @@ const bulk = defineRoute({
   },
 });
 
-export const userRoutes: readonly Route[] = [list, bulk, read, activate, disable];
+const create = defineRoute({
+  method: 'post',
+  path: '/api/v1/users',
+  action: 'user.create',
+  cost: 'write',
+  tag,
+  summary: 'Make an account for somebody',
+  description:
+    'A link to set its password goes to the mail address, which is proven by whoever uses it. No password is in the request or the answer.',
+  request: { query: noQuery, body: { schema: CreateUser } },
+  responses: { 201: { description: 'Made; a mail is on its way', schema: User } },
+  problems: ['name_taken', 'email_taken', 'not_configured', 'overloaded', ...repeatable],
+  idempotency: 'stored',
+  load: loadAll,
+  handler: async ({ deps, actor, body }) => {
+    const user = await findUser(deps.engine, await createUser(deps, actor, body));
+    if (!user) throw new Problem('not_found');
+    return { status: 201, body: presentUser(user) };
+  },
+});
+
+const update = defineRoute({
+  method: 'patch',
+  path: '/api/v1/users/{id}',
+  action: 'user.update',
+  cost: 'write',
+  tag,
+  summary: 'Change what a person says of themselves',
+  description: 'Name, mail address and password are changed by the person alone.',
+  request: { params: userParams, query: noQuery, body: { schema: ChangeUser } },
+  responses: { 200: { description: 'Changed', schema: User } },
+  problems: ['state_conflict'],
+  load: loadUser,
+  handler: async ({ deps, actor, resource, body }) => {
+    const of = { account: resource.id, by: actor.principal, version: undefined };
+    if (!(await changeProfile(deps.engine, of, body))) throw new Problem('state_conflict', { detail: 'The account is erased' });
+    return { status: 200, body: presentUser((await findUser(deps.engine, resource.id)) ?? resource) };
+  },
+});
+
+export const userRoutes: readonly Route[] = [list, create, bulk, read, update, activate, disable];

@@ -38,3 +38,15 @@ export const usersQuery = z.strictObject({
   search: text(100).optional().meta({ description: 'Found in name, full name or mail address' }),
   status: status.optional(),
 });
+
+export const CreateUser = z
+  .strictObject({
+    name: text(100).meta({ description: '3 to 50 letters, digits and underscores' }),
+    email: text(320).meta({ description: 'The link to set a password goes there' }),
+    fullName: text(100).optional(),
+  })
+  .meta({ id: 'CreateUser' });
+export const ChangeUser = z
+  .strictObject({ fullName: text(100).nullable().optional(), bio: text(500).nullable().optional() })
+  .refine((body) => body.fullName !== undefined || body.bio !== undefined, 'names nothing to change')
+  .meta({ id: 'ChangeUser', description: 'What is not named stays; null takes it away' });
