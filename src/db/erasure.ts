@@ -126,7 +126,7 @@ async function eraseProofs(tx: Rows, { id, name_key, email_key }: Person): Promi
     [id, email_key],
   );
   return {
-    ...{ known_device: devices.length, auth_try, rate_bucket, one_time, totp: await own('totp') },
+    ...{ known_device: devices.length, auth_try, rate_bucket, one_time, device_grant: await own('device_grant'), totp: await own('totp') },
     ...{ recovery_code: await own('recovery_code'), passkey: await own('passkey'), account_identity: await own('account_identity') },
   };
 }

@@ -37,6 +37,10 @@ export const PERSONAL_DATA: Readonly<Record<string, Said>> = {
     kept: { work: 'name version title source', principal: 'created_by' },
     neither: 'workspace hash media_type plan',
   },
+  device_grant: {
+    removed: 'device_hash user_hash account session device ip user_agent',
+    neither: 'workspace decision acts',
+  },
   effect: { kept: { work: 'intent outcome' }, neither: 'run workspace' },
   event: { kept: { work: 'id name key payload', principal: 'sent_by' }, neither: 'workspace' },
   expired_run: { neither: 'run workspace' },
@@ -44,7 +48,7 @@ export const PERSONAL_DATA: Readonly<Record<string, Said>> = {
     kept: { work: 'name event_name event_key secret', principal: 'created_by updated_by' },
     neither: 'workspace id scheme',
   },
-  hook_trigger: { kept: { work: 'hook definition input', principal: 'created_by' }, neither: 'workspace' },
+  hook_trigger: { kept: { work: 'hook definition input', principal: 'created_by' }, neither: 'workspace project' },
   idempotency: { removed: 'principal key response', neither: 'workspace hash run' },
   invitation: { removed: 'email', kept: { principal: 'created_by account' }, neither: 'workspace id role projects outcome' },
   known_device: { removed: 'hash account', neither: 'workspace' },
@@ -74,7 +78,7 @@ export const PERSONAL_DATA: Readonly<Record<string, Said>> = {
   run_state: { kept: { work: 'reason failure ckey' }, neither: 'run workspace status intent owner decided' },
   schedule: {
     kept: { work: 'name definition definition_version spec compiled input labels note', principal: 'created_by' },
-    neither: 'id workspace priority overlap seen',
+    neither: 'id workspace project priority overlap seen',
   },
   schedule_fire: { kept: { principal: 'by', work: 'failure' }, neither: 'schedule workspace kind status overlap run' },
   secret: { kept: { work: 'name sealed', principal: 'created_by updated_by' }, neither: 'workspace key_id' },

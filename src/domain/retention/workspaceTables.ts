@@ -48,6 +48,16 @@ export const STAY: Readonly<Record<string, string>> = {
 
 /** Have rows of the installation alone. */
 export const OF_INSTALLATION = [
-  ...(['account', 'account_identity', 'audit_checkpoint', 'audit_head', 'auth_try', 'known_device', 'one_time', 'passkey'] as const),
+  ...([
+    'account',
+    'account_identity',
+    'audit_checkpoint',
+    'audit_head',
+    'auth_try',
+    'device_grant',
+    'known_device',
+    'one_time',
+    'passkey',
+  ] as const),
   ...(['person_request', 'rate_bucket', 'recovery_code', 'refresh_token', 'socket_ticket', 'totp', 'worker'] as const),
 ];

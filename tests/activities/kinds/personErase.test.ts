@@ -92,6 +92,10 @@ async function proofsOf({ account, name, email }: Who): Promise<void> {
     ...[account, bytes()],
   );
   await sql(
+    `insert into device_grant (device_hash, user_hash, device, ip, user_agent, created, expires, pause, account) values ($1, $1, 'd', '::1', 'u', now(), now(), '5 s', $2)`,
+    ...[bytes(), account],
+  );
+  await sql(
     `insert into known_device (hash, account, created, last_used, expires) values ($1, $2, now(), now(), now())`,
     ...[device, account],
   );
@@ -197,7 +201,17 @@ test('all that is named as removed goes, what is found afterwards is named as ke
   expect(after.filter((place) => !named('kept').includes(place))).toEqual(['account.name_key']);
   expect(outputs.map(({ removed }) => removed)).toEqual([
     { api_key: 1, membership: 2, project_member: 1, refresh_token: 1, session: 1, workspace: 1 },
-    { account_identity: 1, auth_try: 7, known_device: 1, one_time: 3, passkey: 1, rate_bucket: 2, recovery_code: 1, totp: 1 },
+    {
+      account_identity: 1,
+      auth_try: 7,
+      device_grant: 1,
+      known_device: 1,
+      one_time: 3,
+      passkey: 1,
+      rate_bucket: 2,
+      recovery_code: 1,
+      totp: 1,
+    },
     { idempotency: 1, invitation: 1, person_request: 1 },
     { account: 1 },
   ]);
