@@ -4,6 +4,7 @@ import type { Route } from '../../../src/api/route.ts';
 import { routes } from '../../../src/api/routes.ts';
 import { newKey } from '../../../src/dev/keptIn.ts';
 import { SYSTEM_WORKSPACE } from '../../../src/domain/retention/policy.ts';
+import { aMailServer, type MailServer } from '../../support/aMailServer.ts';
 import { begin } from '../aStory.ts';
 import { anApi, type TestApi } from '../anApi.ts';
 import { anAccount, signIn, sql } from '../auth/aPerson.ts';
@@ -12,10 +13,15 @@ import { makeSomeone, pathTo, sampleOf } from './samples.ts';
 /** Every route that changes something writes it down, with the request that it was. */
 
 let api: TestApi;
+let mails: MailServer;
 let owner: string;
 let operator: string;
 beforeAll(async () => {
-  api = await anApi({ TIU_TOKEN_KEYS: newKey(), TIU_SECRET_KEYS: newKey(), TIU_CODEC_TOKEN: 'of-this-test-alone-and-long' });
+  mails = await aMailServer();
+  api = await anApi({
+    ...{ TIU_TOKEN_KEYS: newKey(), TIU_SECRET_KEYS: newKey(), TIU_CODEC_TOKEN: 'of-this-test-alone-and-long' },
+    ...{ TIU_SMTP_URL: mails.url, TIU_MAIL_FROM: 'tiu@tiu.example', TIU_PUBLIC_URL: 'https://tiu.example' },
+  });
   const { engine } = api.deps;
   await sql(engine, `insert into workspace (id, name, created) values ($1, 'tiu.system', now()) on conflict do nothing`, [
     SYSTEM_WORKSPACE,
@@ -24,7 +30,10 @@ beforeAll(async () => {
   [owner, operator] = [await tokenOf(api.owner.workspace), await tokenOf(SYSTEM_WORKSPACE)];
   await makeSomeone(api);
 });
-afterAll(() => api.stop());
+afterAll(async () => {
+  await api.stop();
+  mails.close();
+});
 
 const named = ({ method, path }: Route) => `${method.toUpperCase()} ${path}`;
 const changing = routes.filter(({ method, action }) => method !== 'get' && action !== 'public' && action !== 'self');
@@ -67,15 +76,26 @@ const BEFORE: Readonly<Record<string, (target: string) => Promise<unknown>>> = {
   'POST /api/v1/runs/{id}/tasks/{task}/approve': asked,
   'POST /api/v1/runs/{id}/tasks/{task}/reject': asked,
   'PUT /api/v1/hooks/{name}': () => ask('PUT', '/api/v1/secrets/signing', { value: 'of-the-hook' }),
+  'DELETE /api/v1/workspace/close': async () => ask('POST', '/api/v1/workspace/close', await ownName()),
   'DELETE /api/v1/workspace/offer': async () => ask('POST', '/api/v1/workspace/offer', await somebody()),
   'POST /api/v1/users/{id}/activate': (target) =>
     sql(api.deps.engine, `update account set status = 'disabled' where id = $1`, [idOf(target)]),
 };
 const somebody = async () => ({ to: await anAccount(api.deps.engine, { [api.owner.workspace]: 'viewer' }) });
 
+/** Undoes what would keep those after it from being done. */
+const AFTER: Readonly<Record<string, () => Promise<unknown>>> = {
+  'POST /api/v1/workspace/close': () => ask('DELETE', '/api/v1/workspace/close'),
+};
+async function ownName(): Promise<{ name: string }> {
+  const [workspace] = await sql<{ name: string }>(api.deps.engine, 'select name from workspace where id = $1', [api.owner.workspace]);
+  return { name: workspace?.name ?? '' };
+}
+
 /** Other bodies than those that are enough to find out about rights. */
 const BODIES: Readonly<Record<string, (target: string) => Promise<object>>> = {
   'POST /api/v1/users/bulk': async () => ({ ids: [await anAccount(api.deps.engine)], action: 'disable' }),
+  'POST /api/v1/workspace/close': () => ownName(),
   'POST /api/v1/users/{id}/erase': async (target) => {
     const [account] = await sql<{ name: string }>(api.deps.engine, 'select name from account where id = $1', [idOf(target)]);
     return { name: account?.name ?? '' };
@@ -96,6 +116,7 @@ test.each(changing.map((route) => [named(route), route] as const))('%s', async (
     ...(raw !== undefined && { raw }),
     headers: { ...headers, 'x-request-id': requestId },
   });
+  await AFTER[name]?.();
   const rows = await sql<{ actor: string; address: string }>(
     api.deps.engine,
     `select actor, address from audit where request = $1 and result = 'done'`,
