@@ -28,7 +28,9 @@ begin
   v_first := coalesce((select c.after from queue_cursor c where c.workspace = nobody), nobody);
   v_at := v_first;
   -- no workspace comes before this one: going round from anywhere would pass it over
-  if nobody <> all(p_not) and exists (select from run_state s where s.workspace = nobody and s.started is null and s.finished is null) then v_list := array[nobody]; end if;
+  if nobody <> all(p_not) and (
+      exists (select from run_state s where s.started is null and s.finished is null and s.ckey is null and s.workspace = nobody order by s.workspace, s.rank, s.run limit 1)
+      or exists (select from run_state s where s.started is null and s.finished is null and s.ckey is not null and s.workspace = nobody order by s.workspace, s.ckey, s.rank, s.run limit 1)) then v_list := array[nobody]; end if;
   loop
     v_ws := least(
       (select s.workspace from run_state s where s.started is null and s.finished is null and s.ckey is null and s.workspace > v_at order by s.workspace, s.rank, s.run limit 1),

@@ -56,7 +56,7 @@ test('what of ordinary routes goes past the wall is known by name', async () => 
     (await api.call('POST', '/api/v1/events', { body: { name: 'e', key: 'k', payload: 1 }, headers: { 'idempotency-key': 'three' } }))
       .status,
   ).toBeLessThan(300);
-  // who asks, how often, how much there may be, and how many workers there are
-  const known = ['key_holder', 'key_touch', 'rate_take', 'quota_read', 'usage_fold', 'used_open_runs', 'workers_now'];
+  // who asks, how often, how much there may be, what is closing, and how many workers there are
+  const known = ['key_holder', 'key_touch', 'rate_take', 'quota_read', 'usage_fold', 'used_open_runs', 'workers_now', 'workspace_closing'];
   expect(known).toEqual(expect.arrayContaining([...new Set(past)]));
 });
