@@ -78,6 +78,16 @@ function* requests(): Generator<ApiRequest> {
   for (const action of actions) for (const code of ['123456', 'ABCD-EFGH']) yield action.request({ ...values, code });
 }
 
+test('passwords are asked for in fields of passwords, which may be pasted and filled in by a password manager', async () => {
+  const fields = linkedPages().flatMap((page) => [...viewsFrom(firstView(page, 'tiuo_x'))].flatMap((view) => view.fields ?? []));
+  const passwords = fields.filter(({ name }) => /password/i.test(name));
+  expect(passwords.length).toBeGreaterThan(2);
+  for (const { type, autocomplete } of passwords)
+    expect([type, autocomplete]).toEqual(['password', expect.stringMatching(/^(new|current)-password$/)]);
+  const [script, views] = await Promise.all(['page.js', 'views.js'].map(async (file) => (await fetch(`${api.url}/pages/${file}`)).text()));
+  expect(`${script ?? ''}${views ?? ''}`).not.toMatch(/paste|beforeinput/i);
+});
+
 test('the script asks for routes that there are, with bodies that they take', () => {
   const asked = new Set<string>();
   for (const request of requests()) {

@@ -11,7 +11,7 @@ export type View = {
   title: string;
   text?: string;
   facts?: readonly (readonly [string, string])[];
-  fields?: readonly { name: string; label: string; value?: string }[];
+  fields?: readonly { name: string; label: string; value?: string; type?: string; autocomplete?: string }[];
   actions?: readonly Action[];
 };
 export declare function firstView(page: string, token: string | null): View;
