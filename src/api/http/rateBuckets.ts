@@ -18,8 +18,9 @@ type Waiting = { cost: number; resolve: (taken: Taken) => void; reject: (error: 
 type Bucket = BucketName & {
   /** Taken in the database, not spent. */
   tokens: number;
-  /** Spent, not yet taken there. */
+  /** Spent, not yet taken there; and what of it is on its way. */
   debt: number;
+  owed: number;
   /** Spent since the last look at how busy it is. */
   used: number;
   usedAt: number;
@@ -97,7 +98,7 @@ function bucketOf(buckets: Map<string, Bucket>, name: BucketName): Bucket {
   const id = `${name.class} ${name.key}`;
   const known = buckets.get(id);
   if (known) return known;
-  const unknown = { tokens: 0, debt: 0, used: 0, usedAt: 0, remaining: name.policy.limit, fullAt: 0, emptyUntil: 0 };
+  const unknown = { tokens: 0, debt: 0, owed: 0, used: 0, usedAt: 0, remaining: name.policy.limit, fullAt: 0, emptyUntil: 0 };
   const bucket: Bucket = { ...name, ...unknown, waiting: [], asking: false };
   buckets.set(id, bucket);
   return bucket;
@@ -116,7 +117,7 @@ function takeFrom(bucket: Bucket, take: { cost: number; now: number; request: (b
     return answer(bucket, true, now);
   }
   if (bucket.emptyUntil > now) return answer(bucket, false, now);
-  if (bucket.waiting.length === 0 && bucket.debt + cost <= Math.min(MAX_DEBT, share(bucket))) {
+  if (bucket.waiting.length === 0 && bucket.debt + bucket.owed + cost <= Math.min(MAX_DEBT, share(bucket))) {
     bucket.debt += cost;
     bucket.used += cost;
     request(bucket);
@@ -144,6 +145,7 @@ function sent(bucket: Bucket): Sent {
   const wanted = waiting.reduce((sum, { cost }) => sum + cost, 0);
   const ahead = Math.min(bucket.used * 2, share(bucket)) - bucket.tokens;
   bucket.debt = 0;
+  bucket.owed = Math.max(0, debt);
   const want = wanted + (debt < 0 ? 0 : Math.max(0, ahead));
   return { bucket, waiting, ask: { class: bucket.class, key: bucket.key, limit: policy.limit, seconds: policy.seconds, debt, want } };
 }
@@ -159,6 +161,7 @@ function giveBack(bucket: Bucket, request: (bucket: Bucket) => void): void {
 
 function settle({ bucket, ask, waiting }: Sent, grant: RateGrant | undefined, now: number): void {
   bucket.asking = false;
+  bucket.owed = 0;
   bucket.tokens += grant?.granted ?? 0;
   bucket.remaining = grant?.remaining ?? 0;
   bucket.fullAt = now + (grant?.fullMs ?? 0);
@@ -175,6 +178,7 @@ function settle({ bucket, ask, waiting }: Sent, grant: RateGrant | undefined, no
 
 function fail({ bucket, ask, waiting }: Sent, error: unknown): void {
   bucket.asking = false;
+  bucket.owed = 0;
   bucket.debt += ask.debt;
   for (const { reject } of waiting) reject(error);
 }
