@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { Scope } from '../domain/access/actions.ts';
 import type { Grants } from '../domain/access/actors.ts';
 import { SYSTEM_WORKSPACE } from '../domain/retention/policy.ts';
 import type { Database } from './database.ts';
 import { isOpen } from './sessions.ts';
+import { tokenHash } from './oneTime.ts';
 
 type Rows = Pick<Database, 'rows'>;
 
@@ -63,7 +63,7 @@ export async function findKeyHolder(db: Rows, key: string, { now, require }: Hol
       from api_key k left join account a on a.id = k.account and a.status = 'active' ${grantsOf('k', 2)}
       where k.hash = $1 and k.revoked is null and (k.expires is null or k.expires > ${time(2)})
         and (k.account is null or (a.id is not null and m.role is not null))`,
-    values: [createHash('sha256').update(key).digest(), now, require],
+    values: [tokenHash(key), now, require],
   });
   return rows[0];
 }

@@ -1,10 +1,11 @@
-import { createHash, randomBytes, randomUUIDv7 } from 'node:crypto';
+import { randomBytes, randomUUIDv7 } from 'node:crypto';
 import type { InferEntity } from '@mikro-orm/core';
 import type { Scope } from '../../domain/access/actions.ts';
 import { auditRow } from '../audit.ts';
 import type { OrmDatabase } from '../database.ts';
 import { ApiKey } from '../entities/apiKey.entity.ts';
 import { Audit } from '../entities/audit.entity.ts';
+import { tokenHash } from '../oneTime.ts';
 
 /** `account`: the person it belongs to. */
 export type ApiKeyInfo = {
@@ -18,8 +19,6 @@ export type ApiKeyInfo = {
   expires: Date | null;
 };
 
-const hashOf = (key: string): Buffer => createHash('sha256').update(key).digest();
-
 type NewApiKey = { workspace: string; name: string; scopes: readonly Scope[]; by: string; account?: string; expires?: Date };
 
 /** Makes a key of a workspace. The key itself is in the answer and nowhere else. @param input.by who makes it */
@@ -30,7 +29,7 @@ export async function createApiKey(db: OrmDatabase, input: NewApiKey): Promise<A
   const scopes = [...new Set(input.scopes)].sort();
   const created = new Date();
   await db.orm.em.fork().transactional(async (em) => {
-    await em.insert(ApiKey, { id, workspace, name, hash: hashOf(key), scopes, created, account, expires, version: 1 });
+    await em.insert(ApiKey, { id, workspace, name, hash: tokenHash(key), scopes, created, account, expires, version: 1 });
     const after = { name, scopes, expires: expires?.toISOString() ?? null };
     await em.insert(Audit, auditRow({ workspace, actor: input.by, action: 'key.create', object: `key:${id}`, after }));
   });
