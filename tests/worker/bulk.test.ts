@@ -199,7 +199,7 @@ test('a job begins when somebody says that there is one', async () => {
 test('jobs take turns, and are forgotten a while after their end', async () => {
   await duty.stop();
   const jobs = [await aJob('pause', { workflow: 'none' }), await aJob('pause', { workflow: 'none' })];
-  await sql(`update bulk set moved = now() - interval '1 s' where finished is null`);
+  await sql(`update bulk set moved = now() - case id when $1 then 2 else 1 end * interval '1 s' where finished is null`, jobs[0]?.id);
   const turns = [await nextBulk(engine.db), await nextBulk(engine.db), await nextBulk(engine.db)];
   expect(turns.map((turn) => turn?.id)).toEqual([jobs[0]?.id, jobs[1]?.id, jobs[0]?.id]);
   await sql(`update bulk set finished = now() - interval '29 days 23 hours' where id = $1`, jobs[0]?.id);

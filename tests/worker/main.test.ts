@@ -64,6 +64,7 @@ async function submit(definition: Json): Promise<string> {
   return submitted.runId;
 }
 const ended = (runId: string, status: string) => until(async () => (await stateOf(db, runId)).status === status, 20_000);
+const metrics = async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
 const aTask = { type: 'transform', with: { value: 1 } };
 const aDefinition = (tasks: JsonObject): Json => ({ dsl: 'tiu/1', name: 'a-run', tasks });
 
@@ -106,13 +107,14 @@ test('it survives that every connection to the database breaks', async () => {
 });
 
 test('its metrics can be read', async () => {
-  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
-  expect(/^tiu_run_starts_total\{.*$/m.exec(text)?.[0]).toMatch(/result="ok"/);
+  expect(/^tiu_run_starts_total\{.*$/m.exec(await metrics())?.[0]).toMatch(/result="ok"/);
 });
 
 test('it drains on SIGTERM, ends with code 0 and leaves no health row', async () => {
   // a submit whose answer was lost with its connection may have been accepted: a worker leaves its row to who takes over
   await until(async () => (await db.pool.query('select from run_state where finished is null')).rowCount === 0, 50_000);
+  // nor has it put off the start of an execution, which it would leave too where it is not done within its 3 s
+  await until(async () => /^tiu_late_starts\{.*\} 0$/m.test(await metrics()), 50_000);
   worker.kill('SIGTERM');
   const [code] = (await once(worker, 'exit')) as [number | null];
   expect(code).toBe(0);
