@@ -13,7 +13,7 @@ export class Migration20261129000043_system_runs extends Migration {
   }
 }
 
-const plans = `set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_sort = off set jit = off set lock_timeout = '2s'`;
+const plans = `set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_sort = off set enable_incremental_sort = off set jit = off set lock_timeout = '2s'`;
 
 /** select_runs_v2 as it was, which never came to the workspace whose id is all zeros, from where it begins each round. */
 const select = `
@@ -27,10 +27,11 @@ declare
 begin
   v_first := coalesce((select c.after from queue_cursor c where c.workspace = nobody), nobody);
   v_at := v_first;
-  -- no workspace comes before this one: going round from anywhere would pass it over
+  -- no workspace comes before this one: going round from anywhere would pass it over. By the order of the queue's indexes, which
+  -- an exists would not keep.
   if nobody <> all(p_not) and (
-      exists (select from run_state s where s.started is null and s.finished is null and s.ckey is null and s.workspace = nobody order by s.workspace, s.rank, s.run limit 1)
-      or exists (select from run_state s where s.started is null and s.finished is null and s.ckey is not null and s.workspace = nobody order by s.workspace, s.ckey, s.rank, s.run limit 1)) then v_list := array[nobody]; end if;
+      (select s.run from run_state s where s.started is null and s.finished is null and s.ckey is null and s.workspace = nobody order by s.workspace, s.rank, s.run limit 1) is not null
+      or (select s.run from run_state s where s.started is null and s.finished is null and s.ckey is not null and s.workspace = nobody order by s.workspace, s.ckey, s.rank, s.run limit 1) is not null) then v_list := array[nobody]; end if;
   loop
     v_ws := least(
       (select s.workspace from run_state s where s.started is null and s.finished is null and s.ckey is null and s.workspace > v_at order by s.workspace, s.rank, s.run limit 1),

@@ -48,7 +48,8 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
   const plans = createPlans(db);
   const base = { db, log, metrics: createApiMetrics(), clock };
   const bounds = createBounds(config, { engine, clock, submits: submits.waiting, reads: views.waiting });
-  const identity = await openIdentity(config, { db: engine, feed, log, clock, metrics: base.metrics });
+  const secretCipher = openSecretCipher(config);
+  const identity = await openIdentity(config, { db: engine, feed, log, clock, metrics: base.metrics, secretCipher });
   const room = { db: engine, quotas: bounds.quotas, closed: createClosingCheck(engine, clock) };
   const submitRun = holdingRoom(room, submits.submitRun);
   let document: object | undefined;
@@ -65,7 +66,7 @@ export async function createDeps(config: Config, log: Log, clock = () => Date.no
     }),
     fires: createFires({ db, plans, submitRun, defaults: { maxInputBytes: config.TIU_MAX_INPUT, mode: config.TIU_MODE } }),
     payloadCipher: openPayloadCipher(config),
-    secretCipher: openSecretCipher(config),
+    secretCipher,
     submitRun,
     forkRun: holdingRoom(room, forks.forkRun),
     closed: room.closed,

@@ -29,12 +29,7 @@ export function createApiMetrics() {
       labelNames: ['result'],
       registers,
     }),
-    passwordHashes: new Counter({
-      name: 'tiu_password_hashes_total',
-      help: 'Hashes of passwords that were computed',
-      labelNames: ['what'],
-      registers,
-    }),
+    ...accountMetrics(registers),
     observeLoad: (load: () => Record<string, number>) =>
       new Gauge({
         name: 'tiu_api_load',
@@ -62,3 +57,19 @@ export function createApiMetrics() {
     behind: new Counter({ name: 'tiu_readers_behind_total', help: 'Readers told to catch up', registers }),
   };
 }
+
+/** Of accounts and their mails. */
+const accountMetrics = (registers: Registry[]) => ({
+  passwordHashes: new Counter({
+    name: 'tiu_password_hashes_total',
+    help: 'Hashes of passwords that were computed',
+    labelNames: ['what'],
+    registers,
+  }),
+  mails: new Counter({
+    name: 'tiu_mails_total',
+    help: 'Mails of accounts: sent, postponed, failed, expired',
+    labelNames: ['result'],
+    registers,
+  }),
+});

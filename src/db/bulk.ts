@@ -66,7 +66,7 @@ export async function scanRuns(db: Rows, bulk: DueBulk, limit: number): Promise<
 export async function forgetBulk(db: Rows, days: number): Promise<void> {
   await db.rows({
     name: 'bulk_forget',
-    text: `delete from bulk where finished < clock_timestamp() - $1::int * interval '1 day'`,
+    text: `delete from bulk where finished < statement_timestamp() - $1::int * interval '1 day'`,
     values: [days],
   });
 }

@@ -50,19 +50,25 @@ export const BEGUN = `run as "runId", workspace, definition, title, parent, prio
 /**
  * Begins queued runs for this worker, in the order of admission. Serialised over all workers.
  * @param claim.claimMs until then nobody else repairs them
- * @param claim.maxRuns run slots of this worker: runs that it has begun or loaded and that do more than wait
  * @param claim.except workspaces that are passed over
  */
-export function admit(
-  db: Rows,
-  claim: { worker: string; n: number; claimMs: number; maxRuns: number; except?: readonly string[] },
-): Promise<BegunRow[]> {
+export function admit(db: Rows, claim: { worker: string; n: number; claimMs: number; except?: readonly string[] }): Promise<BegunRow[]> {
   return db.rows<BegunRow>({
     name: 'admit',
-    text: `select ${BEGUN} from admit_v3($1, greatest(0, least($2::int, $4::int - (select count(*)::int from
-      (select from run_state where owner = $1 and started is not null and finished is null and status not in ('waiting', 'paused') limit $4::int) used))), $3, $5)`,
-    values: [claim.worker, claim.n, claim.claimMs, claim.maxRuns, claim.except ?? []],
+    text: `select ${BEGUN} from admit_v3($1, $2, $3, $4)`,
+    values: [claim.worker, claim.n, claim.claimMs, claim.except ?? []],
   });
+}
+
+/** Runs that a worker has begun or loaded and that do more than wait; counted as far as `upTo`. Goes through all it owns. */
+export async function countBusy(db: Rows, of: { worker: string; upTo: number }): Promise<number> {
+  const [row] = await db.rows<{ n: number }>({
+    name: 'count_busy',
+    text: `select count(*)::int as n from
+      (select from run_state where owner = $1 and started is not null and finished is null and status not in ('waiting', 'paused') limit $2) used`,
+    values: [of.worker, of.upTo],
+  });
+  return row?.n ?? 0;
 }
 
 /** Changes how long runs of this worker are left alone by those who repair: 0 = they may be repaired at once. */
@@ -130,14 +136,17 @@ export function claimEnding(db: Rows, maxPoked: number): Promise<RunHeadRow[]> {
   });
 }
 
-/** Runs with a wait that is decided or 2 s overdue: their workflow should have noticed by itself. */
+/**
+ * Runs with a wait that is decided or 2 s overdue: their workflow should have noticed by itself. Found by these waits: from the open
+ * runs it would be all waits for each of them.
+ */
 export function claimOverdue(db: Rows): Promise<RunHeadRow[]> {
   return db.rows<RunHeadRow>({
     name: 'claim_overdue',
     text: `with s as (update run_state set poke_after = clock_timestamp() + ${POKE_AGAIN} where run in (
-        select run from run_state where finished is null and started is not null and (poke_after is null or poke_after < clock_timestamp())
-          and run in (select run from wait where not closed and until < clock_timestamp() - interval '2 s'
-            union all select run from wait where not closed and decision is not null)
+        select run from run_state where run = any(array(select run from wait where not closed and until < statement_timestamp() - interval '2 s'
+            union select run from wait where not closed and decision is not null))
+          and finished is null and started is not null and (poke_after is null or poke_after < clock_timestamp())
         order by run limit 100 for no key update) returning run, total)
       select ${HEAD} from s cross join lateral run_head_v1(s.run) h`,
     values: [],

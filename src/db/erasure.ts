@@ -20,11 +20,12 @@ export type ErasureAccepted = { request: PersonRequest } | { lastOwner: string[]
 /**
  * Accepts that a person's data go, in one commit: from here on nobody signs in as them, their sessions have ended and their keys are
  * refused. What is kept of them goes by a run. Workspaces are locked before their owners are counted, as `keep_an_owner_v1` does.
- * @param asked.operator the account of who asks for somebody else; operators take turns
+ * @param asked.operator the account of who asks for somebody else; operators take turns @param also what comes with it
  */
 export function acceptErasure(
   db: Pick<Database, 'pool'>,
   asked: { account: string; by: string; operator?: string },
+  also: (tx: Rows) => Promise<void> = () => Promise.resolve(),
 ): Promise<ErasureAccepted> {
   const { account, by, operator } = asked;
   return withTransaction(db, async (tx) => {
@@ -54,6 +55,7 @@ export function acceptErasure(
       text: 'update api_key set revoked = clock_timestamp(), version = version + 1 where account = $1 and revoked is null',
       values: [account],
     });
+    await also(tx);
     return { request: await askFor(tx, { kind: 'erase', account, by }) };
   });
 }
@@ -127,6 +129,7 @@ async function eraseProofs(tx: Rows, { id, name_key, email_key }: Person): Promi
   );
   return {
     ...{ known_device: devices.length, auth_try, rate_bucket, one_time, device_grant: await own('device_grant'), totp: await own('totp') },
+    mail: await own('mail'),
     ...{ recovery_code: await own('recovery_code'), passkey: await own('passkey'), account_identity: await own('account_identity') },
   };
 }

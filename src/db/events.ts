@@ -62,7 +62,7 @@ export async function giveEvent(db: Rows, of: EventName, known?: Known): Promise
 export async function sweepEvents(db: Rows): Promise<string[]> {
   const left = await db.rows<EventName>({
     name: 'left_events',
-    text: `select distinct e.workspace, e.name, e.key from event e where e.taken is null and e.at < clock_timestamp() - interval '2 s' and e.expires > clock_timestamp()
+    text: `select distinct e.workspace, e.name, e.key from event e where e.taken is null and e.at < statement_timestamp() - interval '2 s' and e.expires > statement_timestamp()
       and exists (select from wait w where w.workspace = e.workspace and w.event_name = e.name and w.event_key = e.key and w.kind = 'event' and not w.closed and w.decision is null)
       limit 100`,
     values: [],
@@ -77,9 +77,9 @@ export async function sweepEvents(db: Rows): Promise<string[]> {
  * whole time, so that the same delivery counts once. Values of secrets that hooks accept no more go too.
  */
 export async function expireEvents(db: Rows): Promise<void> {
-  const text = `with p as (delete from secret_past where until < clock_timestamp())
+  const text = `with p as (delete from secret_past where until < statement_timestamp())
     delete from event where (workspace, id) in (
-      select workspace, id from event where expires < clock_timestamp() or taken < clock_timestamp() - interval '1 day' and sent_by not like 'hook:%' limit 1000)`;
+      select workspace, id from event where expires < statement_timestamp() or taken < statement_timestamp() - interval '1 day' and sent_by not like 'hook:%' limit 1000)`;
   await db.rows({ name: 'expire_events', text, values: [] });
 }
 

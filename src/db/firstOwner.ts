@@ -1,6 +1,7 @@
 import { SYSTEM_WORKSPACE } from '../domain/retention/policy.ts';
 import type { Database } from './pool.ts';
 import { createInvitation } from './repositories/invitations.ts';
+import { withTransaction } from './transaction.ts';
 
 /** Who invites the first owner. */
 const SETUP = 'setup';
@@ -24,5 +25,5 @@ export async function inviteFirstOwner(
   if (owned) return undefined;
   const { workspace, now, ttlMs } = of;
   const invitation = { workspace, email: null, mailed: false, role: 'owner', projects: [], by: SETUP, now, ttlMs, max: 1_000_000 };
-  return (await createInvitation(db, { ...invitation, operator: true }))?.token;
+  return (await withTransaction(db, (tx) => createInvitation(tx, { ...invitation, operator: true })))?.token;
 }

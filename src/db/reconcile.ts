@@ -12,8 +12,8 @@ export function openRuns(db: Rows, page: { after: string; limit: number }): Prom
   return db.rows<OpenRun>({
     name: 'open_runs',
     text: `select run as "runId", epoch, restarts from run_state
-        where started < clock_timestamp() - interval '3 s' and started is not null and finished is null and run > $1
-          and (owner_until is null or owner_until < clock_timestamp()) order by run limit $2`,
+        where started < statement_timestamp() - interval '3 s' and started is not null and finished is null and run > $1
+          and (owner_until is null or owner_until < statement_timestamp()) order by run limit $2`,
     values: [page.after, page.limit],
   });
 }
@@ -49,7 +49,7 @@ export function openSlices(db: Rows, limit: number): Promise<OpenSlice[]> {
   return db.rows<OpenSlice>({
     name: 'open_slices',
     text: `select s.run as "runId", s.task, s.generation, s.k, r.epoch, r.restarts from wait w
-      join run_state r on r.run = w.run and r.finished is null and stop_v1(r) is null and not w.task = any(coalesce(r.held, '{}')) and r.started < clock_timestamp() - interval '3 s'
+      join run_state r on r.run = w.run and r.finished is null and stop_v1(r) is null and not w.task = any(coalesce(r.held, '{}')) and r.started < statement_timestamp() - interval '3 s'
       join slice s on s.run = w.run and s.task = w.task and s.generation = w.generation and not s.done
       where not w.closed and w.kind = 'map' and w.dispatched and w.decision is null order by random() limit $1`,
     values: [limit],

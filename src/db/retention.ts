@@ -84,9 +84,9 @@ export async function sweepRecords(db: Rows, step: { limit: number }): Promise<S
   const rows = await db.rows<Swept>({
     name: 'sweep_records',
     text: `with i as (delete from idempotency where (workspace, principal, key) in (
-          select workspace, principal, key from idempotency where expires < clock_timestamp() order by expires limit $1 for update skip locked) returning 1),
-        w as (delete from worker where seen < clock_timestamp() - interval '1 day' returning 1),
-        s as (delete from session where id in (select id from session where expires < clock_timestamp() - interval '30 days'
+          select workspace, principal, key from idempotency where expires < statement_timestamp() order by expires limit $1 for update skip locked) returning 1),
+        w as (delete from worker where seen < statement_timestamp() - interval '1 day' returning 1),
+        s as (delete from session where id in (select id from session where expires < statement_timestamp() - interval '30 days'
           order by expires limit $1 for update skip locked) returning 1)
       select (select count(*)::int from i) as idempotency, (select count(*)::int from w) as worker, (select count(*)::int from s) as session`,
     values: [step.limit],
@@ -99,12 +99,12 @@ export async function sweepAccounts(db: Rows, limit: number): Promise<void> {
   await db.rows({
     name: 'sweep_accounts',
     text: `with o as (delete from one_time where hash in (
-          select hash from one_time where expires < clock_timestamp() - interval '1 day' order by expires limit $1 for update skip locked)),
+          select hash from one_time where expires < statement_timestamp() - interval '1 day' order by expires limit $1 for update skip locked)),
         g as (delete from device_grant where device_hash in (
-          select device_hash from device_grant where expires < clock_timestamp() - interval '1 day' order by expires limit $1 for update skip locked)),
-        d as (delete from known_device where hash in (select hash from known_device where expires < clock_timestamp() limit $1 for update skip locked))
+          select device_hash from device_grant where expires < statement_timestamp() - interval '1 day' order by expires limit $1 for update skip locked)),
+        d as (delete from known_device where hash in (select hash from known_device where expires < statement_timestamp() limit $1 for update skip locked))
       delete from auth_try where subject in (
-        select subject from auth_try where since < clock_timestamp() - interval '1 year' limit $1 for update skip locked)`,
+        select subject from auth_try where since < statement_timestamp() - interval '1 year' limit $1 for update skip locked)`,
     values: [limit],
   });
 }

@@ -35,8 +35,8 @@ export async function dueSchedule(db: Rows, id: string): Promise<DueSchedule | u
 export async function overdueSchedules(db: Rows, graceMs: number): Promise<string[]> {
   const rows = await db.rows<{ id: string }>({
     name: 'schedules_overdue',
-    text: `select id from schedule where not paused and deleted is null and next_at < clock_timestamp() - make_interval(secs => $1 / 1000.0)
-      and next_at + make_interval(secs => jitter_ms / 1000.0) < clock_timestamp() - make_interval(secs => $1 / 1000.0) order by next_at limit 100`,
+    text: `select id from schedule where not paused and deleted is null and next_at < statement_timestamp() - make_interval(secs => $1 / 1000.0)
+      and next_at + make_interval(secs => jitter_ms / 1000.0) < statement_timestamp() - make_interval(secs => $1 / 1000.0) order by next_at limit 100`,
     values: [graceMs],
   });
   return rows.map((row) => row.id);
@@ -154,7 +154,7 @@ export async function drainBuffer(db: Rows, schedule: string): Promise<boolean> 
 export async function forgetFires(db: Rows, days: number): Promise<void> {
   await db.rows({
     name: 'fires_forget',
-    text: `delete from schedule_fire where at < clock_timestamp() - make_interval(days => $1) and not open and status not in ('pending', 'buffered')`,
+    text: `delete from schedule_fire where at < statement_timestamp() - make_interval(days => $1) and not open and status not in ('pending', 'buffered')`,
     values: [days],
   });
 }
@@ -164,7 +164,7 @@ export async function releaseCancelled(db: Rows): Promise<boolean> {
   const rows = await db.rows({
     name: 'release_cancelled',
     text: `update run_state set not_before = null where not_before is not null and started is null and finished is null and intent is not null
-      and not_before > clock_timestamp() returning run`,
+      and not_before > statement_timestamp() returning run`,
     values: [],
   });
   return rows.length > 0;
@@ -175,7 +175,7 @@ export async function nextDelayedMs(db: Rows): Promise<number | null> {
   const rows = await db.rows<{ ms: number | null }>({
     name: 'next_delayed',
     text: `select ${ms('min(not_before) - clock_timestamp()')} as ms from run_state
-      where not_before is not null and started is null and finished is null and not_before > clock_timestamp()`,
+      where not_before is not null and started is null and finished is null and not_before > statement_timestamp()`,
     values: [],
   });
   return rows[0]?.ms ?? null;

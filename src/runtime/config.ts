@@ -156,7 +156,8 @@ const schema = z.object({
   TIU_SMTP_URL: z.string().optional().describe('Mail server, smtp: or smtps://user:password@host:port; unset = no mail'),
   TIU_MAIL_FROM: z.string().optional().describe('Sender of mails, an address or Name <address>'),
   TIU_MAIL_OUTBOX: z.string().optional().describe('Without TIU_SMTP_URL: folder into which mails of accounts are written, a file each'),
-  TIU_MAX_QUEUED_MAILS: size(1_000).describe('Mails of accounts that an API process has still to hand over; more are refused with 503'),
+  TIU_MAX_QUEUED_MAILS: size(1_000).describe('Mails of accounts that wait to be handed over; more are refused with 503'),
+  TIU_MAIL_TTL: size(86_400_000).describe('For so long a mail of an account is tried, ms; one with a link no longer than the link is good'),
   TIU_REGISTRATION: z
     .enum(['open', 'invitation', 'closed'])
     .default('invitation')

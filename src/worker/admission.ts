@@ -7,6 +7,7 @@ import type { Executions } from '../temporal/executions.ts';
 import { temporalFailure } from '../temporal/failures.ts';
 import type { LateStarts } from './lateStarts.ts';
 import type { Pace } from './pace.ts';
+import type { RunSlots } from './runSlots.ts';
 import { CLAIM_MS, type UnfinishedStarts } from './unfinishedStarts.ts';
 
 export type AdmissionDeps = {
@@ -18,8 +19,7 @@ export type AdmissionDeps = {
   isInline: (run: BegunRow) => Promise<boolean>;
   unfinished: UnfinishedStarts;
   late: Pick<LateStarts, 'add' | 'room' | 'workspaces'>;
-  /** Run slots of this process. */
-  maxRuns: number;
+  slots: RunSlots;
   metrics: WorkerMetrics;
   log: Log;
   /** Id of this worker: the owner of what it begins. */
@@ -48,10 +48,12 @@ export async function admitRuns(deps: AdmissionDeps): Promise<boolean> {
 }
 
 async function admitSome(deps: AdmissionDeps, { n, except }: { n: number; except: readonly string[] }): Promise<boolean> {
-  const { db, unfinished, metrics, late } = deps;
+  const { db, unfinished, metrics, late, slots } = deps;
   if (n === 0) return false;
   const end = metrics.admission.startTimer();
-  const begun = await admit(db, { worker: deps.worker, n, claimMs: CLAIM_MS, maxRuns: deps.maxRuns, except });
+  const room = await slots.room(n);
+  const begun = room === 0 ? [] : await admit(db, { worker: deps.worker, n: room, claimMs: CLAIM_MS, except });
+  slots.taken(begun.length);
   end();
   for (const run of begun) unfinished.add(run, except.length > 0 ? 'reserved' : undefined);
   metrics.unfinishedStarts.set(unfinished.size());

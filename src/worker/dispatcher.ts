@@ -20,8 +20,9 @@ import type { Externals } from './externals.ts';
 import { createFaultLog } from './faultLog.ts';
 import { createPace } from './pace.ts';
 import { createPump, type Pump } from './pump.ts';
+import { createRunSlots } from './runSlots.ts';
 
-export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pace'> & {
+export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pace' | 'slots'> & {
   executions: Pick<Executions, 'start' | 'restart' | 'poke' | 'cancel' | 'startSlice'>;
   children: Children;
   externals: Externals;
@@ -30,6 +31,8 @@ export type DispatcherDeps = Omit<AdmissionDeps, 'executions' | 'onError' | 'pac
   onTemporal: (up: boolean) => void;
   /** Whether it is worth asking Temporal at all. */
   temporalUp: () => boolean;
+  /** Runs of this process that do more than wait. */
+  maxRuns: number;
   /** Runs that are told at once that they are to end. */
   maxPoked: number;
   /** There is a bulk job. */
@@ -65,7 +68,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   };
   const guarded = (duty: () => Promise<boolean>) => createPump(() => (deps.temporalUp() ? duty() : Promise.resolve(false)), onError);
   const pace = createPace(deps.clock);
-  const tell = { ...deps, onError, pace };
+  const tell = { ...deps, onError, pace, slots: createRunSlots(deps, deps.maxRuns) };
   let crowdedUntil = -Infinity; // runs that end make room for others to be told
   const admission = guarded(() => admitRuns(tell));
   const commands = guarded(async () => {

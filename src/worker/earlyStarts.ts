@@ -31,7 +31,7 @@ export function createEarlyStarts(deps: EarlyStartsDeps): { look: () => Promise<
   return {
     look: async () => {
       while (all < MAX && open < MAX_OPEN && !deps.isUp() && deps.held()) {
-        const begun = await admit(deps.db, { worker: deps.worker, n: MAX_OPEN - open, claimMs: CLAIM_MS, maxRuns: MAX });
+        const begun = await admit(deps.db, { worker: deps.worker, n: MAX_OPEN - open, claimMs: CLAIM_MS });
         if (begun.length === 0) return;
         const ended = await Promise.all(begun.map((run) => begin(deps, run)));
         all += begun.length;

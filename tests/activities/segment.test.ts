@@ -176,7 +176,7 @@ test('a segment that runs again after its commits reports everything it owns and
 /** A run of which `done` was recorded before its worker died, as it is begun anew. */
 async function inItsMiddle(definition: Json, done: readonly (readonly [task: number, output: Json])[]): Promise<BegunRow> {
   const runId = await engine.submit(aPlan(definition));
-  const begun = await admit(engine.db, { worker: engine.deps.worker, n: 100, claimMs: 60_000, maxRuns: 1_000 });
+  const begun = await admit(engine.db, { worker: engine.deps.worker, n: 100, claimMs: 60_000 });
   const run = begun.find((row) => row.runId === runId);
   if (!run) throw new Error('not begun');
   const record = { type: 'task', segment: {}, run: runId, epoch: run.epoch, token: randomUUID() } as const;

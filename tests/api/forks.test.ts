@@ -102,7 +102,7 @@ test('a fork has what it keeps, by reference, with events of its own, and waits 
       run: id,
     },
   ]);
-  const begun = await admit(api.deps.db, { worker: randomUUID(), n: 100, claimMs: 5_000, maxRuns: 100 });
+  const begun = await admit(api.deps.db, { worker: randomUUID(), n: 100, claimMs: 5_000 });
   expect(begun.find(({ runId }) => runId === id)).toMatchObject({ epoch: 2, cursor: 10 });
 });
 

@@ -150,6 +150,24 @@ test('re-encryption brings all of a workspace under the current key, and says wh
   );
 });
 
+test('former values that hooks still accept come under the current key too, so that the key before can go', async () => {
+  const value = (n: number) => Buffer.alloc(32, n).toString('base64');
+  await set('signing', value(1));
+  const hook = { event: { name: 'came' }, secret: 'signing', scheme: 'standard-webhooks' };
+  expect((await api.call('PUT', '/api/v1/hooks/rotated', { body: hook })).status).toBe(200);
+  await set('signing', value(2));
+  api.deps.secretCipher = openSecretCipher({ TIU_SECRET_KEYS: `${K2},${K1}` });
+  expect((await api.call('POST', '/api/v1/secrets/reencrypt')).body).toEqual({ keyId: 'k2', rewritten: 2, unreadable: [] });
+  const past = await api.deps.db.rows<{ key_id: string; sealed: Buffer }>({
+    name: 'p',
+    text: 'select key_id, sealed from secret_past',
+    values: [],
+  });
+  const onlyNew = openSecretCipher({ TIU_SECRET_KEYS: K2 });
+  const place = { workspace: api.owner.workspace, name: 'signing' };
+  expect(past.map(({ key_id: keyId, sealed }) => onlyNew.open(place, { keyId, sealed }))).toEqual([value(1)]);
+});
+
 test('a key to the system workspace re-encrypts the secrets of all', async () => {
   await set('ours', 'long-enough');
   await set('theirs', 'long-enough', { key: api.stranger.key });

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { randomUUIDv7 } from 'node:crypto';
 import { openSession } from '../../src/api/auth/openSession.ts';
+import { beginAttempt, redeemAttempt } from '../../src/api/features/identities/attempt.ts';
 import { createAccount } from '../../src/db/repositories/accounts.ts';
 import { normaliseEmail, normaliseName } from '../../src/domain/account/names.ts';
 import { newKey } from '../../src/dev/keptIn.ts';
@@ -106,6 +107,17 @@ test('who is not welcome gets no account', async () => {
   expect(await signIn('closed', 'cleo')).toMatchObject({ status: 403, body: { code: 'registration_closed' } });
   expect(await signIn('few', 'gil')).toMatchObject({ status: 403, body: { code: 'registration_closed' } });
   expect(await signIn('few', 'cleo')).toMatchObject({ status: 200, body: { workspace: null, role: null } });
+});
+
+test('the state alone redeems nothing, even before the provider is asked: whoever sees it lacks the secret', async () => {
+  const attempt = { purpose: 'login', remember: false, device: null, provider: 'open', redirectUri: callback('open') } as const;
+  const [mine, yours] = [await beginAttempt(api.deps, attempt), await beginAttempt(api.deps, attempt)];
+  const redeem = (secret: string, provider = 'open') => redeemAttempt(api.deps, { state: mine.expected.state, secret, provider });
+  await expect(redeem(yours.secret)).rejects.toMatchObject({ code: 'sign_in_refused' });
+  await expect(redeem(mine.secret)).rejects.toMatchObject({ code: 'sign_in_refused' }); // used up by who had the wrong one
+  const again = await beginAttempt(api.deps, attempt);
+  const given = { state: again.expected.state, secret: again.secret, provider: 'open' };
+  expect(await redeemAttempt(api.deps, given)).toMatchObject({ attempt: { purpose: 'login' }, expected: again.expected });
 });
 
 test('an answer is refused, always in the same words, unless it is the first one to what its own client has begun', async () => {

@@ -111,7 +111,27 @@ test('a limit of 1 with four workers that claim at once is never broken in 1,000
   expect({ most, begun }).toEqual({ most: 1, begun: 1_000 });
 }, 60_000);
 
-test('a session that planned its tick while nothing was queued touches as few pages when much is', async () => {
+const analyze = () => owner.pool.query('analyze run_state');
+test.each([
+  ['never been looked at', () => Promise.resolve()],
+  ['been empty', analyze],
+  [
+    'been full of runs of one workspace',
+    async () => {
+      await enqueue({ workspace: A, n: 1_000 });
+      await analyze();
+      await owner.pool.query('truncate run_state, run, run_event, task');
+    },
+  ],
+  [
+    'been full of runs that have ended',
+    async () => {
+      for (const run of await enqueue({ workspace: A, n: 1_000 })) await finish(run);
+      await owner.pool.query('vacuum (analyze) run_state');
+    },
+  ],
+])('a session that planned its tick while nothing was queued touches as few pages when much is: it had %s', async (_, before) => {
+  await before();
   const session = await db.pool.connect();
   try {
     expect(await tick(2, session)).toEqual([]);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Database } from '../../src/db/database.ts';
-import { listSecrets, listUnderOtherKeys, replaceSealed, setSecret } from '../../src/db/repositories/secrets.ts';
+import { listSecrets, listUnderOtherKeys, replaceSealed, setSecret, type SealedRow } from '../../src/db/repositories/secrets.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 
 let base: TestDatabase;
@@ -28,10 +28,10 @@ test('the role of the api sees the secrets of its workspace alone', async () => 
 test('a value that was set meanwhile is not replaced by the one before, under whatever key', async () => {
   const workspace = randomUUID();
   await set(workspace, 'token', 'first');
-  const [before] = await listUnderOtherKeys(db, { workspace, keyId: 'k2', after: undefined, limit: 10 });
+  const [before] = await listUnderOtherKeys(db, { table: 'secret', workspace, keyId: 'k2', after: undefined, limit: 10 });
   if (!before) throw new Error('not found');
   await set(workspace, 'token', 'second');
-  expect(await replaceSealed(db, before, { keyId: 'k2', sealed: Buffer.from('first again'), by: 'test' })).toBe(false);
+  expect(await replaceSealed(db, before, { table: 'secret', keyId: 'k2', sealed: Buffer.from('first again'), by: 'test' })).toBe(false);
   expect(await listSecrets(db, { workspace, after: '', limit: 10 })).toMatchObject([{ version: 2, key_id: 'k1' }]);
 });
 
@@ -40,13 +40,13 @@ test('secrets under other keys are listed page by page, over workspaces', async 
   const workspaces: string[] = [randomUUID(), randomUUID()].sort();
   for (const workspace of workspaces) for (const name of ['b', 'A']) await set(workspace, name);
   const seen: string[] = [];
-  let after: { workspace: string; name: string } | undefined;
+  let after: SealedRow | undefined;
   for (;;) {
-    const page = await listUnderOtherKeys(db, { workspace: null, keyId: 'k2', after, limit: 1 });
+    const page = await listUnderOtherKeys(db, { table: 'secret', workspace: null, keyId: 'k2', after, limit: 1 });
     seen.push(...page.map(({ workspace, name }) => `${workspaces.indexOf(workspace)}${name}`));
     after = page.at(-1);
     if (after === undefined) break;
   }
   expect(seen).toEqual(['0A', '0b', '1A', '1b']);
-  expect(await listUnderOtherKeys(db, { workspace: null, keyId: 'k1', after: undefined, limit: 10 })).toEqual([]);
+  expect(await listUnderOtherKeys(db, { table: 'secret', workspace: null, keyId: 'k1', after: undefined, limit: 10 })).toEqual([]);
 });

@@ -6,6 +6,7 @@ import { createRegistry, createWorkerMetrics } from '../../src/runtime/metrics.t
 import type { RunHead } from '../../src/temporal/executions.ts';
 import { TemporalUnreachable } from '../../src/temporal/failures.ts';
 import { admitRuns } from '../../src/worker/admission.ts';
+import { createRunSlots } from '../../src/worker/runSlots.ts';
 import { CLAIM_MS, createUnfinishedStarts } from '../../src/worker/unfinishedStarts.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { aRun, aWorkerId, stateOf } from './support/aRun.ts';
@@ -41,7 +42,7 @@ function anAdmission(max: number, start: (run: RunHead) => Promise<void> = () =>
     late: { add: () => undefined, room: () => late.room, workspaces: () => late.workspaces },
     carry: () => Promise.resolve(null),
     isInline: () => Promise.resolve(false),
-    maxRuns,
+    slots: createRunSlots({ db, worker, clock: { now: () => now } }, maxRuns),
     pace: { next: () => pace.turn, found: (n: number) => pace.found.push(n), awaited: () => undefined },
     onError: failed.resolve,
   };
@@ -146,7 +147,7 @@ test('the oldest queued runs are claimed first, with what Temporal is told about
   const first = await aRun(db, { total: 7, parent: '22222222-2222-4222-8222-222222222222' });
   const second = await aRun(db);
   await aRun(db);
-  const claimed = await admit(db, { worker: aWorkerId(), n: 2, claimMs: 1_000, maxRuns: 100 });
+  const claimed = await admit(db, { worker: aWorkerId(), n: 2, claimMs: 1_000 });
   expect(claimed.map((run) => run.runId)).toEqual([first, second]);
   expect(claimed[0]).toMatchObject({
     definition: 'a-definition',
@@ -168,7 +169,7 @@ test('a start that was not asked for in time counts no longer', async () => {
 
 test('a claim begins the run: one event more, a new epoch, and nobody else gets it', async () => {
   const run = await aRun(db);
-  const [begun] = await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000, maxRuns: 100 });
+  const [begun] = await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000 });
   const { rows } = await db.pool.query<{ seq: string; type: string }>(
     'select seq, type from run_event where run = $1 order by seq desc limit 1',
     [run],
@@ -176,7 +177,7 @@ test('a claim begins the run: one event more, a new epoch, and nobody else gets 
   expect(rows).toEqual([{ seq: String(begun?.cursor), type: 'run.started' }]);
   expect(begun).toMatchObject({ runId: run, mode: 'standard', epoch: 1, intent: null, due: null });
   expect(await stateOf(db, run)).toMatchObject({ status: 'running', epoch: 1 });
-  expect(await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000, maxRuns: 100 })).toEqual([]);
+  expect(await admit(db, { worker: aWorkerId(), n: 5, claimMs: 1_000 })).toEqual([]);
 });
 
 test('a run that another worker carries by now makes room', async () => {

@@ -2,6 +2,7 @@ import { createMailer, type Mailer } from '../../providers/mail/mailer.ts';
 import { createOutbox } from '../../providers/mail/outbox.ts';
 import { readCommonPasswords } from '../../providers/password/commonPasswords.ts';
 import { createPasswords } from '../../providers/password/passwords.ts';
+import type { SecretCipher } from '../../providers/secretCipher/secretCipher.ts';
 import { createSignIn } from '../../providers/signIn/signIn.ts';
 import { openTokens } from '../../providers/tokens/tokens.ts';
 import type { Config } from '../../runtime/config.ts';
@@ -15,7 +16,7 @@ import { readProxies } from './origin.ts';
 import { createRefusals } from './refusals.ts';
 import { createWatch } from './watch.ts';
 
-type IdentityDeps = Omit<AuthenticateDeps, 'tokens' | 'requireMfa'> & { log: Log; metrics: ApiMetrics };
+type IdentityDeps = Omit<AuthenticateDeps, 'tokens' | 'requireMfa'> & { log: Log; metrics: ApiMetrics; secretCipher: SecretCipher };
 
 type Identity = Pick<
   Deps,
@@ -33,7 +34,10 @@ export async function openIdentity(config: Config, deps: IdentityDeps): Promise<
   const authenticate = createAuthenticate({ ...deps, tokens, requireMfa: config.TIU_REQUIRE_MFA }); // before the watch: it has to forget first
   const { watch, close: closeWatch } = createWatch({ authenticate, feed, clock });
   const refusals = createRefusals(deps, config.TIU_AUDIT_REFUSALS);
-  const mail = createAccountMail({ mailer: mailerOf(config, clock), log, maxQueued: config.TIU_MAX_QUEUED_MAILS });
+  const mail = createAccountMail(
+    { db: deps.db, mailer: mailerOf(config, clock), cipher: deps.secretCipher, log, metrics, clock, random: Math.random },
+    { maxQueued: config.TIU_MAX_QUEUED_MAILS, ttlMs: config.TIU_MAIL_TTL },
+  );
   const passwords = createPasswords(passwordSettings(config), (what) => {
     metrics.passwordHashes.inc({ what });
   });

@@ -1,63 +1,55 @@
-import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { randomUUIDv7 } from 'node:crypto';
+import { addMail } from '../../db/mails.ts';
+import type { Rows } from '../../db/transaction.ts';
 import { Problem } from '../../domain/problem.ts';
 import type { Mailer } from '../../providers/mail/mailer.ts';
-import type { Log } from '../log.ts';
+import { createMailSender, mailPlace, type MailSenderDeps, type MailText } from './mailSender.ts';
 
 export type AccountMail = {
-  /** @throws Problem not_configured | overloaded: asked before anybody is looked up, so that the answer is the same for all */
+  /** @throws Problem not_configured: asked before anybody is looked up, so that the answer is the same for all */
   check: () => void;
-  /** Hands a mail over after the answer, a few times when the server is away; what fails in the end is logged. */
-  send: (mail: { to: string; subject: string; text: string }) => void;
-  /** Kept when all that was sent has been handed over or has failed. */
+  /**
+   * Puts a mail into the queue, within the transaction whose change it tells of. Where nobody is to be told, `to` is null: so as much
+   * is done. Without a mail server nothing happens. @throws Problem overloaded
+   */
+  post: (tx: Rows, mail: MailText & { account?: string | null; ttlMs?: number }) => Promise<void>;
+  /** The transaction is committed: what waits is handed over, after the answer. */
+  kick: () => void;
+  /** Kept when nothing is due. */
   settled: () => Promise<void>;
-  /** Ends the pauses between tries, and waits for what is under way. */
   close: () => Promise<void>;
 };
 
-/** Before the second and the third try of one mail, ms. */
-const PAUSES_MS = [1_000, 5_000];
-/** Of one try. */
-const TIMEOUT_MS = 30_000;
+export type AccountMailDeps = Omit<MailSenderDeps, 'mailer'> & { mailer: Mailer | undefined };
+/** How many may wait, and for how long one is tried that says nothing of its own, ms. */
+type Bounds = { maxQueued: number; ttlMs: number };
 
 /** Mails of accounts: links, codes, notices. @param deps.mailer undefined = none is set up */
-export function createAccountMail(deps: { mailer: Mailer | undefined; log: Log; maxQueued: number }): AccountMail {
-  const { mailer, log, maxQueued } = deps;
-  const ending = new AbortController();
-  let queued = 0;
-  let last = Promise.resolve();
-  const hand = async (mail: { to: string; subject: string; text: string }, key = randomUUID()): Promise<void> => {
-    for (const pause of [...PAUSES_MS, undefined]) {
-      try {
-        await mailer?.send({ ...mail, key, to: [mail.to], signal: AbortSignal.timeout(TIMEOUT_MS) });
-        return;
-      } catch (error) {
-        const again = pause !== undefined && !ending.signal.aborted && !(error instanceof Problem && !error.retryable);
-        if (!again) {
-          log.error({ key, err: error }, 'mail.failed');
-          return;
-        }
-        await sleep(pause, undefined, { signal: ending.signal, ref: false }).catch(() => undefined);
-      }
-    }
-  };
+export function createAccountMail(deps: AccountMailDeps, bounds: Bounds): AccountMail {
+  const { cipher, clock } = deps;
+  const missing =
+    deps.mailer === undefined ? 'TIU_SMTP_URL and TIU_MAIL_FROM' : cipher.keyId === null ? 'TIU_SECRET_KEYS: mails wait encrypted' : null;
+  const sender = missing === null && deps.mailer ? createMailSender({ ...deps, mailer: deps.mailer }) : undefined;
   return {
     check: () => {
-      if (!mailer) throw new Problem('not_configured', { detail: 'The operator has set up no mail: TIU_SMTP_URL and TIU_MAIL_FROM' });
-      if (queued >= maxQueued) throw new Problem('overloaded', { detail: 'Too many mails wait to be sent', retryAfterMs: 1_000 });
+      if (missing !== null) throw new Problem('not_configured', { detail: `The operator has set up no mail: ${missing}` });
     },
-    send: (mail) => {
-      queued += 1;
-      last = last
-        .then(() => hand(mail))
-        .finally(() => {
-          queued -= 1;
-        });
+    post: async (tx, { account = null, ttlMs = bounds.ttlMs, ...mail }) => {
+      if (!sender) return;
+      const id = randomUUIDv7();
+      const sealed = cipher.seal(mailPlace(id), JSON.stringify({ to: mail.to, subject: mail.subject, text: mail.text } satisfies MailText));
+      const added = await addMail(tx, {
+        id,
+        account,
+        ...sealed,
+        now: clock(),
+        ttlMs: Math.min(ttlMs, bounds.ttlMs),
+        max: bounds.maxQueued,
+      });
+      if (!added) throw new Problem('overloaded', { detail: 'Too many mails wait to be sent', retryAfterMs: 1_000 });
     },
-    settled: () => last,
-    close: async () => {
-      ending.abort();
-      await last;
-    },
+    kick: () => sender?.kick(),
+    settled: async () => sender?.idle(),
+    close: async () => sender?.close(),
   };
 }

@@ -3,8 +3,7 @@ import { SYSTEM_WORKSPACE } from '../../domain/retention/policy.ts';
 import { auditInto, auditValues } from '../audit.ts';
 import { issueOneTime, newToken } from '../oneTime.ts';
 import { asProblems } from '../refused.ts';
-import { withTransaction, type Rows } from '../transaction.ts';
-import type { Database } from '../pool.ts';
+import type { Rows } from '../transaction.ts';
 
 /** A role in a project, by its id. */
 export type ProjectGrant = { project: string; role: string };
@@ -45,31 +44,32 @@ export type NewInvitation = Pick<InvitationRow, 'workspace' | 'email' | 'mailed'
   operator?: boolean;
 };
 
-/** Makes an invitation and its token, which is in the answer and nowhere else. @returns undefined = the workspace has `max` @throws Problem unknown_role */
-export function createInvitation(
-  db: Pick<Database, 'pool'>,
+/**
+ * Makes an invitation and its token, which is in the answer and nowhere else, within a transaction.
+ * @returns undefined = the workspace has `max` @throws Problem unknown_role
+ */
+export async function createInvitation(
+  tx: Rows,
   invitation: NewInvitation,
 ): Promise<{ invitation: InvitationRow; token: string } | undefined> {
   const { workspace, now, ttlMs } = invitation;
-  return withTransaction(db, async (tx) => {
-    const [row] = await asProblems(
-      tx.rows<InvitationRow>({
-        name: 'invitation_create',
-        text: `with i as (insert into invitation as i (workspace, id, email, mailed, role, projects, operator, created, created_by, expires)
-            select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 where (select count(*) from invitation i where i.workspace = $1 and ${OPEN}) < $11 returning *),
-          a as (${audited('invitation.created', { by: '$9', first: 12, after: `json_build_object('role', i.role, 'projects', i.projects)` })})
-          select ${COLUMNS} from i`,
-        values: [
-          ...[workspace, randomUUIDv7(), invitation.email, invitation.mailed, invitation.role, JSON.stringify(invitation.projects)],
-          ...[invitation.operator ?? false, new Date(now), invitation.by, new Date(now + ttlMs), invitation.max, ...auditValues()],
-        ],
-      }),
-    );
-    if (!row) return undefined;
-    const data = { workspace, id: row.id };
-    const token = await issueOneTime(tx, { kind: 'invitation', now, ttlMs, data, token: newToken('tiui_') });
-    return { invitation: row, token };
-  });
+  const [row] = await asProblems(
+    tx.rows<InvitationRow>({
+      name: 'invitation_create',
+      text: `with i as (insert into invitation as i (workspace, id, email, mailed, role, projects, operator, created, created_by, expires)
+          select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 where (select count(*) from invitation i where i.workspace = $1 and ${OPEN}) < $11 returning *),
+        a as (${audited('invitation.created', { by: '$9', first: 12, after: `json_build_object('role', i.role, 'projects', i.projects)` })})
+        select ${COLUMNS} from i`,
+      values: [
+        ...[workspace, randomUUIDv7(), invitation.email, invitation.mailed, invitation.role, JSON.stringify(invitation.projects)],
+        ...[invitation.operator ?? false, new Date(now), invitation.by, new Date(now + ttlMs), invitation.max, ...auditValues()],
+      ],
+    }),
+  );
+  if (!row) return undefined;
+  const data = { workspace, id: row.id };
+  const token = await issueOneTime(tx, { kind: 'invitation', now, ttlMs, data, token: newToken('tiui_') });
+  return { invitation: row, token };
 }
 
 /** Open ones, newest first. @param page.before id of the last one of the page before */

@@ -84,27 +84,32 @@ export const readSealed = (db: Rows, query: { workspace: string; names: readonly
     values: [query.workspace, query.names],
   });
 
+/** Values of now, and those that hooks still accept. */
+export type SecretTable = 'secret' | 'secret_past';
+
 /**
  * Secrets under other keys than `keyId`, in order.
  * @param page.workspace null = of all @param page.after the last one of the page before
  */
 export const listUnderOtherKeys = (
   db: Rows,
-  page: { workspace: string | null; keyId: string; after: Pick<SealedRow, 'workspace' | 'name'> | undefined; limit: number },
+  page: { table: SecretTable; workspace: string | null; keyId: string; after: SealedRow | undefined; limit: number },
 ): Promise<SealedRow[]> =>
   db.rows<SealedRow>({
-    name: 'secret_other_keys',
-    text: `select workspace, name, version, key_id, sealed from secret
-      where key_id <> $1 and ($2::uuid is null or workspace = $2) and ($3::uuid is null or (workspace, name collate "C") > ($3, $4))
-      order by workspace, name collate "C" limit $5`,
-    values: [page.keyId, page.workspace, page.after?.workspace ?? null, page.after?.name ?? '', page.limit],
+    name: `${page.table}_other_keys`,
+    text: `select workspace, name, version, key_id, sealed from ${page.table}
+      where key_id <> $1 and ($2::uuid is null or workspace = $2) and ($3::uuid is null or (workspace, name collate "C", version) > ($3, $4, $5))
+      order by workspace, name collate "C", version limit $6`,
+    values: [page.keyId, page.workspace, page.after?.workspace ?? null, page.after?.name ?? '', page.after?.version ?? 0, page.limit],
   });
 
+type Replaced = { table: SecretTable; keyId: string; sealed: Buffer; by: string };
+
 /** The same value under another key. @returns false if it has changed meanwhile */
-export async function replaceSealed(db: Rows, before: SealedRow, now: { keyId: string; sealed: Buffer; by: string }): Promise<boolean> {
+export async function replaceSealed(db: Rows, before: SealedRow, now: Replaced): Promise<boolean> {
   const rows = await db.rows({
-    name: 'secret_replace',
-    text: `with s as (update secret set key_id = $4, sealed = $5 where workspace = $1 and name = $2 and version = $3 and sealed = $7 returning *),
+    name: `${now.table}_replace`,
+    text: `with s as (update ${now.table} set key_id = $4, sealed = $5 where workspace = $1 and name = $2 and version = $3 and sealed = $7 returning *),
       ${audited('secret.reencrypt', { first: 8, by: 6 })}
       select 1 from s`,
     values: [before.workspace, before.name, before.version, now.keyId, now.sealed, now.by, before.sealed, ...auditValues()],

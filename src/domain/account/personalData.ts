@@ -55,6 +55,7 @@ export const PERSONAL_DATA: Readonly<Record<string, Said>> = {
   label: { kept: { work: 'name value' }, neither: 'workspace run' },
   lease: { kept: { work: 'key' }, neither: 'workspace holder run' },
   limit_bucket: { kept: { work: 'key' }, neither: 'workspace' },
+  mail: { removed: 'id account sealed', neither: 'workspace key_id' },
   maintenance_count: { neither: 'workspace run key name' },
   membership: { removed: 'account', kept: { principal: 'granted_by' }, neither: 'workspace role' },
   mikro_orm_migrations: { neither: 'name' },

@@ -56,6 +56,7 @@ export const OF_INSTALLATION = [
     'auth_try',
     'device_grant',
     'known_device',
+    'mail',
     'one_time',
     'passkey',
   ] as const),

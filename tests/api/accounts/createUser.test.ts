@@ -73,3 +73,31 @@ test('operators change full name and bio, in the audit without what was in them'
   expect(rows.map(({ data }) => data)).toEqual([{ names: ['fullName', 'bio'] }, { names: ['fullName'] }]);
   expect(rows.map(({ text }) => text).join('')).not.toMatch(/canary/i);
 });
+
+test('an operator who has just proved who they are has somebody confirm another address; until then the one before holds, which is told', async () => {
+  const person = await aPerson(api);
+  const moved = `${person.name}@elsewhere.example`;
+  const move = (email: string, by = key) => api.call('POST', `/api/v1/users/${person.id}/email`, { key: by, body: { email } });
+  expect(await move(moved)).toMatchObject({ status: 202, body: { status: 'mail_sent' } });
+  const addressOf = async () => ((await api.call('GET', `/api/v1/users/${person.id}`, { key })).body as { email: string }).email;
+  expect(await addressOf()).toBe(person.email);
+  expect(await lastMail(api, person.email)).toContain('about to change');
+  const token = await linkToken(api, moved);
+  expect(await api.post('change-email/confirm', { token })).toMatchObject({ status: 204 });
+  expect((await addressOf()).toLowerCase()).toBe(moved.toLowerCase());
+  const audit = await sql<{ action: string; actor: string }>(
+    api.deps.engine,
+    `select action, actor from audit where subject = $1 and action like 'email.%' order by at, id`,
+    [`user:${person.id}`],
+  );
+  expect(audit.map(({ action }) => action)).toEqual(['email.change_requested', 'email.changed']);
+  await grant(api.deps.engine, { account: person.id, workspace: api.owner.workspace, role: 'owner' });
+  const [other, { accessToken }] = [await aPerson(api), await signedIn(api, person)];
+  expect(await move(other.email)).toMatchObject({ status: 409, body: { code: 'email_taken' } });
+  expect(await move('nowhere')).toMatchObject({ status: 422, body: { issues: [{ pointer: '/email' }] } });
+  expect(await move(moved, accessToken)).toMatchObject({ status: 404 });
+  const { config } = api.deps;
+  api.deps.config = { ...config, TIU_FRESH: 0 };
+  expect(await move(moved)).toMatchObject({ status: 403, body: { code: 'reauthentication_required' } });
+  api.deps.config = config;
+});

@@ -42,6 +42,24 @@ test('what one says of oneself is changed field by field, taken away with null, 
   expect((await ask('GET', ME, person.key)).headers.get('etag')).toBe(cleared.headers.get('etag'));
 });
 
+test.each([
+  ['PATCH', ME, (n: number) => ({ bio: `number ${n}` })],
+  ['PUT', SETTINGS, () => ({ locale: 'de' })],
+])('of those who change the same version at one instant one does: %s %s', async (method, target, body) => {
+  const person = await somebody();
+  const seen = (await ask('GET', target, person.key)).headers.get('etag') ?? '';
+  const owner = await api.base.open('tiu_owner', 2);
+  const held = await owner.pool.connect();
+  await held.query('begin');
+  await held.query('select from account where id = $1 for update', [person.id]);
+  const answers = [0, 1, 2].map((n) => ask(method, target, person.key, body(n), { 'if-match': seen }));
+  const waiting = `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  for (let n = 0; n < 3;) n = (await owner.pool.query<{ n: number }>(waiting)).rows[0]?.n ?? 0; // all have read the version
+  await held.query('rollback');
+  held.release();
+  expect((await Promise.all(answers)).map(({ status }) => status).sort()).toEqual([200, 412, 412]);
+});
+
 test('each field has its edge', async () => {
   const { key } = await somebody();
   const fits = { fullName: 'x'.repeat(100), bio: 'y'.repeat(500), avatarUrl: `https://e.test/${'z'.repeat(485)}` };

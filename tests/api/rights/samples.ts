@@ -54,6 +54,7 @@ const SAMPLES: { readonly [route: string]: () => Sample } = {
   'post /api/v1/users/bulk': () => ({ body: { ids: [randomUUID()], action: 'disable' } }),
   'post /api/v1/users': () => ({ body: { name: 'nobody', email: 'nobody@example.test' } }),
   'patch /api/v1/users/{id}': () => ({ body: { bio: 'b' } }),
+  'post /api/v1/users/{id}/email': () => ({ body: { email: `${fresh('moved')}@example.test` } }),
   'post /api/v1/users/{id}/erase': () => ({ body: { name: 'nobody' } }),
   'post /api/v1/artifacts': () => ({ raw: fresh('bytes'), headers: { 'content-type': 'text/plain' } }),
   'post /api/v1/api-keys': () => ({ body: { name: 'k', scopes: ['runs:read'] } }),

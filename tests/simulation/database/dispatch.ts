@@ -48,10 +48,17 @@ function beginRun(rows: RunRows, { worker, claimMs, now }: { worker: string; cla
   };
 }
 
-export function admit(tables: Tables, [worker, n, claimMs, , except]: readonly [string, number, number, number, string[]]): object[] {
+export function admit(tables: Tables, [worker, n, claimMs, except]: readonly [string, number, number, string[]]): object[] {
   const now = tables.now();
   return selectRuns(tables, { n, except }).map((rows) => beginRun(rows, { worker, claimMs, now }));
 }
+
+export const countBusy = (tables: Tables, [worker, upTo]: readonly [string, number]): object[] => {
+  const busy = sorted(tables).filter(
+    (rows) => begun(rows) && rows.state.owner === worker && !['waiting', 'paused'].includes(rows.state.status),
+  );
+  return [{ n: Math.min(upTo, busy.length) }];
+};
 
 export function holdClaims(tables: Tables, [worker, runs, ms]: readonly [string, string[], number]): object[] {
   for (const run of runs) {

@@ -22,27 +22,33 @@ export async function changeEmail(deps: Deps, actor: Actor, request: { email: st
   await requireMail(deps, email.key);
   const owner = await findAccountByEmail(deps.db, email.key);
   const ttlMs = deps.config.TIU_VERIFY_TTL;
-  const token = await issueOneTime(deps.db, { kind: 'change_email', account: account.id, data: email, now: deps.clock(), ttlMs });
-  if (owner && owner.id !== account.id) {
-    if (owner.toldOfAddress) deps.mail.send({ to: owner.email ?? email.shown, ...takenEmailMail(owner) });
-  } else {
+  const other = owner && owner.id !== account.id ? owner : undefined;
+  await withTransaction(deps.db, async (tx) => {
+    const token = await issueOneTime(tx, { kind: 'change_email', account: account.id, data: email, now: deps.clock(), ttlMs });
     const link = linkTo(deps.config, 'confirm-email', token);
-    deps.mail.send({ to: email.shown, ...confirmEmailMail({ name: account.name, ttlMs, link }) });
-  }
-  if (account.email && account.emailKey !== email.key)
-    deps.mail.send({ to: account.email, ...emailNoticeMail({ name: account.name, done: false }) });
+    await deps.mail.post(
+      tx,
+      other
+        ? { to: other.toldOfAddress ? (other.email ?? email.shown) : null, account: other.id, ttlMs, ...takenEmailMail(other) }
+        : { to: email.shown, account: account.id, ttlMs, ...confirmEmailMail({ name: account.name, ttlMs, link }) },
+    );
+    if (account.emailKey !== email.key)
+      await deps.mail.post(tx, { to: account.email, account: account.id, ...emailNoticeMail({ name: account.name, done: false }) });
+  });
+  deps.mail.kick();
 }
 
 /** Gives an account the address whose link was opened; the old one is told. @throws Problem link_invalid */
 export async function confirmEmail(deps: Deps, { token }: { token: string }): Promise<void> {
   const now = deps.clock();
-  const before = await withTransaction(deps.db, async (tx) => {
+  await withTransaction(deps.db, async (tx) => {
     const redeemed = await redeemOneTime(tx, { token, kind: 'change_email', now });
     const account = redeemed?.account == null ? undefined : await findAccount(tx, redeemed.account);
     if (!redeemed || account?.status !== 'active') throw new Problem('link_invalid');
     const email = redeemed.data as Normalised;
     if (!(await setEmail(tx, { account: account.id, email, by: `user:${account.id}`, now }))) throw new Problem('link_invalid');
-    return { ...account, moved: account.emailKey !== email.key };
+    if (account.emailKey !== email.key)
+      await deps.mail.post(tx, { to: account.email, account: account.id, ...emailNoticeMail({ name: account.name, done: true }) });
   });
-  if (before.email && before.moved) deps.mail.send({ to: before.email, ...emailNoticeMail({ name: before.name, done: true }) });
+  deps.mail.kick();
 }

@@ -48,7 +48,8 @@ export async function changePassword(deps: Deps, actor: Actor, change: Change): 
   await withTransaction(deps.db, async (tx) => {
     const by = actor.principal;
     await setPassword(tx, { account: account.id, password, action: 'password.changed', by, now: deps.clock() });
+    await deps.mail.post(tx, { to: account.email, account: account.id, ...passwordChangedMail(account) });
     if (change.revokeOtherSessions) await endSessions(tx, { account: account.id, except: session, reason: 'password_changed', by });
   });
-  if (account.email) deps.mail.send({ to: account.email, ...passwordChangedMail(account) });
+  deps.mail.kick();
 }

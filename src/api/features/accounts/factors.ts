@@ -13,7 +13,7 @@ import {
   takeTotpStep,
 } from '../../../db/repositories/secondFactors.ts';
 import { markProved } from '../../../db/sessions.ts';
-import { withTransaction } from '../../../db/transaction.ts';
+import { withTransaction, type Rows } from '../../../db/transaction.ts';
 import { registrationOptions, verifyRegistration, type RegistrationResponse } from '../../../providers/passkey/passkeys.ts';
 import { newTotpSecret, totpStep, totpUri } from '../../../providers/totp/totp.ts';
 import { auditAccount } from '../../auth/auditAccount.ts';
@@ -55,10 +55,11 @@ export async function confirmTotp(deps: Deps, actor: Actor, { code }: { code: st
   await withTransaction(deps.db, async (tx) => {
     if (!(await takeTotpStep(tx, { account: account.id, step, confirm: true, now }))) throw new Problem('invalid_code');
     await setRecoveryCodes(tx, { account: account.id, codes: codes.map(plainCode), now });
+    await tell(deps, tx, { account, action: 'second_factor.added', kind: 'totp', what: 'an authenticator app was added' });
   });
+  deps.mail.kick();
   await clearFactorTries(deps, account.id);
   await shownIn(deps, actor);
-  await tell(deps, account, { action: 'second_factor.added', kind: 'totp', what: 'an authenticator app was added' });
   return codes;
 }
 
@@ -68,8 +69,11 @@ export async function renewRecoveryCodes(deps: Deps, actor: Actor): Promise<stri
   const { totp, passkeys } = await listFactors(deps.db, account.id);
   if (totp === null && passkeys.length === 0) throw new Problem('state_conflict', { detail: 'There is no second factor to recover from' });
   const codes = Array.from({ length: RECOVERY_CODES }, newRecoveryCode);
-  await withTransaction(deps.db, (tx) => setRecoveryCodes(tx, { account: account.id, codes: codes.map(plainCode), now: deps.clock() }));
-  await tell(deps, account, { action: 'second_factor.recovery_codes', kind: 'recovery', what: 'there are new recovery codes' });
+  await withTransaction(deps.db, async (tx) => {
+    await setRecoveryCodes(tx, { account: account.id, codes: codes.map(plainCode), now: deps.clock() });
+    await tell(deps, tx, { account, action: 'second_factor.recovery_codes', kind: 'recovery', what: 'there are new recovery codes' });
+  });
+  deps.mail.kick();
   return codes;
 }
 
@@ -95,26 +99,27 @@ export async function finishPasskey(deps: Deps, actor: Actor, made: { name: stri
   });
   if (!passkey) throw new Problem('link_invalid', { detail: 'This is no answer to a challenge that was given for this account' });
   const row = { ...passkey, publicKey: Buffer.from(passkey.publicKey), account: account.id, name: made.name };
-  if (!(await addPasskey(deps.db, { ...row, now, max: deps.config.TIU_MAX_PASSKEYS }))) throw new Problem('too_many_passkeys');
+  await withTransaction(deps.db, async (tx) => {
+    if (!(await addPasskey(tx, { ...row, now, max: deps.config.TIU_MAX_PASSKEYS }))) throw new Problem('too_many_passkeys');
+    await tell(deps, tx, { account, action: 'second_factor.added', kind: 'passkey', what: 'a passkey was added' });
+  });
+  deps.mail.kick();
   await shownIn(deps, actor);
-  await tell(deps, account, { action: 'second_factor.added', kind: 'passkey', what: 'a passkey was added' });
   return passkey.id;
 }
 
 /** Takes a factor away. @param of.passkey its id; without it the authenticator app @throws Problem not_found | last_second_factor */
 export async function dropFactor(deps: Deps, actor: Actor, of: { passkey?: string }): Promise<void> {
   const { account } = await freshSelfOf(deps, actor);
+  const kind = of.passkey === undefined ? 'totp' : 'passkey';
+  const what = kind === 'totp' ? 'the authenticator app was removed' : 'a passkey was removed';
   await withTransaction(deps.db, async (tx) => {
     const removed = await removeFactor(tx, { account: account.id, ...of });
     if (removed === 'missing') throw new Problem('not_found');
     if (removed === 'last') throw new Problem('last_second_factor', { detail: 'Set a longer password first, or add another factor' });
+    await tell(deps, tx, { account, action: 'second_factor.removed', kind, what });
   });
-  const kind = of.passkey === undefined ? 'totp' : 'passkey';
-  await tell(deps, account, {
-    action: 'second_factor.removed',
-    kind,
-    what: kind === 'totp' ? 'the authenticator app was removed' : 'a passkey was removed',
-  });
+  deps.mail.kick();
 }
 
 /** Who has set a factor up has shown it with that. */
@@ -124,11 +129,9 @@ async function shownIn(deps: Deps, { session }: Actor): Promise<void> {
   deps.authenticate.forget(`session:${session.id}`);
 }
 
-async function tell(
-  deps: Deps,
-  account: AccountInfo,
-  { action, kind, what }: { action: string; kind: string; what: string },
-): Promise<void> {
-  await auditAccount(deps, { action, account: account.id, by: `user:${account.id}`, data: { kind } });
-  if (account.email) deps.mail.send({ to: account.email, ...factorMail({ name: account.name, what }) });
+type Told = { account: AccountInfo; action: string; kind: string; what: string };
+
+async function tell({ mail }: Deps, tx: Rows, { account: { id, name, email }, action, kind, what }: Told): Promise<void> {
+  await auditAccount({ db: tx }, { action, account: id, by: `user:${id}`, data: { kind } });
+  await mail.post(tx, { to: email, account: id, ...factorMail({ name, what }) });
 }

@@ -51,20 +51,20 @@ export async function register(deps: Deps, request: Registration): Promise<void>
   const times = { now: deps.clock(), ttlMs: owner ? config.TIU_RESET_TTL : config.TIU_VERIFY_TTL };
   const pending: Pending = { name, email, fullName: request.fullName ?? null, password };
   const mayReset = owner?.status === 'active' && owner.emailVerified !== null;
-  const token = await issueOneTime(db, {
-    ...times,
-    ...(owner ? { kind: 'reset_password', account: mayReset ? owner.id : null } : { kind: 'register', data: pending }),
+  const account = owner?.id ?? null;
+  await withTransaction(db, async (tx) => {
+    const token = await issueOneTime(tx, {
+      ...times,
+      ...(owner ? { kind: 'reset_password', account: mayReset ? owner.id : null } : { kind: 'register', data: pending }),
+    });
+    await auditAccount({ db: tx }, { action: 'account.registration_requested', account, data: { known: owner !== undefined } });
+    const text = owner
+      ? knownMail({ ...times, name: owner.name, link: mayReset ? linkTo(config, 'reset-password', token) : null })
+      : verifyMail({ ...times, name: name.shown, link: linkTo(config, 'verify-email', token) });
+    const to = owner ? (owner.toldOfAddress ? (owner.email ?? email.shown) : null) : email.shown;
+    await deps.mail.post(tx, { to, account, ttlMs: times.ttlMs, ...text });
   });
-  await auditAccount(deps, { action: 'account.registration_requested', account: owner?.id ?? null, data: { known: owner !== undefined } });
-  if (owner && !owner.toldOfAddress) return;
-  deps.mail.send(
-    owner
-      ? {
-          to: owner.email ?? email.shown,
-          ...knownMail({ ...times, name: owner.name, link: mayReset ? linkTo(config, 'reset-password', token) : null }),
-        }
-      : { to: email.shown, ...verifyMail({ ...times, name: name.shown, link: linkTo(config, 'verify-email', token) }) },
-  );
+  deps.mail.kick();
 }
 
 /**

@@ -31,11 +31,15 @@ export async function forgotPassword(deps: Deps, request: { email: string }): Pr
   const found = await findAccountByEmail(db, email.key);
   const account = found?.status === 'active' && found.emailVerified !== null ? found : undefined;
   const ttlMs = config.TIU_RESET_TTL;
-  // also for nobody, so that as much is done: that token opens nothing
-  const token = await issueOneTime(db, { kind: 'reset_password', account: account?.id ?? null, now: deps.clock(), ttlMs });
-  await auditAccount(deps, { action: 'password.reset_requested', account: account?.id ?? null });
-  if (account?.email)
-    deps.mail.send({ to: account.email, ...resetMail({ name: account.name, ttlMs, link: linkTo(config, 'reset-password', token) }) });
+  const [id, name] = [account?.id ?? null, account?.name ?? ''];
+  await withTransaction(db, async (tx) => {
+    // also for nobody, so that as much is done: that token opens nothing, and that mail goes nowhere
+    const token = await issueOneTime(tx, { kind: 'reset_password', account: id, now: deps.clock(), ttlMs });
+    await auditAccount({ db: tx }, { action: 'password.reset_requested', account: id });
+    const text = resetMail({ name, ttlMs, link: linkTo(config, 'reset-password', token) });
+    await deps.mail.post(tx, { to: account?.email ?? null, account: id, ttlMs, ...text });
+  });
+  deps.mail.kick();
 }
 
 /**
@@ -61,8 +65,9 @@ export async function resetPassword(deps: Deps, request: { token: string; passwo
     await forgetDevices(tx, account.id);
     await clearLogin(tx, account);
     await endSessions(tx, { account: account.id, reason: 'password_reset', by });
+    await deps.mail.post(tx, { to: account.email, account: account.id, ...passwordChangedMail(account) });
   });
-  if (account.email) deps.mail.send({ to: account.email, ...passwordChangedMail(account) });
+  deps.mail.kick();
 }
 
 const clearLogin = (db: Rows, { nameKey, emailKey }: AccountInfo): Promise<number> =>

@@ -4,6 +4,7 @@ import { normaliseEmail } from '../../../domain/account/names.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { createInvitation, type InvitationRow, type ProjectGrant } from '../../../db/repositories/invitations.ts';
 import { findProject } from '../../../db/repositories/projects.ts';
+import { withTransaction } from '../../../db/transaction.ts';
 import { checkGrant } from '../../auth/grantFields.ts';
 import { linkTo } from '../../auth/publicUrl.ts';
 import { roleRights } from '../../auth/roleRights.ts';
@@ -24,17 +25,17 @@ export async function invite(deps: Deps, actor: Actor, body: z.output<typeof Cre
   await deps.quotas.check(workspace, 'members');
   const now = deps.clock();
   const mailed = email !== undefined && sendsMail(deps);
-  const made = await createInvitation(deps.engine, {
-    ...{ workspace, email: email?.shown ?? null, mailed, role: body.role, projects, by, now },
-    ttlMs: ttlOf(body.expiresAt, { now, config }),
-    max: config.TIU_MAX_INVITATIONS,
+  const ttlMs = ttlOf(body.expiresAt, { now, config });
+  const wanted = { workspace, email: email?.shown ?? null, mailed, role: body.role, projects, by, now, ttlMs };
+  const made = await withTransaction(deps.engine, async (tx) => {
+    const created = await createInvitation(tx, { ...wanted, max: config.TIU_MAX_INVITATIONS });
+    if (!created) throw new Problem('quota_exceeded', { detail: `At most ${config.TIU_MAX_INVITATIONS} open invitations` });
+    const link = linkTo(config, 'invitation', created.token);
+    if (mailed) await deps.mail.post(tx, { to: email.shown, ttlMs, ...mailOf(link, created.invitation.expires) });
+    return { ...created, link };
   });
-  if (!made) throw new Problem('quota_exceeded', { detail: `At most ${config.TIU_MAX_INVITATIONS} open invitations` });
-  const { invitation, token } = made;
-  const link = linkTo(config, 'invitation', token);
-  if (!mailed) return { invitation, token, link };
-  deps.mail.send({ to: email.shown, ...mailOf(link, invitation.expires) });
-  return { invitation, token: null, link: null };
+  deps.mail.kick();
+  return mailed ? { ...made, token: null, link: null } : made;
 }
 
 const wrong = (pointer: string, message: string): Problem =>

@@ -17,10 +17,8 @@ export async function erase(deps: Deps, actor: Actor, { person, name }: { person
   requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
   if (normaliseName(name)?.key !== normaliseName(person.name)?.key) throw notTheName();
   const { account: asking, principal: by } = actor;
-  const accepted = await acceptErasure(deps.engine, {
-    ...{ account: person.id, by },
-    ...(asking !== undefined && asking !== person.id && { operator: asking }),
-  });
+  const asked = { account: person.id, by, ...(asking !== undefined && asking !== person.id && { operator: asking }) };
+  const accepted = await acceptErasure(deps.engine, asked, (tx) => deps.mail.post(tx, { to: person.email, ...ERASED }));
   if (accepted === 'refused') throw new Problem('unauthenticated');
   if (accepted === 'unknown') throw new Problem('state_conflict', { detail: 'The account is erased' });
   if ('lastOwner' in accepted)
@@ -29,7 +27,7 @@ export async function erase(deps: Deps, actor: Actor, { person, name }: { person
       data: { workspaces: accepted.lastOwner },
     });
   deps.authenticate.forget(`account:${person.id}`);
-  if (person.email !== null) deps.mail.send({ to: person.email, ...ERASED });
+  deps.mail.kick();
   await submit(deps, accepted.request);
   return accepted.request;
 }

@@ -2,7 +2,7 @@ import { Problem } from '../../../domain/problem.ts';
 import { SYSTEM_WORKSPACE } from '../../../domain/retention/policy.ts';
 import type { OrmDatabase } from '../../../db/database.ts';
 import { listTotpUnderOtherKeys, replaceTotp } from '../../../db/repositories/secondFactors.ts';
-import { listUnderOtherKeys, replaceSealed, type SealedRow } from '../../../db/repositories/secrets.ts';
+import { listUnderOtherKeys, replaceSealed, type SealedRow, type SecretTable } from '../../../db/repositories/secrets.ts';
 import { totpPlace } from '../../auth/totpPlace.ts';
 import type { Deps } from '../../deps.ts';
 
@@ -17,7 +17,7 @@ const PAGE = 100;
 const MAX_TOLD = 100;
 
 /**
- * Encrypts with the current key what others encrypted: secrets of the caller's workspace, or of all when it is the system
+ * Encrypts with the current key what others encrypted: secrets of the caller's workspace with the former values that hooks accept, or of all when it is the system
  * workspace, and then those of people's authenticator apps too. Can be repeated; what is set meanwhile stays as it was set.
  * @throws Problem secrets_not_configured
  */
@@ -29,7 +29,9 @@ export async function reencrypt(
   if (keyId === null) throw new Problem('secrets_not_configured');
   const asked = { keyId, by: actor.principal };
   const isSystem = actor.workspace === SYSTEM_WORKSPACE;
-  const all = isSystem ? [secretsOf(engine, null, asked), totpsOf(engine, asked)] : [secretsOf(db, actor.workspace, asked)];
+  const [reading, workspace] = isSystem ? [engine, null] : [db, actor.workspace];
+  const secrets = (['secret', 'secret_past'] as const).map((table) => secretsOf(reading, { table, workspace }, asked));
+  const all = isSystem ? [...secrets, totpsOf(engine, asked)] : secrets;
   const done = { keyId, rewritten: 0, unreadable: [] as Unreadable[] };
   for (const some of all) {
     for await (const kept of some) {
@@ -41,13 +43,15 @@ export async function reencrypt(
   return done;
 }
 
-async function* secretsOf(db: OrmDatabase, workspace: string | null, { keyId, by }: Asked): AsyncGenerator<Kept> {
+type Where = { table: SecretTable; workspace: string | null };
+
+async function* secretsOf(db: OrmDatabase, { table, workspace }: Where, { keyId, by }: Asked): AsyncGenerator<Kept> {
   for (let after: SealedRow | undefined; ;) {
-    const rows = await listUnderOtherKeys(db, { workspace, keyId, after, limit: PAGE });
+    const rows = await listUnderOtherKeys(db, { table, workspace, keyId, after, limit: PAGE });
     for (const row of rows)
       yield {
         ...{ workspace: row.workspace, name: row.name, keyId: row.key_id, sealed: row.sealed },
-        replace: (now) => replaceSealed(db, row, { ...now, by }),
+        replace: (now) => replaceSealed(db, row, { ...now, table, by }),
       };
     after = rows.at(-1);
     if (rows.length < PAGE) return;

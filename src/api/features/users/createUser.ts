@@ -25,10 +25,13 @@ export async function createUser(deps: Deps, actor: Actor, body: z.output<typeof
   const made = await withTransaction(deps.engine, async (tx) => {
     const account = { name, email: { ...email, verified: false }, fullName: body.fullName ?? null, by: actor.principal, now };
     const id = await createAccount(tx, account);
-    return { id, token: await issueOneTime(tx, { kind: 'reset_password', account: id, data: { proves: email.key }, now, ttlMs }) };
+    const token = await issueOneTime(tx, { kind: 'reset_password', account: id, data: { proves: email.key }, now, ttlMs });
+    const text = mailOf(name.shown, linkTo(deps.config, 'reset-password', token), now + ttlMs);
+    await deps.mail.post(tx, { to: email.shown, account: id, ttlMs, ...text });
+    return id;
   });
-  deps.mail.send({ to: email.shown, ...mailOf(name.shown, linkTo(deps.config, 'reset-password', made.token), now + ttlMs) });
-  return made.id;
+  deps.mail.kick();
+  return made;
 }
 
 const mailOf = (name: string, link: string, until: number) => ({

@@ -9,8 +9,20 @@ import { presentProblem, toProblem } from '../../http/problems.ts';
 import { defineRoute, type Call, type Route } from '../../route.ts';
 import { noQuery } from '../../schemas.ts';
 import { iso, maybeIso } from '../../time.ts';
+import { changeUserEmail } from './changeUserEmail.ts';
 import { createUser } from './createUser.ts';
-import { BulkUsers, BulkUsersResult, ChangeUser, CreateUser, User, UserList, userParams, usersQuery } from './schemas.ts';
+import {
+  BulkUsers,
+  BulkUsersResult,
+  ChangeUser,
+  ChangeUserEmail,
+  CreateUser,
+  MailSent,
+  User,
+  UserList,
+  userParams,
+  usersQuery,
+} from './schemas.ts';
 
 const tag = 'users';
 const repeatable = ['idempotency_mismatch', 'idempotency_in_progress'] as const;
@@ -157,7 +169,7 @@ const update = defineRoute({
   cost: 'write',
   tag,
   summary: 'Change what a person says of themselves',
-  description: 'Name, mail address and password are changed by the person alone.',
+  description: 'Name and password are changed by the person alone; of the mail address there is another route.',
   request: { params: userParams, query: noQuery, body: { schema: ChangeUser } },
   responses: { 200: { description: 'Changed', schema: User } },
   problems: ['state_conflict'],
@@ -169,4 +181,24 @@ const update = defineRoute({
   },
 });
 
-export const userRoutes: readonly Route[] = [list, create, bulk, read, update, activate, disable];
+const changeEmail = defineRoute({
+  method: 'post',
+  path: '/api/v1/users/{id}/email',
+  action: 'user.update',
+  cost: 'write',
+  tag,
+  summary: 'Ask somebody to confirm another mail address',
+  description:
+    'For a person who cannot reach theirs any more; it changes when the link in the mail is opened, and the old address is told.',
+  request: { params: userParams, query: noQuery, body: { schema: ChangeUserEmail } },
+  responses: { 202: { description: 'A mail is on its way', schema: MailSent } },
+  problems: ['reauthentication_required', 'email_taken', 'state_conflict', 'not_configured', 'overloaded', ...repeatable],
+  idempotency: 'stored',
+  load: loadUser,
+  handler: async ({ deps, actor, resource, body }) => {
+    await changeUserEmail(deps, actor, { user: resource, address: body.email });
+    return { status: 202, body: { status: 'mail_sent' } };
+  },
+});
+
+export const userRoutes: readonly Route[] = [list, create, bulk, read, update, activate, disable, changeEmail];

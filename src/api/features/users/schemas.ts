@@ -50,3 +50,6 @@ export const ChangeUser = z
   .strictObject({ fullName: text(100).nullable().optional(), bio: text(500).nullable().optional() })
   .refine((body) => body.fullName !== undefined || body.bio !== undefined, 'names nothing to change')
   .meta({ id: 'ChangeUser', description: 'What is not named stays; null takes it away' });
+
+export const ChangeUserEmail = z.strictObject({ email: text(320) }).meta({ id: 'ChangeUserEmail' });
+export const MailSent = z.object({ status: z.literal('mail_sent') }).meta({ id: 'MailSent' });
