@@ -69,7 +69,8 @@ function bodyOf({ request }: Route): Pick<ZodOpenApiOperationObject, 'requestBod
   if (request?.upload) return { requestBody: { required: true, content: { '*/*': { schema: { type: 'string', format: 'binary' } } } } };
   if (request?.signed) return { requestBody: { required: true, content: { 'application/json': { schema: {} } } } };
   if (!request?.body) return {};
-  const { schema, fromYaml } = request.body;
+  const { schema, fromYaml, form } = request.body;
+  if (form) return { requestBody: { required: true, content: { 'application/x-www-form-urlencoded': { schema } } } };
   const content = { 'application/json': { schema }, ...(fromYaml && { 'application/yaml': { schema: { type: 'string' as const } } }) };
   return { requestBody: { required: !schema.safeParse(undefined).success, content } };
 }

@@ -11,6 +11,8 @@ type BodySpec<B extends z.ZodType> = {
   schema: B;
   /** Turns an `application/yaml` body into the shape that `schema` describes; without it YAML is refused. */
   fromYaml?: (text: string) => unknown;
+  /** It is a form, as OAuth has them: `application/x-www-form-urlencoded` and nothing else. */
+  form?: true;
 };
 
 /** What a handler is given: everything checked. */

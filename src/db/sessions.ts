@@ -25,7 +25,11 @@ export type NewSession = {
   proved: number;
   idleMs: number;
   lifeMs: number;
+  /** Who has proved who they are, and the session there. */
+  issuer?: IssuerSession | undefined;
 };
+
+export type IssuerSession = { issuer: string; sid: string | null };
 
 /** Where a session acts. `role` is null, and `workspace` the system workspace, for who is a member of none. */
 export type SessionPlace = { id: string; account: string; workspace: string; role: string | null };
@@ -40,7 +44,7 @@ const interval = (n: number): string => `make_interval(secs => $${n}::float8 / 1
 
 /** Opens a session, notes the sign-in, and writes it to the audit. @returns undefined for an account that is not active */
 export async function insertSession(db: Rows, session: NewSession): Promise<SessionPlace | undefined> {
-  const { account, method, mfa, remember, device, ip, userAgent, workspace, refreshHash, now, proved, idleMs, lifeMs } = session;
+  const { account, method, mfa, remember, device, ip, userAgent, workspace, refreshHash, now, proved, idleMs, lifeMs, issuer } = session;
   const rows = await db.rows<SessionPlace>({
     name: 'session_insert',
     text: `with a as (update account set last_login = ${time(10)} where id = $2 and status = 'active' returning id),
@@ -49,9 +53,9 @@ export async function insertSession(db: Rows, session: NewSession): Promise<Sess
           m.workspace::text is not distinct from (select x.settings->'preferred'->>'workspace' from account x where x.id = $2) desc,
           m.workspace is not distinct from (select l.workspace from session l where l.account = $2 order by l.created desc limit 1) desc, m.granted, m.workspace
         limit 1),
-      s as (insert into session (id, workspace, account, method, mfa, remember, device, ip, user_agent, created, proved, active, idle, expires)
+      s as (insert into session (id, workspace, account, method, mfa, remember, device, ip, user_agent, created, proved, active, idle, expires, issuer, issuer_sid)
         select $1, coalesce((select workspace from p), '${SYSTEM_WORKSPACE}'), a.id, $3, $4, $5, $6, $7, $8, ${time(10)}, ${time(17)}, ${time(10)},
-          ${interval(11)}, ${time(10)} + ${interval(12)} from a returning *),
+          ${interval(11)}, ${time(10)} + ${interval(12)}, $18, $19 from a returning *),
       t as (insert into refresh_token (hash, session, created) select $13, s.id, s.created from s),
       u as (${auditInto(14, {
         ...{ from: 's', workspace: SYSTEM, actor: `'user:' || s.account`, action: `'auth.login'`, object: `'session:' || s.id` },
@@ -60,7 +64,7 @@ export async function insertSession(db: Rows, session: NewSession): Promise<Sess
       select s.id, s.account, s.workspace, (select role from p) as role from s`,
     values: [
       ...[randomUUIDv7(), account, method, mfa, remember, device ?? null, ip, userAgent, workspace ?? null, now, idleMs, lifeMs],
-      ...[refreshHash, ...auditValues(), proved],
+      ...[refreshHash, ...auditValues(), proved, issuer?.issuer ?? null, issuer?.sid ?? null],
     ],
   });
   return rows[0];
@@ -84,6 +88,24 @@ export function endSessions(db: Rows, of: { account: string; except?: string; re
 /** Ends one. @returns whether the account had it open */
 export async function endSession(db: Rows, of: { account: string; session: string; reason: string; by: string }): Promise<boolean> {
   return (await end(db, { name: 'session_end_one', which: 's.id = $7::uuid', values: [of.session] }, of)) > 0;
+}
+
+/**
+ * Ends what an issuer says has ended there: one of its sessions, or all of a person. Devices that were signed in from one of these
+ * stay. @returns how many
+ */
+export async function endIssuerSessions(db: Rows, of: { issuer: string; sid?: string; subject?: string }): Promise<number> {
+  const { issuer, sid = null, subject = null } = of;
+  const accounts = await db.rows<{ account: string }>({
+    name: 'session_of_issuer',
+    text: `select distinct s.account from session s where s.ended is null and s.issuer = $1 and ($2::text is null or s.issuer_sid = $2)
+      and ($3::text is null or exists (select from account_identity i where i.issuer = $1 and i.subject = $3 and i.account = s.account))`,
+    values: [issuer, sid, subject],
+  });
+  const choice = { name: 'session_end_issuer', which: `s.issuer = $7 and ($8::text is null or s.issuer_sid = $8)`, values: [issuer, sid] };
+  let ended = 0;
+  for (const { account } of accounts) ended += await end(db, choice, { account, reason: 'issuer_logout', by: 'public' });
+  return ended;
 }
 
 type Choice = { name: string; which: string; values: readonly unknown[] };
@@ -120,8 +142,8 @@ export async function renewSession(
   const rows = await db.rows<SessionPlace>({
     name: 'session_renew',
     text: `with o as (update session s set ended = clock_timestamp(), end_reason = 'renewed', ended_by = 'user:' || s.account where s.id = $1 and ${isOpen(5)} returning s.*),
-      s as (insert into session (id, workspace, account, method, mfa, remember, device, ip, user_agent, created, proved, active, idle, expires)
-        select $2, o.workspace, o.account, o.method, o.mfa or $3, o.remember, o.device, o.ip, o.user_agent, o.created, ${time(5)}, ${time(5)}, o.idle, o.expires
+      s as (insert into session (id, workspace, account, method, mfa, remember, device, ip, user_agent, created, proved, active, idle, expires, issuer, issuer_sid)
+        select $2, o.workspace, o.account, o.method, o.mfa or $3, o.remember, o.device, o.ip, o.user_agent, o.created, ${time(5)}, ${time(5)}, o.idle, o.expires, o.issuer, o.issuer_sid
         from o returning *),
       t as (insert into refresh_token (hash, session, created) select $4, s.id, ${time(5)} from s)
       select s.id, s.account, s.workspace, m.role from s

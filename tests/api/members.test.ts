@@ -34,6 +34,16 @@ test('members are listed page by page, found by role, and only in their workspac
   expect(await api.call('GET', '/api/v1/members/me')).toMatchObject({ status: 404 });
 });
 
+test('the mail address of another member is shown to admins and owners alone', async () => {
+  const other = await aPerson(api, { role: 'viewer' });
+  const seen: Record<string, unknown> = {};
+  for (const role of ['viewer', 'developer', 'project_manager', 'community_moderator', 'admin', 'owner']) {
+    const { key } = await aPerson(api, { role });
+    seen[role] = ((await api.call('GET', path(other), { key })).body as { email: string | null }).email !== null;
+  }
+  expect(seen).toEqual({ viewer: false, developer: false, project_manager: false, community_moderator: false, admin: true, owner: true });
+});
+
 test('a role is changed by who may, holds at once, and is written down with what was before', async () => {
   const admin = await aPerson(api, { role: 'admin' });
   const person = await aPerson(api, { role: 'viewer' });

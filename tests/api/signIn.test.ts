@@ -161,6 +161,29 @@ test('the answer goes only where the settings say', async () => {
   });
 });
 
+const tellLogout = (fields: URLSearchParams | string, provider = 'open') =>
+  api.call('POST', `/api/v1/auth/sign-in/${provider}/logout`, {
+    ...{ key: null, raw: fields.toString(), headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+  });
+const isIn = async (grant: unknown) => (await api.call('GET', '/api/v1/auth/me', { key: (grant as Grant).accessToken })).status === 200;
+
+test('who signs out at the issuer is signed out here, of what began with that sign-in and of nothing else', async () => {
+  const [earlier, somebody] = [(await signIn('open', 'ada')).body, (await signIn('open', 'eve')).body];
+  const last = (await signIn('open', 'ada')).body; // the visit whose session ends there
+  const told = await issuer.logout('ada');
+  expect(await tellLogout(told)).toMatchObject({ status: 200, body: { status: 'done' } });
+  expect(await Promise.all([last, earlier, somebody].map(isIn))).toEqual([false, true, true]);
+  expect((await tellLogout(told)).status).toBe(200); // again, and nothing is left to end
+  expect((await tellLogout(told, 'other')).body).toMatchObject({ status: 400, code: 'malformed_request' });
+  expect((await tellLogout('logout_token=x')).body).toMatchObject({ status: 400, code: 'malformed_request' });
+  expect((await tellLogout('logout_token=a&logout_token=b')).status).toBe(422);
+  expect((await auth('sign-in/open/logout', { logout_token: told.get('logout_token') })).body).toMatchObject({ status: 415 });
+  const ended = await api.deps.db.rows<{ end_reason: string }>({
+    ...{ name: '', text: `select end_reason from session where end_reason = 'issuer_logout'`, values: [] },
+  });
+  expect(ended).toHaveLength(1);
+});
+
 /** Somebody with an account and a password, signed in. @param provedMsAgo when they last proved who they are */
 async function aMember(name: string, { password = true, provedMsAgo = 0 } = {}) {
   const [shown, email] = [normaliseName(name), normaliseEmail(`${name}@example.com`)];

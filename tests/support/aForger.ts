@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -19,9 +19,22 @@ export type Lie = {
   userinfo?: Record<string, unknown>;
 };
 
-export type TestForger = { issuer: string; clientId: string; clientSecret: string; lie: (lie: Lie) => void; close: () => Promise<void> };
+export type TestForger = {
+  issuer: string;
+  clientId: string;
+  clientSecret: string;
+  lie: (lie: Lie) => void;
+  /** A logout token, honest but for the lie. */
+  logoutToken: (lie?: Lie) => Promise<string>;
+  close: () => Promise<void>;
+};
 
 const CLIENT = { clientId: 'tiu', clientSecret: 'a secret of this test, and long enough for HS256' };
+/** What a logout token says and an ID token does not, and the other way round. */
+const LOGOUT = {
+  ...{ events: { 'http://schemas.openid.net/event/backchannel-logout': {} }, sid: 's' },
+  ...{ nonce: undefined, at_hash: undefined, email: undefined, email_verified: undefined },
+};
 const ACCESS_TOKEN = 'an-access-token';
 
 /** An OpenID issuer written by hand, which can lie in one way at a time. Answers any code as the person with the subject `p`; the code is the nonce. */
@@ -54,6 +67,10 @@ export async function aForger(): Promise<TestForger> {
     ...{ issuer, ...CLIENT },
     lie: (next) => {
       lie = next;
+    },
+    logoutToken: (of = {}) => {
+      const claims = { ...LOGOUT, jti: randomUUID(), ...of.claims };
+      return sign({ issuer, nonce: '', lie: { ...of, claims }, own, foreign, publicKey: JSON.stringify(publicKey) });
     },
     close: async () => {
       server.closeAllConnections();

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Provider, { type AccountClaims } from 'oidc-provider';
+import { form } from './aForger.ts';
 
 export type TestIssuer = {
   /** Its address, without a slash at the end. */
@@ -10,6 +11,8 @@ export type TestIssuer = {
   clientSecret: string;
   /** What a browser does: follows from the authorization URL to the answer at the redirect URI, signed in there as this person. */
   visit: (authorizationUrl: string, person: string) => Promise<URLSearchParams>;
+  /** Ends the session of the last visit of this person. @returns the form that clients are sent */
+  logout: (person: string) => Promise<URLSearchParams>;
   close: () => Promise<void>;
 };
 
@@ -21,22 +24,45 @@ export async function anIssuer(people: Record<string, Omit<AccountClaims, 'sub'>
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const logout = { backchannel_logout_uri: `${issuer}/told`, backchannel_logout_session_required: true };
+  const client = { client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret, redirect_uris: redirectUris, ...logout };
   const provider = new Provider(issuer, {
-    clients: [{ client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret, redirect_uris: redirectUris, response_types: ['code'] }],
+    clients: [{ ...client, response_types: ['code'] }],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'] },
     conformIdTokenClaims: false,
-    features: { devInteractions: { enabled: false } },
+    features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
     pkce: { required: () => true },
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, ...people[sub] }) }),
     cookies: { keys: ['of this test'] },
+    // its own brings a dispatcher that this Node's fetch does not take
+    fetch: (url, options) => fetch(url, { ...(options as RequestInit), dispatcher: undefined } as unknown as RequestInit),
   });
   const answer = provider.callback();
-  server.on('request', (request, response) => void handle(provider, answer, { request, response }));
+  const told: URLSearchParams[] = [];
+  server.on('request', (request, response) => {
+    if (request.url === '/told')
+      void form(request).then((fields) => {
+        told.push(fields);
+        response.end();
+      });
+    else void handle(provider, answer, { request, response });
+  });
+  const jars = new Map<string, Jar>();
   return {
     issuer,
     ...CLIENT,
-    visit: (authorizationUrl, person) => visit(authorizationUrl, person, redirectUris),
+    visit: (authorizationUrl, person) => {
+      const jar: Jar = new Map();
+      jars.set(person, jar);
+      return visit(authorizationUrl, { person, jar, redirectUris });
+    },
+    logout: async (person) => {
+      await endSession(issuer, jars.get(person) ?? new Map<string, string>());
+      const fields = told.pop();
+      if (!fields) throw new Error('nobody was told');
+      return fields;
+    },
     close: () => closed(server),
   };
 }
@@ -58,16 +84,32 @@ async function handle(
   return provider.interactionFinished(request, response, { login: { accountId }, consent }, { mergeWithLastSubmission: true });
 }
 
-async function visit(authorizationUrl: string, person: string, redirectUris: string[]): Promise<URLSearchParams> {
-  const jar = new Map<string, string>();
+/** Cookies of a browser. */
+type Jar = Map<string, string>;
+type Browser = { person: string; jar: Jar; redirectUris: string[] };
+
+async function browse(at: URL, { person, jar }: Pick<Browser, 'person' | 'jar'>, body?: URLSearchParams): Promise<Response> {
+  const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
+  const headers = { 'x-person': person, ...(cookie !== '' && { cookie }) };
+  const response = await fetch(at, { redirect: 'manual', headers, ...(body && { method: 'POST', body }) });
+  for (const line of response.headers.getSetCookie()) {
+    const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+    jar.set(name, value);
+  }
+  return response;
+}
+
+/** What a person does who signs out there: asks, and confirms. */
+async function endSession(issuer: string, jar: Jar): Promise<void> {
+  const page = await (await browse(new URL(`${issuer}/session/end`), { person: '', jar })).text();
+  const [, xsrf = ''] = /name="xsrf" value="([^"]+)"/.exec(page) ?? [];
+  await browse(new URL(`${issuer}/session/end/confirm`), { person: '', jar }, new URLSearchParams({ xsrf, logout: 'yes' }));
+}
+
+async function visit(authorizationUrl: string, { person, jar, redirectUris }: Browser): Promise<URLSearchParams> {
   let at = new URL(authorizationUrl);
   for (let hops = 0; hops < 10; hops += 1) {
-    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(at, { redirect: 'manual', headers: { 'x-person': person, ...(cookie !== '' && { cookie }) } });
-    for (const line of response.headers.getSetCookie()) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      jar.set(name, value);
-    }
+    const response = await browse(at, { person, jar });
     const location = response.headers.get('location');
     if (location === null) throw new Error(`${at.pathname}: ${response.status} ${await response.text()}`);
     at = new URL(location, at);

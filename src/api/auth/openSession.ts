@@ -1,6 +1,6 @@
 import { Problem } from '../../domain/problem.ts';
 import { newToken, tokenHash } from '../../db/oneTime.ts';
-import { endSurplus, insertSession, type SessionMethod, type SessionPlace } from '../../db/sessions.ts';
+import { endSurplus, insertSession, type IssuerSession, type SessionMethod, type SessionPlace } from '../../db/sessions.ts';
 import type { Deps } from '../deps.ts';
 
 type SessionRequest = {
@@ -15,6 +15,8 @@ type SessionRequest = {
   device?: string;
   ip: string;
   userAgent: string;
+  /** Of a sign-in with an issuer. */
+  issuer?: IssuerSession;
   /** Where to act; ignored unless the person is a member there. */
   workspace?: string;
 };
@@ -42,12 +44,23 @@ const MAX_TEXT = 300;
 export async function openSession(deps: SessionDeps, request: SessionRequest): Promise<OpenedSession> {
   const { config, db, tokens } = deps;
   if (!tokens.isConfigured) throw notConfigured();
-  const { account, method, mfa, remember = false, device, workspace } = request;
+  const { account, method, mfa, remember = false, device, workspace, issuer } = request;
   const now = deps.clock();
   const proved = Math.min(request.provedAt ?? now, now);
   const refreshToken = newToken('tiur_');
   const place = await insertSession(db, {
-    ...{ account, method, mfa, remember, workspace, now, proved, device: device?.slice(0, MAX_TEXT), refreshHash: tokenHash(refreshToken) },
+    ...{
+      account,
+      method,
+      mfa,
+      remember,
+      workspace,
+      now,
+      proved,
+      issuer,
+      device: device?.slice(0, MAX_TEXT),
+      refreshHash: tokenHash(refreshToken),
+    },
     ip: request.ip,
     userAgent: request.userAgent.slice(0, MAX_TEXT),
     idleMs: remember ? config.TIU_SESSION_REMEMBER_IDLE : config.TIU_SESSION_IDLE,

@@ -5,10 +5,12 @@ import { Problem } from '../../domain/problem.ts';
 /** Deepest nesting of a request body. */
 const MAX_DEPTH = 200;
 
-export type MediaType = 'json' | 'yaml' | 'other';
+export type MediaType = 'json' | 'yaml' | 'form' | 'other';
 
 const JSON_TYPES = new Set(['application/json', 'application/merge-patch+json']);
 const YAML_TYPES = new Set(['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml']);
+
+const FORM_TYPE = 'application/x-www-form-urlencoded';
 
 const PLAIN_JSON = { kind: 'json', type: 'application/json', charset: 'utf-8' } as const;
 
@@ -20,7 +22,7 @@ export function mediaType(request: IncomingMessage): { kind: MediaType; type: st
       .find((p) => p.startsWith('charset='))
       ?.slice('charset='.length)
       .replaceAll('"', '') ?? 'utf-8';
-  return { kind: JSON_TYPES.has(type) ? 'json' : YAML_TYPES.has(type) ? 'yaml' : 'other', type, charset };
+  return { kind: JSON_TYPES.has(type) ? 'json' : YAML_TYPES.has(type) ? 'yaml' : type === FORM_TYPE ? 'form' : 'other', type, charset };
 }
 
 export const hasBody = (request: IncomingMessage): boolean =>
@@ -41,7 +43,7 @@ export function checkBodyHeaders(request: IncomingMessage, accepts: { types: rea
   if (accepts.types.includes('other')) return;
   const { kind, type, charset } = mediaType(request);
   if (!accepts.types.includes(kind)) {
-    const wanted = accepts.types.map((accepted) => `application/${accepted}`).join(' or ');
+    const wanted = accepts.types.map((accepted) => (accepted === 'form' ? FORM_TYPE : `application/${accepted}`)).join(' or ');
     throw new Problem('unsupported_media_type', { detail: `Expected ${wanted}, got ${printable(type || 'no Content-Type')}` });
   }
   if (charset !== 'utf-8' && charset !== 'utf8') {
@@ -92,6 +94,16 @@ export function readBytes(request: IncomingMessage, { maxBytes, hold }: BodyBoun
     };
     request.on('data', take).on('end', whole).on('error', broken).on('close', broken);
   });
+}
+
+/** Fields that come once are strings, repeated ones are lists, so that a schema decides which may repeat. @throws Problem malformed_request */
+export function parseForm(text: string, what: string): Record<string, unknown> {
+  const fields = new Map<string, string[]>();
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (value.includes('\0')) throw new Problem('malformed_request', { detail: `The ${what} holds U+0000` });
+    fields.set(name, [...(fields.get(name) ?? []), value]);
+  }
+  return Object.fromEntries([...fields].map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
 }
 
 /** A reviver that refuses integers which a double would round. Slow, so only used when the text has long digit runs. */

@@ -11,7 +11,7 @@ import { requireSameSite } from '../auth/sameSite.ts';
 import { requireSecondFactor } from '../auth/secondFactor.ts';
 import type { Deps } from '../deps.ts';
 import type { Call, Reply, Route } from '../route.ts';
-import { checkBodyHeaders, hasBody, mediaType, parseJson, readBytes, textOf, type MediaType } from './body.ts';
+import { checkBodyHeaders, hasBody, mediaType, parseForm, parseJson, readBytes, textOf, type MediaType } from './body.ts';
 import { idempotencyKey, idempotent } from './idempotency.ts';
 import { validate } from './validate.ts';
 
@@ -115,20 +115,19 @@ function objectOf({ action }: Route, { params, path }: RouteContext): string {
 }
 
 function limits(deps: Deps, route: Route, ctx: Context): void {
-  const body = route.request?.body;
-  const types: MediaType[] = route.request?.upload
-    ? ['other']
-    : body?.fromYaml
-      ? ['json', 'yaml']
-      : body || route.request?.signed
-        ? ['json']
-        : [];
-  checkBodyHeaders(ctx.req, { types, maxBytes: maxBytes(deps, route) });
+  checkBodyHeaders(ctx.req, { types: bodyTypes(route), maxBytes: maxBytes(deps, route) });
   if (ctx.headers.accept === undefined || ctx.headers.accept === '*/*') return;
   const offered = Object.values(route.responses).flatMap((response) => response.types ?? (response.schema ? ['application/json'] : []));
   if (offered.length > 0 && ctx.accepts(offered) === false) {
     throw new Problem('not_acceptable', { detail: `Offered: ${[...new Set(offered)].join(', ')}` });
   }
+}
+
+function bodyTypes({ request }: Route): MediaType[] {
+  if (request?.upload) return ['other'];
+  if (request?.body?.form) return ['form'];
+  if (request?.body?.fromYaml) return ['json', 'yaml'];
+  return request?.body || request?.signed ? ['json'] : [];
 }
 
 const maxBytes = (deps: Deps, route: Route): number => {
@@ -142,13 +141,20 @@ async function read(deps: Deps, route: Route, ctx: RouteContext) {
   const present = (body !== undefined || route.request?.signed === true) && hasBody(ctx.req);
   const bytes = present ? await readBytes(ctx.req, { maxBytes: maxBytes(deps, route), hold: holdUntilClosed(deps, ctx) }) : NOTHING;
   const text = body === undefined ? '' : textOf(bytes);
-  const yaml = mediaType(ctx.req).kind === 'yaml' && body?.fromYaml;
+  const isEmpty = text === '' && !(body?.fromYaml && isYaml(ctx));
   const parsed = validate({
     params: { schema: route.request?.params, value: ctx.params, prefix: '/path' },
     query: { schema: route.request?.query, value: queryOf(ctx), prefix: '/query' },
-    body: { schema: body?.schema, value: yaml ? yaml(text) : present && text !== '' ? parseJson(text) : undefined, prefix: '' },
+    body: { schema: body?.schema, value: isEmpty ? undefined : parserOf(ctx, body)(text), prefix: '' },
   });
   return { text, bytes, ...parsed };
+}
+
+const isYaml = (ctx: Context): boolean => mediaType(ctx.req).kind === 'yaml';
+
+function parserOf(ctx: Context, body: NonNullable<Route['request']>['body']): (text: string) => unknown {
+  if (body?.form) return (text) => parseForm(text, 'body');
+  return body?.fromYaml && isYaml(ctx) ? body.fromYaml : parseJson;
 }
 
 /** Bytes of a body count until its answer has been sent. */
@@ -162,16 +168,7 @@ function holdUntilClosed(deps: Deps, ctx: Context): (bytes: number) => void {
   };
 }
 
-/** Parameters that come once are strings, repeated ones are lists, so that a schema decides which may repeat. */
-function queryOf(ctx: Context): Record<string, unknown> {
-  if (ctx.querystring === '') return {};
-  const query = new Map<string, string[]>();
-  for (const [name, value] of new URLSearchParams(ctx.querystring)) {
-    if (value.includes('\0')) throw new Problem('malformed_request', { detail: 'The query holds U+0000' });
-    query.set(name, [...(query.get(name) ?? []), value]);
-  }
-  return Object.fromEntries([...query].map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
-}
+const queryOf = (ctx: Context): Record<string, unknown> => (ctx.querystring === '' ? {} : parseForm(ctx.querystring, 'query'));
 
 async function authorise(route: Route, call: { deps: Deps; actor: Actor; params: unknown }): Promise<Resource | undefined> {
   if (route.action === 'public') return undefined;

@@ -84,7 +84,7 @@ export const PERSONAL_DATA: Readonly<Record<string, Said>> = {
   schedule_fire: { kept: { principal: 'by', work: 'failure' }, neither: 'schedule workspace kind status overlap run' },
   secret: { kept: { work: 'name sealed', principal: 'created_by updated_by' }, neither: 'workspace key_id' },
   secret_past: { kept: { work: 'name sealed' }, neither: 'workspace key_id' },
-  session: { removed: 'id account device ip user_agent ended_by', neither: 'workspace method end_reason' },
+  session: { removed: 'id account device ip user_agent ended_by issuer issuer_sid', neither: 'workspace method end_reason' },
   slice: { neither: 'run workspace' },
   socket_ticket: { removed: 'hash session', neither: 'workspace' },
   task: { kept: { work: 'output failure' }, neither: 'run workspace status token output_ref' },

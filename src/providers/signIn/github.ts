@@ -43,6 +43,7 @@ export function createGithubProvider(settings: SignInSettings, deps: ProviderDep
         throw refused(error);
       }
     },
+    loggedOut: () => Promise.reject(refused(new Error('GitHub says nothing of sessions that end'))),
   };
 }
 

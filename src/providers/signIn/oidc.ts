@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as client from 'openid-client';
 import { Problem } from '../../domain/problem.ts';
 import { guardedFetch } from './guardedFetch.ts';
+import { readLogoutToken } from './logoutToken.ts';
 import { refused, s256 } from './answers.ts';
 import type { Expected, ProviderDeps, ProvenIdentity, SignInProvider, SignInSettings } from './provider.ts';
 
@@ -39,6 +40,14 @@ export function createOidcProvider(settings: SignInSettings, deps: ProviderDeps)
       const config = await configuration();
       try {
         return await exchange(config, answer, expected);
+      } catch (error) {
+        throw refused(error);
+      }
+    },
+    loggedOut: async (token) => {
+      const config = await configuration();
+      try {
+        return await readLogoutToken({ settings, config, deps }, token);
       } catch (error) {
         throw refused(error);
       }
@@ -88,6 +97,7 @@ async function exchange(config: client.Configuration, answer: URLSearchParams, e
   const told: Record<string, unknown> = { ...more, ...claims };
   return {
     ...{ issuer, subject, emailVerified: told.email_verified === true, mfa: Array.isArray(claims.amr) && claims.amr.includes('mfa') },
+    ...textAs('sid', claims.sid),
     ...textAs('email', told.email),
     ...textAs('fullName', told.name),
     ...textAs('userName', told.preferred_username),

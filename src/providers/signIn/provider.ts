@@ -12,7 +12,12 @@ export type ProvenIdentity = {
   userName?: string;
   /** Whether the provider says that more than one factor was shown. */
   mfa: boolean;
+  /** Names the person's session there. */
+  sid?: string;
 };
+
+/** Which sessions an issuer has ended: one of its own, or all of a person. */
+export type LoggedOut = { issuer: string; sid?: string; subject?: string };
 
 /** What has to come back unchanged: bound to one browser and to one provider. */
 export type Expected = { state: string; nonce: string; codeVerifier: string; redirectUri: string };
@@ -25,6 +30,8 @@ export type SignInProvider = {
    * @throws Problem sign_in_refused | sign_in_unavailable
    */
   finish: (answer: URLSearchParams, expected: Expected) => Promise<ProvenIdentity>;
+  /** What a logout token says. @throws Problem sign_in_refused | sign_in_unavailable */
+  loggedOut: (token: string) => Promise<LoggedOut>;
 };
 
 /** One provider as the settings have it. */

@@ -33,5 +33,6 @@ function whenAsked(settings: SignInSettings, deps: ProviderDeps): SignInProvider
   return {
     authorizationUrl: async (expected) => (await provider()).authorizationUrl(expected),
     finish: async (answer, expected) => (await provider()).finish(answer, expected),
+    loggedOut: async (token) => (await provider()).loggedOut(token),
   };
 }

@@ -44,7 +44,7 @@ test('who has signed in at the issuer is told by the answer, with what the issue
   const expected = expectation();
   const answer = await issuer.visit(await provider.authorizationUrl(expected), 'ada');
   expect(await provider.finish(answer, expected)).toEqual({
-    ...{ issuer: issuer.issuer, subject: 'ada', mfa: false },
+    ...{ issuer: issuer.issuer, subject: 'ada', mfa: false, sid: expect.any(String) },
     ...{ email: 'ada@example.com', emailVerified: true, fullName: 'Ada L', userName: 'ada' },
   });
 });

@@ -34,6 +34,7 @@ export async function finishSignIn(deps: Deps, of: Answer): Promise<'linked' | {
   const account = await admitPerson(deps, { settings, identity });
   const opened = await openSession(deps, {
     ...{ account, method: 'oidc', mfa: identity.mfa, remember: attempt.remember },
+    issuer: { issuer: identity.issuer, sid: identity.sid ?? null },
     ...(attempt.device !== null && { device: attempt.device }),
     ...of.origin,
   });

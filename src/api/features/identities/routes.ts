@@ -14,6 +14,7 @@ import { iso } from '../../time.ts';
 import { beginAttempt, type Attempt, type Purpose } from './attempt.ts';
 import { browserCallback } from './browserRoutes.ts';
 import { finishSignIn, providerOf } from './finishSignIn.ts';
+import { logoutRoute } from './logoutRoute.ts';
 import { pendingCookie } from './pendingCookie.ts';
 import { BeginLink, BeginSignIn, FinishSignIn, IdentityList, identityParams, providerParams, Providers, SignInBegun } from './schemas.ts';
 
@@ -183,4 +184,4 @@ const unlink = defineRoute({
   },
 });
 
-export const identityRoutes: readonly Route[] = [list, begin, finish, beginLink, identities, unlink];
+export const identityRoutes: readonly Route[] = [list, begin, finish, logoutRoute, beginLink, identities, unlink];
