@@ -12,6 +12,7 @@ export default {
   forceExit: true,
   globalSetup: '<rootDir>/tests/support/globalSetup.ts',
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
+  testSequencer: '<rootDir>/tools/jestOrder.mjs',
   reporters: ['default', '<rootDir>/tools/jestCounts.mjs'],
   transform: {
     '^.+\\.ts$': [

@@ -15,11 +15,11 @@ test('a seed determines the faults', () => {
 });
 
 test(
-  'thirty kills and every other fault: nothing lost, stuck, done twice or seen out of order',
+  'twenty kills and every other fault: nothing lost, stuck, done twice or seen out of order',
   async () => {
     const lines: string[] = [];
     const result = await runChaos({
-      ...{ seed: 5, minutes: 0.1, kills: 30, lanes: 8 },
+      ...{ seed: 5, minutes: 0.1, kills: 20, lanes: 8 },
       kinds: [...DEFAULT_FAULTS, 'all', 'all'],
       say: (line) => lines.push(line),
     });
@@ -29,7 +29,7 @@ test(
       breaches: [],
       report: '',
     });
-    expect(result.kills).toBeGreaterThanOrEqual(30);
+    expect(result.kills).toBeGreaterThanOrEqual(20);
     expect(Object.keys(result.kinds).length).toBeGreaterThanOrEqual(7);
     expect(result.settledAfter).not.toBeNull();
     expect(Object.keys(result.ended)).toEqual(expect.arrayContaining(['completed', 'failed']));
