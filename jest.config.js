@@ -2,6 +2,8 @@
 export default {
   testEnvironment: '<rootDir>/tests/support/leakGuard.ts',
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
+  // a real browser is put there by `npm run browser` alone
+  testPathIgnorePatterns: process.env.TIU_BROWSER === undefined ? ['<rootDir>/tests/browser/'] : [],
   modulePathIgnorePatterns: ['<rootDir>/.tiu/', '<rootDir>/dist/', '<rootDir>/tools/node/'],
   extensionsToTreatAsEsm: ['.ts'],
   watchman: false,

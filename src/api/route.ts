@@ -33,6 +33,8 @@ export type Call<P, Q, B, R> = {
   requestId: string;
   /** What fires when the client has gone or the process wants to end. */
   gone: () => AbortSignal;
+  /** For handlers that read the body themselves, which may take long: asks once more. @throws Problem as the request would now */
+  stillMay: () => Promise<void>;
   /** What fires when the caller may no longer, for answers that go on. */
   revoked: () => AbortSignal;
 };

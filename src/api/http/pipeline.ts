@@ -51,7 +51,7 @@ async function answer(deps: Deps, route: Route, { ctx, who, origin }: Known): Pr
   const { text, ...input } = await read(deps, route, ctx);
   const actor = hasBody(ctx.req) ? await stillActor(deps, who) : (who?.actor ?? NOBODY);
   if (!route.beforeSecondFactor) requireSecondFactor(actor);
-  const call = {
+  const call: Omit<Call<unknown, unknown, unknown, unknown>, 'resource'> = {
     deps,
     actor,
     origin,
@@ -61,6 +61,9 @@ async function answer(deps: Deps, route: Route, { ctx, who, origin }: Known): Pr
     requestId: ctx.state.requestId as string,
     gone: ctx.state.gone as Call<never, never, never, never>['gone'],
     revoked: () => revokedOf(deps, ctx, who),
+    stillMay: async () => {
+      await authorise(route, { ...call, actor: await stillActor(deps, who) });
+    },
   };
   const resource = await authorise(route, call);
   const act = () => route.handler({ ...call, resource } as Call<never, never, never, never>);

@@ -42,7 +42,7 @@ const upload = defineRoute({
     201: { description: 'Stored', schema: Artifact, headers: { location: 'The artifact' } },
   },
   problems: ['quota_exceeded', 'artifact_too_large', 'malformed_body', 'unavailable'],
-  handler: async ({ deps, actor, query, raw }) => {
+  handler: async ({ deps, actor, query, raw, stillMay }) => {
     if (!hasBody(raw)) throw new Problem('malformed_body', { detail: 'The body is empty' });
     await deps.quotas.check(actor.workspace, 'artifact_bytes', Number(raw.headers['content-length'] ?? 1));
     const stored = await deps.objects.put(actor.workspace, raw).catch((error: unknown) => {
@@ -51,6 +51,7 @@ const upload = defineRoute({
         throw new Problem('malformed_body', { detail: 'The body did not arrive in full', cause: error });
       throw error;
     });
+    await stillMay();
     const { type } = mediaType(raw);
     const row = await recordArtifact(deps.db, {
       workspace: actor.workspace,
