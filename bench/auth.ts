@@ -34,7 +34,13 @@ const { url: database, stop } = await startPostgres({ place, passwordFile: path.
 await migrate(database);
 const db = await openDatabase({ url: database, role: 'tiu_engine', max: 2 });
 const { key: ownerKey } = await ensureOwner(db, { workspaceName: 'default' });
-const settings = { DATABASE_URL: database, TIU_TOKEN_KEYS: `k1:${randomBytes(32).toString('base64')}`, TIU_MAX_SESSIONS: '1000' };
+const settings = {
+  DATABASE_URL: database,
+  TIU_TOKEN_KEYS: `k1:${randomBytes(32).toString('base64')}`,
+  TIU_MAX_SESSIONS: '1000',
+  TIU_RATE_READ: '',
+  TIU_RATE_AUTH: '',
+};
 const guard = createGuard();
 const [first, second] = [await anApi('api-1'), await anApi('api-2')];
 const config = readConfig(settings);

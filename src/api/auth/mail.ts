@@ -10,11 +10,9 @@ export type AccountMail = {
   check: () => void;
   /**
    * Puts a mail into the queue, within the transaction whose change it tells of. Where nobody is to be told, `to` is null: so as much
-   * is done. Without a mail server nothing happens. @throws Problem overloaded
+   * is done. It is handed over within the next second. Without a mail server nothing happens. @throws Problem overloaded
    */
   post: (tx: Rows, mail: MailText & { account?: string | null; ttlMs?: number }) => Promise<void>;
-  /** The transaction is committed: what waits is handed over, after the answer. */
-  kick: () => void;
   /** Kept when nothing is due. */
   settled: () => Promise<void>;
   close: () => Promise<void>;
@@ -48,7 +46,6 @@ export function createAccountMail(deps: AccountMailDeps, bounds: Bounds): Accoun
       });
       if (!added) throw new Problem('overloaded', { detail: 'Too many mails wait to be sent', retryAfterMs: 1_000 });
     },
-    kick: () => sender?.kick(),
     settled: async () => sender?.idle(),
     close: async () => sender?.close(),
   };

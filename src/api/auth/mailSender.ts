@@ -27,15 +27,13 @@ export type MailText = { to: string | null; subject: string; text: string };
 export const mailPlace = (id: string) => ({ workspace: SYSTEM_WORKSPACE, name: `mail/${id}` });
 
 export type MailSender = {
-  /** Looks for mails now. */
-  kick: () => void;
-  /** Kept when nothing is due. */
+  /** Looks for mails now; kept when nothing is due. */
   idle: () => Promise<void>;
   /** Ends the try under way, whose mail is due at once for others. */
   close: () => Promise<void>;
 };
 
-/** Those of processes that have died are found so often, ms. */
+/** Not at once: what a mail costs would be felt by the next request, and who asks twice would learn whether the first had one, ms. */
 const PERIOD_MS = 1_000;
 /** Of one try. */
 const TIMEOUT_MS = 30_000;
@@ -70,7 +68,6 @@ export function createMailSender(deps: MailSenderDeps): MailSender {
   const timer = setInterval(kick, PERIOD_MS);
   timer.unref();
   return {
-    kick,
     idle: async () => {
       kick();
       await working;

@@ -45,6 +45,7 @@ test('a link sets another password once, ends every session, and the owner is to
 
 test('nobody sees whether an address is known', async () => {
   const person = await aPerson(api);
+  await api.deps.mail.settled();
   const sent = api.mailServer.mails.length;
   const [known, unknown] = [await forgot(person.email), await forgot('stranger@people.example')];
   await api.deps.mail.settled();
@@ -124,6 +125,7 @@ test('neither an address that nobody has confirmed nor a disabled account is sen
   const [unconfirmed, disabled] = [await aPerson(api), await aPerson(api)];
   await rows('update account set email_verified = null where id = $1', [unconfirmed.id]);
   await rows(`update account set status = 'disabled' where id = $1`, [disabled.id]);
+  await api.deps.mail.settled();
   const sent = api.mailServer.mails.length;
   for (const { email } of [unconfirmed, disabled]) expect((await forgot(email)).status).toBe(202);
   await api.deps.mail.settled();

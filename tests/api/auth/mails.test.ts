@@ -125,9 +125,10 @@ test('a process that ends while the server is silent leaves the mail to others, 
   await mail.post(api.deps.engine, aMail('silent@people.example'));
   api.mailServer.answer('MAIL', null);
   const heard = api.mailServer.heard('MAIL');
-  mail.kick();
+  const trying = mail.settled();
   await heard;
   await mail.close();
+  await trying;
   expect((await waiting()).map(({ due }) => due <= now)).toEqual([true]);
   await aProcess().settled();
   expect(takenBy('silent@people.example')).toHaveLength(1);

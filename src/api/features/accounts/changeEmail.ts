@@ -35,7 +35,6 @@ export async function changeEmail(deps: Deps, actor: Actor, request: { email: st
     if (account.emailKey !== email.key)
       await deps.mail.post(tx, { to: account.email, account: account.id, ...emailNoticeMail({ name: account.name, done: false }) });
   });
-  deps.mail.kick();
 }
 
 /** Gives an account the address whose link was opened; the old one is told. @throws Problem link_invalid */
@@ -50,5 +49,4 @@ export async function confirmEmail(deps: Deps, { token }: { token: string }): Pr
     if (account.emailKey !== email.key)
       await deps.mail.post(tx, { to: account.email, account: account.id, ...emailNoticeMail({ name: account.name, done: true }) });
   });
-  deps.mail.kick();
 }

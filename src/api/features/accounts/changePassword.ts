@@ -51,5 +51,4 @@ export async function changePassword(deps: Deps, actor: Actor, change: Change): 
     await deps.mail.post(tx, { to: account.email, account: account.id, ...passwordChangedMail(account) });
     if (change.revokeOtherSessions) await endSessions(tx, { account: account.id, except: session, reason: 'password_changed', by });
   });
-  deps.mail.kick();
 }

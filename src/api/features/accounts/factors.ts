@@ -57,7 +57,6 @@ export async function confirmTotp(deps: Deps, actor: Actor, { code }: { code: st
     await setRecoveryCodes(tx, { account: account.id, codes: codes.map(plainCode), now });
     await tell(deps, tx, { account, action: 'second_factor.added', kind: 'totp', what: 'an authenticator app was added' });
   });
-  deps.mail.kick();
   await clearFactorTries(deps, account.id);
   await shownIn(deps, actor);
   return codes;
@@ -73,7 +72,6 @@ export async function renewRecoveryCodes(deps: Deps, actor: Actor): Promise<stri
     await setRecoveryCodes(tx, { account: account.id, codes: codes.map(plainCode), now: deps.clock() });
     await tell(deps, tx, { account, action: 'second_factor.recovery_codes', kind: 'recovery', what: 'there are new recovery codes' });
   });
-  deps.mail.kick();
   return codes;
 }
 
@@ -103,7 +101,6 @@ export async function finishPasskey(deps: Deps, actor: Actor, made: { name: stri
     if (!(await addPasskey(tx, { ...row, now, max: deps.config.TIU_MAX_PASSKEYS }))) throw new Problem('too_many_passkeys');
     await tell(deps, tx, { account, action: 'second_factor.added', kind: 'passkey', what: 'a passkey was added' });
   });
-  deps.mail.kick();
   await shownIn(deps, actor);
   return passkey.id;
 }
@@ -119,7 +116,6 @@ export async function dropFactor(deps: Deps, actor: Actor, of: { passkey?: strin
     if (removed === 'last') throw new Problem('last_second_factor', { detail: 'Set a longer password first, or add another factor' });
     await tell(deps, tx, { account, action: 'second_factor.removed', kind, what });
   });
-  deps.mail.kick();
 }
 
 /** Who has set a factor up has shown it with that. */

@@ -64,7 +64,6 @@ export async function register(deps: Deps, request: Registration): Promise<void>
     const to = owner ? (owner.toldOfAddress ? (owner.email ?? email.shown) : null) : email.shown;
     await deps.mail.post(tx, { to, account, ttlMs: times.ttlMs, ...text });
   });
-  deps.mail.kick();
 }
 
 /**

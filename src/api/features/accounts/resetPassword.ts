@@ -39,7 +39,6 @@ export async function forgotPassword(deps: Deps, request: { email: string }): Pr
     const text = resetMail({ name, ttlMs, link: linkTo(config, 'reset-password', token) });
     await deps.mail.post(tx, { to: account?.email ?? null, account: id, ttlMs, ...text });
   });
-  deps.mail.kick();
 }
 
 /**
@@ -67,7 +66,6 @@ export async function resetPassword(deps: Deps, request: { token: string; passwo
     await endSessions(tx, { account: account.id, reason: 'password_reset', by });
     await deps.mail.post(tx, { to: account.email, account: account.id, ...passwordChangedMail(account) });
   });
-  deps.mail.kick();
 }
 
 const clearLogin = (db: Rows, { nameKey, emailKey }: AccountInfo): Promise<number> =>

@@ -34,7 +34,6 @@ export async function invite(deps: Deps, actor: Actor, body: z.output<typeof Cre
     if (mailed) await deps.mail.post(tx, { to: email.shown, ttlMs, ...mailOf(link, created.invitation.expires) });
     return { ...created, link };
   });
-  deps.mail.kick();
   return mailed ? { ...made, token: null, link: null } : made;
 }
 

@@ -27,7 +27,6 @@ export async function erase(deps: Deps, actor: Actor, { person, name }: { person
       data: { workspaces: accepted.lastOwner },
     });
   deps.authenticate.forget(`account:${person.id}`);
-  deps.mail.kick();
   await submit(deps, accepted.request);
   return accepted.request;
 }

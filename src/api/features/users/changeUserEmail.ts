@@ -31,7 +31,6 @@ export async function changeUserEmail(deps: Deps, actor: Actor, { user, address 
     await deps.mail.post(tx, { to: email.shown, account, ttlMs, ...askMail(user.name, linkTo(deps.config, 'confirm-email', token)) });
     await deps.mail.post(tx, { to: user.email, account, ...noticeMail(user.name) });
   });
-  deps.mail.kick();
 }
 
 const askMail = (name: string, link: string) => ({

@@ -30,7 +30,6 @@ export async function createUser(deps: Deps, actor: Actor, body: z.output<typeof
     await deps.mail.post(tx, { to: email.shown, account: id, ttlMs, ...text });
     return id;
   });
-  deps.mail.kick();
   return made;
 }
 
