@@ -38,8 +38,8 @@ const settings = {
   DATABASE_URL: database,
   TIU_TOKEN_KEYS: `k1:${randomBytes(32).toString('base64')}`,
   TIU_MAX_SESSIONS: '1000',
-  TIU_RATE_READ: '',
-  TIU_RATE_AUTH: '',
+  TIU_RATE_READ: 'user=10000000/1',
+  TIU_RATE_AUTH: 'network=10000000/1',
 };
 const guard = createGuard();
 const [first, second] = [await anApi('api-1'), await anApi('api-2')];
