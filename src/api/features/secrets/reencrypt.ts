@@ -17,8 +17,9 @@ const PAGE = 100;
 const MAX_TOLD = 100;
 
 /**
- * Encrypts with the current key what others encrypted: secrets of the caller's workspace with the former values that hooks accept, or of all when it is the system
- * workspace, and then those of people's authenticator apps too. Can be repeated; what is set meanwhile stays as it was set.
+ * Encrypts with the current key what others encrypted: secrets of the caller's workspace with the former values that hooks accept,
+ * or of all when it is the system workspace, and then those of people's authenticator apps too. Can be repeated; what is set
+ * meanwhile stays as it was set.
  * @throws Problem secrets_not_configured
  */
 export async function reencrypt(
