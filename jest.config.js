@@ -7,7 +7,8 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/.tiu/', '<rootDir>/dist/', '<rootDir>/tools/node/'],
   extensionsToTreatAsEsm: ['.ts'],
   watchman: false,
-  testTimeout: 60_000,
+  // For what hangs. A machine that is busy with other things must not fail a test that is right.
+  testTimeout: 180_000,
   // Most suites wait for processes more than they work; beyond two they are in each other's way.
   maxWorkers: 2,
   // The leak guard of every suite says what it leaves behind; native calls that still retry must not hold the run up.

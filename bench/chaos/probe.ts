@@ -1,5 +1,5 @@
 import { define, transform } from '../../tests/chaos/support/runs.ts';
-import { until } from '../../tests/chaos/support/until.ts';
+import { until } from '../../tests/support/until.ts';
 import type { Field } from './field.ts';
 import type { Load } from './load.ts';
 import { submitUntilAccepted } from './submits.ts';

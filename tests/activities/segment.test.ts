@@ -299,7 +299,7 @@ test('500 random definitions end in the database as the reference model says, un
     });
     expect((await engine.state(runId)).status).toBe(model.status);
   }
-}, 120_000);
+});
 
 test('a segment of busy tasks lets the event loop turn: its results are committed while it goes on', async () => {
   const busy = '${size(range(0, 2000).map(i, i * 2).filter(i, i % 3 == 0))}';

@@ -205,4 +205,4 @@ ${await answers('task', ENDED_STATES, ofTask('work', { tasks: ['work'] }))}
 `;
   if (process.env.TIU_WRITE_COMMANDS === '1') fs.writeFileSync(PAGE, page);
   expect(fs.readFileSync(PAGE, 'utf8')).toBe(page);
-}, 60_000);
+});

@@ -12,7 +12,7 @@ beforeAll(async () => {
   origin = api.url.replace('127.0.0.1', 'localhost'); // trustworthy without TLS, for cookies that are Secure and for passkeys
   api.deps.config = { ...api.deps.config, TIU_PUBLIC_URL: origin };
   browser = await aRealBrowser();
-}, 60_000);
+});
 afterAll(async () => {
   await Promise.all([browser.close(), api.stop()]);
   expect(complaints).toEqual([]);

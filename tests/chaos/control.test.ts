@@ -3,15 +3,15 @@ import { Client, Connection } from '@temporalio/client';
 import { aCluster, kill, type Cluster } from './support/cluster.ts';
 import { holds } from './support/holds.ts';
 import { call, cancel, closed, define, eventsOf, happened, statesOf, submit, transform, wait, type AcceptedRun } from './support/runs.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 let cluster: Cluster;
 beforeAll(async () => {
   cluster = await aCluster();
-}, 120_000);
-afterAll(() => cluster.stop(), 60_000);
+});
+afterAll(() => cluster.stop());
 
-const LIMIT_MS = 100_000;
+const LIMIT_MS = 300_000;
 
 async function end(runs: AcceptedRun[], options: { temporal?: boolean } = {}) {
   await closed(cluster, runs);

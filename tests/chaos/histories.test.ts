@@ -3,7 +3,7 @@ import { aCluster, kill, type Cluster } from './support/cluster.ts';
 import { holds } from './support/holds.ts';
 import { aRandomSample } from './support/mixed.ts';
 import { call, closed, define, statesOf, submit, transform, type AcceptedRun } from './support/runs.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 const SUGGESTED = 60;
 const LIMIT = 250;
@@ -17,11 +17,11 @@ beforeAll(async () => {
       'limit.historyCount.error': LIMIT,
     },
   });
-}, 120_000);
-afterAll(() => cluster.stop(), 60_000);
-afterEach(() => cluster.staff(2), 60_000);
+});
+afterAll(() => cluster.stop());
+afterEach(() => cluster.staff(2));
 
-const LIMIT_MS = 100_000;
+const LIMIT_MS = 300_000;
 
 async function end(runs: AcceptedRun[], options: { temporal?: boolean } = {}) {
   await closed(cluster, runs);

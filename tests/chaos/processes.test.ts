@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { aCluster, type Cluster } from './support/cluster.ts';
 import { playMany } from './support/many.ts';
 
-const LIMIT_MS = 150_000;
+const LIMIT_MS = 300_000;
 
 let cluster: Cluster;
 beforeAll(async () => {

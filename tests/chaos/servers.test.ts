@@ -4,18 +4,18 @@ import { aCluster, type Cluster } from './support/cluster.ts';
 import { holds } from './support/holds.ts';
 import { mixed } from './support/mixed.ts';
 import { call, closed, define, happened, statesOf, submit, transform, wait, type AcceptedRun } from './support/runs.ts';
-import { until } from './support/until.ts';
+import { until } from '../support/until.ts';
 
 let cluster: Cluster;
 beforeAll(async () => {
   cluster = await aCluster({ apis: 2 });
-}, 120_000);
-afterAll(() => cluster.stop(), 60_000);
+});
+afterAll(() => cluster.stop());
 afterEach(async () => {
   while (cluster.apis.length < 2) await cluster.startApi();
-}, 60_000);
+});
 
-const LIMIT_MS = 100_000;
+const LIMIT_MS = 300_000;
 
 async function end(runs: AcceptedRun[], options: { temporal?: boolean } = {}) {
   await closed(cluster, runs);

@@ -48,7 +48,7 @@ test('the demo reviews a folder from end to end, tells the web hook once and sto
   expect(out).toContain('The web hook was told once.');
   expect(out).toMatch(/The run in the Temporal UI, while a stack is up: .*\/workflows\/run%2F[0-9a-f-]{36}\n/);
   expect(JSON.parse(fs.readFileSync(path.join(folder, 'state/stack.json'), 'utf8'))).toMatchObject({ parts: [] });
-}, 120_000);
+});
 
 test('a source that is not there is wrong usage', async () => {
   expect(await demo(path.join(folder, 'nowhere'))).toMatchObject({

@@ -73,7 +73,7 @@ test('a limit of 1 with four workers that claim at once is never broken in 400 a
   expect(most).toBe(1);
   const { rows } = await sql(`select count(*)::int as n from task where run = any($1) and status = 'completed' and attempt = 1`, [runs]);
   expect(rows).toEqual([{ n: 400 }]);
-}, 120_000);
+});
 
 test('a rate lets as many begin as it says, and tells the next when its token is there', async () => {
   const limits = [{ key: randomUUID(), rate: 5, perMs: 3_600_000 }];

@@ -5,7 +5,6 @@ import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import type { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { StackRecord } from '../../src/dev/stackFile.ts';
 
 /** `npm start` with its state in a folder of its own. */
@@ -43,13 +42,4 @@ export const recordOf = (state: string): StackRecord => JSON.parse(fs.readFileSy
 
 export function isRunning(pid: number): boolean {
   return !/^(Z.*)?$/.test(spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim());
-}
-
-/** Polls until it holds. @throws Error that says what did not happen in time */
-export async function eventually(what: string, holds: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<void> {
-  const until = Date.now() + withinMs;
-  while (!(await holds())) {
-    if (Date.now() > until) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await sleep(50);
-  }
 }

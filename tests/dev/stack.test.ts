@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { aStateFolder, eventually, isRunning, recordOf, start, type StartedStack } from './aStartedStack.ts';
+import { until } from '../support/until.ts';
+import { aStateFolder, isRunning, recordOf, start, type StartedStack } from './aStartedStack.ts';
 
 const shell = promisify(execFile);
 let state: string;
@@ -13,7 +14,7 @@ let stack: StartedStack;
 beforeAll(async () => {
   state = aStateFolder();
   stack = await start(state, ['--workers', '2']);
-}, 90_000);
+});
 afterAll(() => {
   fs.rmSync(state, { recursive: true, force: true });
 });
@@ -46,7 +47,7 @@ test('the three commands that a stack prints do what it says', async () => {
   const events = (await following).stdout;
   expect(events).toContain('event: run.accepted');
   expect(events).toContain('event: run.cancelled');
-}, 30_000);
+});
 
 test('the first start invites the owner of the installation, once', async () => {
   const { api = '' } = recordOf(state);
@@ -62,7 +63,7 @@ test('the first start invites the owner of the installation, once', async () => 
   expect(role).toBe('owner');
   expect(await post('workspaces', { name: 'by-operator' }, accessToken)).toMatchObject({ status: 201 });
   expect(await post('invitations/accept', { token, ...person, name: 'second' })).toMatchObject({ status: 422 });
-}, 30_000);
+});
 
 test('a second stack in the same folder is refused with the reason', async () => {
   const second = await start(state);
@@ -71,17 +72,13 @@ test('a second stack in the same folder is refused with the reason', async () =>
   expect(await isServing()).toBe(true);
 });
 
-test.each(['api', 'worker-2', 'temporal', 'postgres'])(
-  'a %s that was killed is started again',
-  async (name) => {
-    const [before] = partsOf(name);
-    process.kill(before?.pid ?? 0, 'SIGKILL');
-    await eventually('another process', () => partsOf(name)[0]?.pid !== before?.pid);
-    expect(isRunning(partsOf(name)[0]?.pid ?? 0)).toBe(true);
-    await eventually('the api serves', isServing);
-  },
-  40_000,
-);
+test.each(['api', 'worker-2', 'temporal', 'postgres'])('a %s that was killed is started again', async (name) => {
+  const [before] = partsOf(name);
+  process.kill(before?.pid ?? 0, 'SIGKILL');
+  await until('another process', () => partsOf(name)[0]?.pid !== before?.pid);
+  expect(isRunning(partsOf(name)[0]?.pid ?? 0)).toBe(true);
+  await until('the api serves', isServing);
+});
 
 test('a stack that is asked to end leaves no process and no address behind', async () => {
   const { parts, ports } = recordOf(state);
@@ -90,14 +87,14 @@ test('a stack that is asked to end leaves no process and no address behind', asy
   expect(stack.supervisor.exitCode).toBe(0);
   expect(parts.filter((part) => isRunning(part.pid))).toEqual([]);
   expect(recordOf(state)).toEqual({ ports, parts: [] });
-}, 40_000);
+});
 
 test('after a kill of the supervisor nothing stays, and the next start has the same ports, key and data', async () => {
   const killed = await start(state);
   const before = recordOf(state);
   const key = fs.readFileSync(path.join(state, 'owner.key'), 'utf8');
   killed.supervisor.kill('SIGKILL');
-  await eventually('all parts have ended', () => before.parts.every((part) => !isRunning(part.pid)));
+  await until('all parts have ended', () => before.parts.every((part) => !isRunning(part.pid)));
 
   const next = await start(state);
   expect(next.printed.join('\n')).toContain('ready after');
@@ -108,7 +105,7 @@ test('after a kill of the supervisor nothing stays, and the next start has the s
   expect(((await runs.json()) as { items: { status: string }[] }).items.map((run) => run.status)).toEqual(['cancelled']);
   next.supervisor.kill('SIGINT');
   await once(next.supervisor, 'exit');
-}, 60_000);
+});
 
 test('a stack that cannot start says why and leaves nothing', async () => {
   const other = aStateFolder();
@@ -120,4 +117,4 @@ test('a stack that cannot start says why and leaves nothing', async () => {
   expect(failed.printed.join('\n')).toMatch(/^stack: PostgreSQL ended/m);
   expect(spawnSync('ps', ['-A', '-o', 'args='], { encoding: 'utf8' }).stdout).not.toContain(other);
   fs.rmSync(other, { recursive: true, force: true });
-}, 40_000);
+});

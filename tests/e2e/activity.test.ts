@@ -14,7 +14,7 @@ import { createDataConverter } from '../../src/temporal/dataConverter.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
 import { aClient } from './aClient.ts';
 import { someActivities } from './someActivities.ts';
-import { until } from '../worker/support/aRun.ts';
+import { until } from '../support/until.ts';
 
 const EXAMPLE = path.join(process.cwd(), 'examples/activity');
 const CANARY = 'canary-81c2';
@@ -41,12 +41,12 @@ beforeAll(async () => {
   client = aClient(stack, connection);
   users = await someActivities({ address, dataConverter, taskQueue: `${stack.taskQueue}-users` });
   lonely = await begin({ a: call('tell', [], {}, { taskQueue: `${stack.taskQueue}-nobody` }) });
-}, 90_000);
+});
 afterAll(async () => {
   await users.stop();
   await connection.close();
   await stack.stop();
-}, 60_000);
+});
 
 const call = (activity: string, args: Json, task: JsonObject = {}, fields: JsonObject = {}): JsonObject => ({
   ...{ type: 'activity', with: { taskQueue: `${stack.taskQueue}-users`, activity, args, ...fields } },

@@ -49,7 +49,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   // a heap that could not hold it even once as text
   stack = await aStack({ env: { NODE_OPTIONS: '--max-old-space-size=96', TIU_HTTP_ALLOW: '127.0.0.0/8', TIU_OBJECTS: folder } });
-}, 60_000);
+});
 afterAll(async () => {
   await stack.stop();
   server.closeAllConnections();
@@ -108,4 +108,4 @@ test('100 MB go through tasks by reference, stored once, with a heap that could 
     ({ pid }) => Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024,
   );
   expect(Math.max(...peak)).toBeLessThan(400); // both processes with all they have loaded, MB
-}, 120_000);
+});

@@ -13,11 +13,11 @@ beforeAll(async () => {
   stack = await aStack({ workers: 2, env: { TIU_BULK_RATE: '20' } });
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
-}, 90_000);
+});
 afterAll(async () => {
   await connection.close();
   await stack.stop();
-}, 60_000);
+});
 
 async function bulk(body: JsonObject): Promise<{ id: string }> {
   const answer = await client.ask('POST', '/runs/bulk', body);
@@ -62,4 +62,4 @@ test('a job goes on in another worker when its own is killed; every run gets its
   expect(Number(aborted.body.done)).toBeLessThan(RUNS);
   const opened = await db.pool.query(`select count(*)::int as n from command c where c.payload->>'bulk' = $1`, [again.id]);
   expect(opened.rows).toEqual([{ n: aborted.body.applied }]);
-}, 60_000);
+});

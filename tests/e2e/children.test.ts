@@ -11,11 +11,11 @@ beforeAll(async () => {
   stack = await aStack({ workers: 1 });
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
-}, 90_000);
+});
 afterAll(async () => {
   await connection.close();
   await stack.stop();
-}, 60_000);
+});
 
 const begin = async (tasks: JsonObject, definition?: JsonObject) =>
   (await client.start(tasks, { wait: false, ...(definition && { definition }) })).id;

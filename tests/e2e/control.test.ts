@@ -14,12 +14,12 @@ beforeAll(async () => {
   stack = await aStack({ workers: 1, env: { TIU_HTTP_ALLOW: '127.0.0.0/8' } });
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
-}, 90_000);
+});
 afterAll(async () => {
   await connection.close();
   await stack.stop();
   receiver.close();
-}, 60_000);
+});
 
 const retry = { limit: 0 };
 const http = (path: string, more: JsonObject = {}): JsonObject => ({

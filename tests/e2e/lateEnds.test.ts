@@ -11,11 +11,11 @@ beforeAll(async () => {
   stack = await aStack({ workers: 1 });
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
-}, 90_000);
+});
 afterAll(async () => {
   await connection.close();
   await stack.stop();
-}, 60_000);
+});
 
 const hour: JsonObject = { type: 'wait', with: { for: 'PT1H' } };
 const after: JsonObject = { type: 'transform', with: { value: 1 }, dependsOn: ['w'] };
@@ -63,4 +63,4 @@ test('a worker is killed between the end of runs and telling their executions: a
   const repaired = await db.pool.query('select from run_state where restarts > 0');
   expect(repaired.rowCount).toBe(0);
   await cancel(again);
-}, 60_000);
+});

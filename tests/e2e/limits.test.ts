@@ -24,12 +24,12 @@ beforeAll(async () => {
   await once(server, 'listening');
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   stack = await aStack({ workers: 2, env: { TIU_HTTP_ALLOW: '127.0.0.0/8' } });
-}, 90_000);
+});
 afterAll(async () => {
   server.closeAllConnections();
   server.close();
   await stack.stop();
-}, 60_000);
+});
 
 async function call(path: string, body?: object): Promise<JsonObject> {
   const headers = { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json', 'idempotency-key': randomUUID() };
@@ -77,7 +77,7 @@ test('effects and items of two runs on two workers go through a limit of 1 one a
     expect((await call(`/api/v1/runs/${run}/output`)).output).toBe('done');
   }
   expect(most).toBe(1);
-}, 120_000);
+});
 
 /** Answers every call of a run as it comes. @returns the run, closed */
 async function serve(tasks: object, more: object): Promise<{ run: JsonObject; order: string[] }> {
@@ -106,7 +106,7 @@ test('one after the other by their priority, on whichever worker, and what the l
   const { run, order } = await serve(tasks, { strategy: 'priority_based', maxConcurrency: 1 });
   expect(run).toMatchObject({ status: 'completed', strategyUsed: 'priority_based', strategyReason: 'it was asked for' });
   expect([order, most]).toEqual([['/critical', '/plain', '/urgent', '/low', '/behind'], 1]);
-}, 60_000);
+});
 
 test('one after the other as they were written, with what is computed between them', async () => {
   const tasks = {
@@ -124,4 +124,4 @@ test('one after the other as they were written, with what is computed between th
   const { items } = (await call(`/api/v1/runs/${run.id as string}/events`)) as { items: { type: string; task?: string }[] };
   const ended = items.filter(({ type }) => type === 'task.completed').map(({ task }) => task);
   expect(ended).toEqual(['z', 'y', 'x', 'a', 'b', 'other', 'c']);
-}, 60_000);
+});

@@ -14,11 +14,11 @@ beforeAll(async () => {
   stack = await aStack({ workers: 2 });
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
-}, 90_000);
+});
 afterAll(async () => {
   await connection.close();
   await stack.stop();
-}, 60_000);
+});
 
 type Child = { id: string; status: string; createdAt: string; finishedAt: string | null };
 const transform = (value: Json): JsonObject => ({ type: 'transform', with: { value } });

@@ -14,12 +14,12 @@ beforeAll(async () => {
   stack = await aStack({ workers: 1, env: { TIU_HTTP_ALLOW: '127.0.0.0/8' } });
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
-}, 90_000);
+});
 afterAll(async () => {
   await connection.close();
   await stack.stop();
   receiver.close();
-}, 60_000);
+});
 
 const pair: JsonObject = {
   one: { type: 'transform', with: { value: 1 } },
@@ -63,25 +63,18 @@ test('an express run is promoted at a wait', async () => {
   expect(await client.ended(run.id)).toEqual({ status: 'completed' });
 });
 
-test.each(['express', 'standard'])(
-  '%s runs outlive a worker that is killed between their commits',
-  async (mode) => {
-    const row = Object.fromEntries(
-      Array.from({ length: 40 }, (_, i) => [
-        `t${i}`,
-        { type: 'transform', with: { value: i }, ...(i > 0 && { dependsOn: [`t${i - 1}`] }) },
-      ]),
-    );
-    const started = await Promise.all(Array.from({ length: 20 }, () => client.start(row, { mode, wait: false })));
-    await stack.workers[0]?.kill();
-    await stack.workers[0]?.restart();
-    for (const { id } of started) {
-      const { events, gapless } = await client.story(id);
-      expect([events.at(-1), gapless]).toEqual(['run.completed', true]);
-      const completed = events.filter((event) => event.startsWith('task.completed'));
-      expect(new Set(completed).size).toBe(40);
-      expect(completed).toHaveLength(40);
-    }
-  },
-  60_000,
-);
+test.each(['express', 'standard'])('%s runs outlive a worker that is killed between their commits', async (mode) => {
+  const row = Object.fromEntries(
+    Array.from({ length: 40 }, (_, i) => [`t${i}`, { type: 'transform', with: { value: i }, ...(i > 0 && { dependsOn: [`t${i - 1}`] }) }]),
+  );
+  const started = await Promise.all(Array.from({ length: 20 }, () => client.start(row, { mode, wait: false })));
+  await stack.workers[0]?.kill();
+  await stack.workers[0]?.restart();
+  for (const { id } of started) {
+    const { events, gapless } = await client.story(id);
+    expect([events.at(-1), gapless]).toEqual(['run.completed', true]);
+    const completed = events.filter((event) => event.startsWith('task.completed'));
+    expect(new Set(completed).size).toBe(40);
+    expect(completed).toHaveLength(40);
+  }
+});

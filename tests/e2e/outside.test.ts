@@ -9,7 +9,7 @@ import { freePort } from '../../src/dev/freePort.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { aMailServer, type MailServer } from '../support/aMailServer.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
-import { until } from '../worker/support/aRun.ts';
+import { until } from '../support/until.ts';
 import { aClient } from './aClient.ts';
 import { aReceiver, type Receiver } from './aReceiver.ts';
 
@@ -38,13 +38,13 @@ beforeAll(async () => {
   stack = await aStack({ workers: 1, env });
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
-}, 90_000);
+});
 afterAll(async () => {
   await connection.close();
   await stack.stop();
   for (const { close } of [receiver, failing, mails]) close();
   fs.rmSync(folder, { recursive: true });
-}, 60_000);
+});
 
 const retry = { limit: 3, delay: 'PT0.1S', jitter: 0 };
 const tell = (channel: string, to: string, more: JsonObject = {}): JsonObject => ({
@@ -98,10 +98,10 @@ const isAlive = (mark: string): boolean =>
 test('cancelling the run ends a program at work, with all that it has started', async () => {
   const nap = `2000.${process.pid}`;
   const run = await client.start({ long: shell(`(sleep ${nap}) & sleep ${nap}`) }, { wait: false });
-  await until(() => Promise.resolve(isAlive(`sleep\0${nap}`)));
+  await until(() => isAlive(`sleep\0${nap}`));
   const headers = { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json', 'idempotency-key': randomUUID() };
   await fetch(`${stack.url}/api/v1/runs/${run.id}/cancel`, { method: 'POST', headers, body: '{}' });
-  await until(() => Promise.resolve(!isAlive(nap)), 2_000);
+  await until(() => !isAlive(nap));
   expect((await client.story(run.id)).events.at(-1)).toBe('run.cancelled');
 });
 
@@ -111,7 +111,7 @@ test('cancelling the run closes the connection of a call under way, and calls no
   await receiver.called('/slow');
   const headers = { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json', 'idempotency-key': randomUUID() };
   await fetch(`${stack.url}/api/v1/runs/${run.id}/cancel`, { method: 'POST', headers, body: '{}' });
-  await until(() => Promise.resolve(receiver.hungUp('/slow') === 1));
+  await until(() => receiver.hungUp('/slow') === 1);
   expect(await client.end(run.id)).toMatchObject({ status: 'cancelled' });
   expect(receiver.calls.filter(({ path }) => path === '/slow')).toHaveLength(1);
 });

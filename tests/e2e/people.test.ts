@@ -25,12 +25,12 @@ beforeAll(async () => {
   submits = createSubmits({ url: stack.base.url });
   const { key } = await createApiKey(db, { workspace: SYSTEM_WORKSPACE, name: 'op', scopes: ['runs:read', 'runs:write'], by: 'test' });
   client = aClient({ ...stack, key, workspace: SYSTEM_WORKSPACE }, connection);
-}, 90_000);
+});
 afterAll(async () => {
   await submits.close();
   await connection.close();
   await stack.stop();
-}, 60_000);
+});
 
 const sql = <R extends object = object>(text: string, ...values: unknown[]) => db.rows<R>({ name: '', text, values });
 const outputOf = async (run: string) => (await client.ask('GET', `/runs/${run}/output`)).body.output;

@@ -9,8 +9,8 @@ import { silent } from '../worker/support/aWorker.ts';
 let stack: TestStack;
 beforeAll(async () => {
   stack = await aStack({ apis: 2, workers: 2 });
-}, 90_000);
-afterAll(() => stack.stop(), 60_000);
+});
+afterAll(() => stack.stop());
 
 type RunEvent = { seq: number; type: string };
 
@@ -62,7 +62,7 @@ test('a run outlives a worker and an api that are killed in it, and another api 
 
   await Promise.all([stack.apis[0]?.restart(), stack.workers[0]?.restart()]);
   expect((await call(`${one}/api/v1/runs/${id}`)).body.status).toBe('completed');
-}, 60_000);
+});
 
 test('what the product does for itself runs to its end', async () => {
   const db = await stack.base.open('tiu_engine', 1);

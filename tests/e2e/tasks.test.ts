@@ -7,8 +7,8 @@ let client: Client;
 beforeAll(async () => {
   stack = await aStack({ apis: 1, workers: 1 });
   client = createClient({ baseUrl: stack.url, token: stack.key });
-}, 90_000);
-afterAll(() => stack.stop(), 60_000);
+});
+afterAll(() => stack.stop());
 
 test('a task on its own is executed like any run, also one of a batch', async () => {
   const { id } = await client.tasks.create({ name: 'Add up', type: 'transform', with: { value: '${size(input.name) + 1}' } });

@@ -5,7 +5,7 @@ import type { Database } from '../../src/db/database.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
 import { signWebhook } from '../../src/providers/webhook/signWebhook.ts';
-import { until } from '../worker/support/aRun.ts';
+import { until } from '../support/until.ts';
 import { normaliseName } from '../../src/domain/account/names.ts';
 import { createAccount } from '../../src/db/repositories/accounts.ts';
 import { createPasswords } from '../../src/providers/password/passwords.ts';
@@ -34,12 +34,12 @@ beforeAll(async () => {
   db = await stack.base.open('tiu_engine', 1);
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
-}, 90_000);
+});
 afterAll(async () => {
   await connection.close();
   await stack.stop();
   receiver.close();
-}, 60_000);
+});
 
 const begin = async (tasks: JsonObject, definition?: JsonObject) =>
   (await client.start(tasks, { wait: false, ...(definition && { definition }) })).id;

@@ -14,7 +14,7 @@ type Stored = { workflowId: string; events: { eventType: string }[] };
 const FOLDER = path.join(import.meta.dirname, 'histories');
 const NAMES = fs.readdirSync(FOLDER).map((file) => path.basename(file, '.json'));
 const ROOT = process.cwd();
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 180_000;
 
 const stored = (name: string) => JSON.parse(fs.readFileSync(path.join(FOLDER, `${name}.json`), 'utf8')) as Stored;
 

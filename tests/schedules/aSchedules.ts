@@ -1,5 +1,5 @@
 import type { Cluster } from '../chaos/support/cluster.ts';
-import { until } from '../chaos/support/until.ts';
+import { until } from '../support/until.ts';
 
 type Fire = { at: string; kind: string; status: string; runId: string | null };
 type Schedule = {

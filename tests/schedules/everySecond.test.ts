@@ -8,8 +8,8 @@ beforeAll(async () => {
   cluster = await aCluster({ workers: 2 });
   schedules = aSchedules(cluster);
   await schedules.store('tick');
-}, 120_000);
-afterAll(() => cluster.stop(), 60_000);
+});
+afterAll(() => cluster.stop());
 
 const LIMIT_MS = 100_000;
 

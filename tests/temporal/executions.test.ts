@@ -6,7 +6,7 @@ import { createExecutions, type Executions, type RunHead } from '../../src/tempo
 import { temporalFailure, TemporalUnreachable } from '../../src/temporal/failures.ts';
 import { runWorkflowId, sliceWorkflowId } from '../../src/temporal/names.ts';
 import { silent, installOnce } from '../worker/support/aWorker.ts';
-import { until } from '../worker/support/aRun.ts';
+import { until } from '../support/until.ts';
 
 let connection: NativeConnection;
 let client: Client;

@@ -112,7 +112,7 @@ test('the migrations run as the owner of the database that compose makes, who is
     await postgres.stop();
     fs.rmSync(folder, { recursive: true });
   }
-}, 60_000);
+});
 
 /** The script of compose as psql would run it; its `tiu` is called `app`, for the superuser here is called `tiu`. */
 async function runDatabases(url: string): Promise<void> {

@@ -12,7 +12,7 @@ import { createRegistry, createWorkerMetrics } from '../../src/runtime/metrics.t
 import { startApprovalNotices } from '../../src/worker/approvalNotices.ts';
 import { aMailServer, type MailServer } from '../support/aMailServer.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
-import { until } from './support/aRun.ts';
+import { until } from '../support/until.ts';
 import { silent } from './support/aWorker.ts';
 
 let engine: Engine;
@@ -81,7 +81,7 @@ const gapless = async (run: string) => {
   );
   return row?.ok;
 };
-const arrived = (count: number) => until(() => Promise.resolve(mails.mails.length >= count));
+const arrived = (count: number) => until(() => mails.mails.length >= count);
 
 test('a reminder that is due is sent with its number, once, and leaves its event', async () => {
   const sender = aSender();

@@ -8,7 +8,7 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { sealBatch, startAuditSealer } from '../../src/worker/auditSealer.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { aSealer, isPending, sealAll, verifyDatabase } from '../support/anAuditChain.ts';
-import { until } from './support/aRun.ts';
+import { until } from '../support/until.ts';
 
 const keys = openAuditKeys({ TIU_AUDIT_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}` });
 const others = openAuditKeys({ TIU_AUDIT_KEYS: `k1:${Buffer.alloc(32, 2).toString('base64')}` });

@@ -7,7 +7,7 @@ import { findBulk, startBulk as startJob, storedFilter, type BulkRow, type NewBu
 import { systemClock } from '../../src/runtime/clock.ts';
 import { startBulk } from '../../src/worker/bulk.ts';
 import { anEngine, aPlan, type Engine } from '../support/anEngine.ts';
-import { until } from './support/aRun.ts';
+import { until } from '../support/until.ts';
 import { silent } from './support/aWorker.ts';
 
 let engine: Engine;

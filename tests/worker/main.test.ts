@@ -14,7 +14,8 @@ import { createSubmits, type Submits } from '../../src/db/submit.ts';
 import { freePort } from '../../src/dev/freePort.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
 import { aPlan } from '../support/anEngine.ts';
-import { stateOf, until } from './support/aRun.ts';
+import { until } from '../support/until.ts';
+import { stateOf } from './support/aRun.ts';
 
 let base: TestDatabase;
 let db: Database;
@@ -46,7 +47,7 @@ beforeAll(async () => {
   commands = createCommands({ url: base.url });
   metricsPort = await freePort();
   worker = await startProcess();
-}, 60_000);
+});
 afterAll(async () => {
   worker.kill('SIGKILL');
   await Promise.all([submits.close(), commands.close()]);
@@ -63,7 +64,7 @@ async function submit(definition: Json): Promise<string> {
   });
   return submitted.runId;
 }
-const ended = (runId: string, status: string) => until(async () => (await stateOf(db, runId)).status === status, 20_000);
+const ended = (runId: string, status: string) => until(async () => (await stateOf(db, runId)).status === status);
 const metrics = async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
 const aTask = { type: 'transform', with: { value: 1 } };
 const aDefinition = (tasks: JsonObject): Json => ({ dsl: 'tiu/1', name: 'a-run', tasks });
@@ -102,7 +103,7 @@ test('it survives that every connection to the database breaks', async () => {
     'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
   );
   const runId = await until(() => submit(aDefinition({ a: aTask })).catch(() => undefined));
-  await until(async () => (await stateOf(db, runId).catch(() => undefined))?.status === 'completed', 20_000);
+  await until(async () => (await stateOf(db, runId).catch(() => undefined))?.status === 'completed');
   expect(worker.exitCode).toBeNull();
 });
 
@@ -112,9 +113,9 @@ test('its metrics can be read', async () => {
 
 test('it drains on SIGTERM, ends with code 0 and leaves no health row', async () => {
   // a submit whose answer was lost with its connection may have been accepted: a worker leaves its row to who takes over
-  await until(async () => (await db.pool.query('select from run_state where finished is null')).rowCount === 0, 50_000);
+  await until(async () => (await db.pool.query('select from run_state where finished is null')).rowCount === 0);
   // nor has it put off the start of an execution, which it would leave too where it is not done within its 3 s
-  await until(async () => /^tiu_late_starts\{.*\} 0$/m.test(await metrics()), 50_000);
+  await until(async () => /^tiu_late_starts\{.*\} 0$/m.test(await metrics()));
   worker.kill('SIGTERM');
   const [code] = (await once(worker, 'exit')) as [number | null];
   expect(code).toBe(0);

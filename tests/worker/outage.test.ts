@@ -8,7 +8,8 @@ import { freePort } from '../../src/dev/freePort.ts';
 import { readConfig } from '../../src/runtime/config.ts';
 import { startTemporal, type Temporal } from '../../src/dev/temporal.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
-import { aRun, stateOf, until } from './support/aRun.ts';
+import { until } from '../support/until.ts';
+import { aRun, stateOf } from './support/aRun.ts';
 import { aWorker, type TestWorker } from './support/aWorker.ts';
 
 let base: TestDatabase;
@@ -23,7 +24,7 @@ beforeAll(async () => {
   db = await base.open('tiu_engine', 6);
   port = await freePort();
   worker = await aWorker(db, { TIU_TASK_QUEUE: 'outage', TEMPORAL_ADDRESS: `127.0.0.1:${port}` });
-}, 60_000);
+});
 afterAll(async () => {
   await worker.stop();
   await temporal?.stop();
@@ -40,8 +41,8 @@ const kill = async () => {
   await temporal.exited;
   temporal = undefined;
 };
-const statusIs = (runId: string, status: string) => until(async () => (await stateOf(db, runId)).status === status, 40_000);
-const temporalIs = (up: number) => until(async () => (await worker.metrics.temporalUp.get()).values[0]?.value === up, 20_000);
+const statusIs = (runId: string, status: string) => until(async () => (await stateOf(db, runId)).status === status);
+const temporalIs = (up: number) => until(async () => (await worker.metrics.temporalUp.get()).values[0]?.value === up);
 const health = async () => (await db.pool.query<{ temporal: boolean }>('select temporal from worker')).rows[0]?.temporal;
 
 test('a worker starts and waits while Temporal is down, and says so', async () => {
@@ -51,7 +52,7 @@ test('a worker starts and waits while Temporal is down, and says so', async () =
   await worker.ready;
   await statusIs(run, 'completed');
   await until(async () => (await health()) === true);
-}, 60_000);
+});
 
 test('runs queued while Temporal is gone start when it is back', async () => {
   await kill();
@@ -59,7 +60,7 @@ test('runs queued while Temporal is gone start when it is back', async () => {
   const run = await aRun(db);
   await comeUp('a.db');
   await statusIs(run, 'completed');
-}, 60_000);
+});
 
 test('waiting runs survive a wiped Temporal: they are started again from the rows', async () => {
   const runs = await Promise.all(Array.from({ length: 5 }, () => aRun(db, { mode: 'wait' })));
@@ -68,11 +69,11 @@ test('waiting runs survive a wiped Temporal: they are started again from the row
   await kill();
   await temporalIs(0);
   await comeUp('b.db');
-  for (const run of runs) await until(async () => (await stateOf(db, run)).epoch > 2, 40_000);
+  for (const run of runs) await until(async () => (await stateOf(db, run)).epoch > 2);
   expect((await worker.metrics.corrections.get()).values.find((v) => v.labels.reason === 'lost')?.value).toBe(5);
   const next = await aRun(db);
   await statusIs(next, 'completed');
-}, 90_000);
+});
 
 test('a worker ends within its grace while Temporal is down', async () => {
   await kill();
@@ -80,4 +81,4 @@ test('a worker ends within its grace while Temporal is down', async () => {
   await worker.stop();
   // so long the process is given: 10 s beside the grace
   expect(performance.now() - from).toBeLessThan(readConfig({ DATABASE_URL: base.url }).TIU_SHUTDOWN_GRACE + 10_000);
-}, 30_000);
+});

@@ -14,7 +14,8 @@ import { forwardTo } from '../../src/worker/temporalRuntime.ts';
 import { workflowBundle } from '../../src/worker/workflowBundle.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
-import { aRun, cancelCommand, until } from './support/aRun.ts';
+import { until } from '../support/until.ts';
+import { aRun, cancelCommand } from './support/aRun.ts';
 
 let base: TestDatabase;
 let db: Database;
@@ -39,7 +40,7 @@ test('kicks during a round become one more round; nothing starts after the end',
   );
   for (let i = 0; i < 5; i++) pump.kick();
   gate.resolve(undefined);
-  await until(() => Promise.resolve(rounds === 2));
+  await until(() => rounds === 2);
   await pump.stop();
   pump.kick();
   expect(rounds).toBe(2);
@@ -56,9 +57,9 @@ test('a round that fails is reported and the next one comes', async () => {
     (error) => faults.push(error),
   );
   pump.kick();
-  await until(() => Promise.resolve(faults.length === 1));
+  await until(() => faults.length === 1);
   pump.kick();
-  await until(() => Promise.resolve(rounds === 2));
+  await until(() => rounds === 2);
   await pump.stop();
 });
 
@@ -160,16 +161,16 @@ test('a broken LISTEN connection is made again, and says so', async () => {
     onListen: () => listens++,
   });
   const notify = (payload: string) => db.pool.query(`select pg_notify('kick', $1)`, [payload]);
-  await until(() => Promise.resolve(listens === 1));
+  await until(() => listens === 1);
   await notify('one');
-  await until(() => Promise.resolve(heard.length === 1));
+  await until(() => heard.length === 1);
   const owner = await base.open('tiu_owner', 1);
   await owner.pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query like 'listen %'`,
   );
-  await until(() => Promise.resolve(listens === 2));
+  await until(() => listens === 2);
   await notify('two');
-  await until(() => Promise.resolve(heard.length === 2));
+  await until(() => heard.length === 2);
   await listener.close();
   expect(heard).toEqual(['kick:one', 'kick:two']);
 });
@@ -193,7 +194,7 @@ test('a bundle is made once per state of its sources', async () => {
   } finally {
     for (const one of [folder, cache]) fs.rmSync(one, { recursive: true, force: true });
   }
-}, 60_000);
+});
 
 const anExecution = { runId: 'r', workspace: 'w', taskId: 't', item: -1, generation: 0, attempt: 3, key: 'r/t/-/0' };
 
@@ -212,7 +213,7 @@ test('a task that runs alone gives its result or its problem; one whose process 
     if (before === undefined) delete process.env.DATABASE_URL;
     else process.env.DATABASE_URL = before;
   }
-}, 30_000);
+});
 
 test('what Temporal says below a warning is not repeated in our log', () => {
   const lines: Record<string, unknown>[] = [];

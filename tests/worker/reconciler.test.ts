@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import type { Database } from '../../src/db/database.ts';
 import { aDatabase, type TestDatabase } from '../support/aDatabase.ts';
-import { aRun, stateOf, until } from './support/aRun.ts';
+import { until } from '../support/until.ts';
+import { aRun, stateOf } from './support/aRun.ts';
 import { aWorker, type TestWorker } from './support/aWorker.ts';
 
 let base: TestDatabase;
@@ -15,7 +16,7 @@ beforeAll(async () => {
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   worker = await aWorker(db, { TIU_TASK_QUEUE: 'reconciler', TIU_WORKFLOW_TASK_TIMEOUT: '1000' });
   await worker.ready;
-}, 60_000);
+});
 afterAll(async () => {
   await worker.stop();
   await connection.close();
@@ -23,7 +24,7 @@ afterAll(async () => {
 });
 
 const as = (identity: string) => new Client({ connection, identity }).workflow;
-const statusIs = (runId: string, status: string, ms = 20_000) => until(async () => (await stateOf(db, runId)).status === status, ms);
+const statusIs = (runId: string, status: string) => until(async () => (await stateOf(db, runId)).status === status);
 const corrections = async (reason: string) =>
   (await worker.metrics.corrections.get()).values.find((v) => v.labels.reason === reason)?.value ?? 0;
 
@@ -34,7 +35,7 @@ const corrections = async (reason: string) =>
 async function aWaitingRun(): Promise<string> {
   const run = await aRun(db, { mode: 'wait' });
   await until(async () => (await stateOf(db, run)).epoch > 1);
-  await until(async () => !(await as('test').getHandle(`run/${run}`).describe()).raw.pendingWorkflowTask, 100_000);
+  await until(async () => !(await as('test').getHandle(`run/${run}`).describe()).raw.pendingWorkflowTask);
   await db.pool.query(`update run_state set started = started - interval '10 s' where run = $1`, [run]);
   return run;
 }
@@ -54,7 +55,7 @@ test('a run that waits in peace is left alone', async () => {
     const { value: last = 0 } = (await worker.metrics.reconciled.get()).values[0] ?? {};
     if (last !== pass) [pass, passes] = [last, passes + 1];
     return passes === 2;
-  }, 60_000);
+  });
   expect(await stateOf(db, run)).toEqual(before);
 });
 
@@ -71,12 +72,12 @@ test('a run terminated by an operator is cancelled by force, with the reason', a
   await as('ann@desk').getHandle(`run/${run}`).terminate('enough');
   await until(async () => (await stateOf(db, run)).intent === 'force');
   expect((await stateOf(db, run)).reason).toBe('terminated in Temporal by ann@desk');
-  await statusIs(run, 'completed', 100_000); // a machine that is late with workflow tasks of a second is made to wait longer each time
-}, 130_000);
+  await statusIs(run, 'completed'); // a machine that is late with workflow tasks of a second is made to wait longer each time
+});
 
 test('a run whose execution ends again and again while its row is open fails with engine_fault', async () => {
   const run = await aRun(db, { mode: 'end', started: true });
-  await statusIs(run, 'failed', 25_000);
+  await statusIs(run, 'failed');
   const state = await stateOf(db, run);
   expect(state).toMatchObject({ restarts: 3, failure: { code: 'engine_fault' } });
 });
@@ -86,13 +87,13 @@ test('a wedged run is terminated and restarted; after three restarts it fails wi
   const last = await aRun(db, { mode: 'poison' });
   await until(async () => (await stateOf(db, last)).epoch > 1); // its execution has asked for it
   await db.pool.query('update run_state set restarts = 3 where run = $1', [last]);
-  await statusIs(last, 'failed', 60_000);
+  await statusIs(last, 'failed');
   expect((await stateOf(db, last)).failure?.code).toBe('engine_fault');
-  await until(async () => (await stateOf(db, first)).restarts === 1, 60_000);
+  await until(async () => (await stateOf(db, first)).restarts === 1);
   expect((await as('test').getHandle(`run/${last}`).describe()).status.name).toBe('TERMINATED');
   await db.pool.query(`update run set input = '{"mode":"finish"}' where id = $1`, [first]);
-  await statusIs(first, 'completed', 60_000);
-}, 130_000);
+  await statusIs(first, 'completed');
+});
 
 test('a slice that Temporal lost is started again', async () => {
   const run = await aWaitingRun();
@@ -104,7 +105,7 @@ test('a slice that Temporal lost is started again', async () => {
     `insert into wait (run, task, item, generation, kind, workspace, dispatched) select run, 0, -1, 0, 'map', workspace, true from run_state where run = $1`,
     [run],
   );
-  await until(() => Promise.resolve(worker.slices.length > 0));
+  await until(() => worker.slices.length > 0);
   expect(worker.slices[0]).toEqual({ runId: run, task: 0, generation: 0, k: 7 });
   await db.pool.query('update slice set done = true where run = $1', [run]);
 });
@@ -118,7 +119,7 @@ async function aCall(started: boolean): Promise<string> {
     [run, started],
   );
   if (started) {
-    await until(() => Promise.resolve(worker.externals.some((external) => (external as { runId: string }).runId === run)));
+    await until(() => worker.externals.some((external) => (external as { runId: string }).runId === run));
     await db.pool.query(`update wait set asked_at = asked_at - interval '10 s' where run = $1`, [run]);
   }
   return run;
@@ -136,7 +137,7 @@ test('what calls an activity and is lost is started again; what an operator ende
   const [lost, ended, killed] = [await aCall(false), await aCall(true), await aCall(true)];
   await as('ann@desk').getHandle(`activity/${ended}/0/0`).terminate('enough');
   await as('tiu-other').getHandle(`activity/${killed}/0/0`).terminate('test');
-  await until(() => Promise.resolve(callsOf(lost) === 1 && callsOf(killed) === 2));
+  await until(() => callsOf(lost) === 1 && callsOf(killed) === 2);
   await until(async () => (await decisionOf(ended))?.decision === 'failed');
   expect(await decisionOf(ended)).toMatchObject({ code: 'activity_terminated', message: 'terminated in Temporal by ann@desk' });
   expect([(await decisionOf(lost))?.decision, (await decisionOf(killed))?.decision, callsOf(ended)]).toEqual([null, null, 1]);

@@ -1,5 +1,5 @@
 import { processOf } from '../../../tests/chaos/support/processOf.ts';
-import { until } from '../../../tests/chaos/support/until.ts';
+import { until } from '../../../tests/support/until.ts';
 import type { Cluster } from '../../../tests/chaos/support/cluster.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { eventsOf, statesOf, type AcceptedRun } from '../../../tests/chaos/support/runs.ts';
-import { until } from '../../../tests/chaos/support/until.ts';
+import { until } from '../../../tests/support/until.ts';
 import { readDefinitionValue } from '../../../src/domain/definition/read.schema.ts';
 import { compile } from '../../../src/domain/plan/compile.ts';
 import { processOf } from '../../../tests/chaos/support/processOf.ts';

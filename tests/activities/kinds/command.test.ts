@@ -16,7 +16,7 @@ import { probeConfinement, type ConfinementLimits } from '../../../src/providers
 import { createPrograms, type ProgramSettings } from '../../../src/providers/command/programs.ts';
 import { superviseProcess } from '../../../src/providers/command/superviseProcess.ts';
 import { aProblem } from '../../providers/aProblem.ts';
-import { until } from '../../worker/support/aRun.ts';
+import { until } from '../../support/until.ts';
 import { anExecution } from './anExecution.ts';
 
 const MEMORY = 64 * 2 ** 20;
@@ -49,7 +49,7 @@ const shell = (script: string, given: Parameters<typeof run>[1] & { input?: Json
 /** What a script has written into a file of ours, once it is there. */
 async function written(name: string): Promise<string> {
   const file = path.join(folder, name);
-  await until(() => Promise.resolve(fs.existsSync(file) && fs.readFileSync(file, 'utf8').endsWith('\n')), 10_000);
+  await until(() => fs.existsSync(file) && fs.readFileSync(file, 'utf8').endsWith('\n'));
   return fs.readFileSync(file, 'utf8').trim();
 }
 /** A number of seconds that no other sleeper has. */
@@ -298,13 +298,13 @@ test('without namespaces the process group holds what an abort ends, and what is
   const bare = { folder, stdin: '', env: {}, signal: attempt.signal };
   const left = await superviseProcess({ ...bare, argv: ['/bin/sh', '-c', `sleep ${nap(8)} & echo done`] }, settings);
   expect(left).toEqual({ exitCode: 0, killedBy: null, stdout: 'done\n', stderr: '', truncated: false });
-  await until(() => Promise.resolve(living(nap(8)).length === 0), 2_000);
+  await until(() => living(nap(8)).length === 0);
   const start = { ...bare, argv: ['/bin/sh', '-c', script] };
   const ended = expect(superviseProcess(start, settings)).rejects.toThrow(aProblem('task_timed_out'));
   await written('bare');
   attempt.abort(new Problem('task_timed_out'));
   await ended;
-  await until(() => Promise.resolve(living(nap(6)).length === 0), 2_000);
+  await until(() => living(nap(6)).length === 0);
 });
 
 test('a program ends with a worker that is killed', async () => {
@@ -321,5 +321,5 @@ test('a program ends with a worker that is killed', async () => {
   await written('orphan');
   worker.kill('SIGKILL');
   await once(worker, 'exit');
-  await until(() => Promise.resolve(living(`sleep\0${nap(7)}`).length === 0), 5_000);
+  await until(() => living(`sleep\0${nap(7)}`).length === 0);
 });

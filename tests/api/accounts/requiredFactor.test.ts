@@ -4,6 +4,7 @@ import type { Action } from '../../../src/domain/access/actions.ts';
 import { SYSTEM_WORKSPACE } from '../../../src/domain/retention/policy.ts';
 import { routes } from '../../../src/api/routes.ts';
 import { anAuthenticator } from '../../support/anAuthenticator.ts';
+import { until } from '../../support/until.ts';
 import { aSocket } from '../../realtime/aSubscriber.ts';
 import { grant, signIn, sql } from '../auth/aPerson.ts';
 import { aPerson, codeAt, PASSWORD, signedIn, SITE, someAccounts, type Accounts, type Person } from './aPerson.ts';
@@ -40,13 +41,6 @@ const me = async (api: Accounts, key: string) =>
   (await api.call('GET', '/api/v1/auth/me', { key })).body as { secondFactorRequired: boolean; permissions: Action[] };
 const rule = (api: Accounts, key: string, requireSecondFactor: boolean) =>
   api.call('PATCH', '/api/v1/workspace', { key, body: { requireSecondFactor } });
-/** Until a notice has come. */
-const until = async (holds: () => Promise<boolean>) => {
-  const end = performance.now() + 20_000;
-  while (!(await holds()))
-    if (performance.now() > end) throw new Error('no notice came');
-    else await new Promise(setImmediate);
-};
 
 async function setUpTotp(api: Accounts, key: string): Promise<string> {
   const { secret } = (await api.post('second-factors/totp', {}, key)).body as { secret: string };

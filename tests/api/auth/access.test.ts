@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { until } from '../../support/until.ts';
 import { anApi, type TestApi } from '../anApi.ts';
 import { anAccount, grant, signIn, sql, TOKEN_KEYS } from './aPerson.ts';
 
@@ -21,13 +22,6 @@ const member = async (role: string) => {
   const account = await anAccount(api.deps.db, { [api.owner.workspace]: role });
   const { accessToken, sessionId } = await signIn(api.deps, account);
   return { account, workspace: api.owner.workspace, accessToken, sessionId };
-};
-/** Until the notice has come. */
-const until = async (holds: () => Promise<boolean>) => {
-  const end = performance.now() + 20_000;
-  while (!(await holds()))
-    if (performance.now() > end) throw new Error('no notice came');
-    else await new Promise(setImmediate);
 };
 /** Statements that the pool is asked for meanwhile. */
 async function statements(act: () => Promise<unknown>): Promise<string[]> {

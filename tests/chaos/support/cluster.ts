@@ -16,7 +16,7 @@ import { startPostgres, type Postgres } from '../../../src/dev/postgres.ts';
 import { startService, type Service } from '../../../src/dev/service.ts';
 import { startTemporal, type Temporal } from '../../../src/dev/temporal.ts';
 import { aReceiver, type Receiver } from './receiver.ts';
-import { until } from './until.ts';
+import { until } from '../../support/until.ts';
 
 export type ClusterOptions = {
   /** Worker processes, 2 unless told otherwise. */

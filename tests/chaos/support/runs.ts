@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import type { Json, JsonObject } from '../../../src/domain/json.ts';
 import type { Cluster } from './cluster.ts';
-import { until } from './until.ts';
+import { until } from '../../support/until.ts';
 
 /** A run that was accepted, and what is known of its end beforehand. */
 export type AcceptedRun = {

@@ -62,14 +62,4 @@ export async function stateOf(db: Database, runId: string) {
   return row;
 }
 
-/** Polls until `ask` gives something. */
-export async function until<T>(ask: () => Promise<T | false | undefined | null>, ms = 15_000): Promise<T> {
-  for (const end = Date.now() + ms; ;) {
-    const answer = await ask();
-    if (answer !== false && answer !== undefined && answer !== null) return answer;
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${ask.toString().slice(0, 200)}`);
-    await new Promise((again) => setTimeout(again, 25));
-  }
-}
-
 export const aWorkerId = (): string => randomUUID();
