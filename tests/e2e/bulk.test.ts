@@ -10,7 +10,7 @@ let stack: TestStack;
 let connection: Connection;
 let client: ReturnType<typeof aClient>;
 beforeAll(async () => {
-  stack = await aStack({ workers: 2, env: { TIU_BULK_RATE: '20' } });
+  stack = await aStack({ workers: 2, env: { TIU_BULK_RATE: '10' } });
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
   client = aClient(stack, connection);
 });
