@@ -7,6 +7,7 @@ import type { Json } from '../domain/json.ts';
 import { compile } from '../domain/plan/compile.ts';
 import type { AskedOrder, Plan } from '../domain/plan/plan.ts';
 import { hasNoPlaces, reordered } from '../domain/plan/strategy.ts';
+import { invalidField } from '../domain/invalidRequest.ts';
 import { Problem } from '../domain/problem.ts';
 
 /** `canonical` is the canonical text of the definition as it came, with the order of its tasks where that means something. */
@@ -51,6 +52,5 @@ const asksNothing = ({ strategy, maxConcurrency }: AskedOrder): boolean => strat
 function inOrder(definition: Definition, order: AskedOrder): Definition {
   if (asksNothing(order)) return definition;
   if (!hasNoPlaces(definition, order)) return reordered(definition, order);
-  const [pointer, message] = ['/maxConcurrency', 'sequential runs one task at a time'];
-  throw new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'not_applicable', message }] });
+  throw invalidField('/maxConcurrency', 'sequential runs one task at a time', 'not_applicable');
 }

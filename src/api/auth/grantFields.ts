@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Rights } from '../../domain/access/roles.ts';
 import { mayGrant } from '../../domain/access/grants.ts';
+import { invalidField } from '../../domain/invalidRequest.ts';
 import { Problem } from '../../domain/problem.ts';
 
 export const roleName = z
@@ -17,8 +18,7 @@ export function endOf(at: string | null | undefined, now: number): Date | null {
   if (at === null || at === undefined) return null;
   const end = new Date(at);
   if (end.getTime() > now) return end;
-  const issue = { pointer: '/expiresAt', code: 'invalid_value', message: 'must lie ahead' };
-  throw new Problem('invalid_request', { detail: '/expiresAt: must lie ahead', issues: [issue] });
+  throw invalidField('/expiresAt', 'must lie ahead');
 }
 
 /** @throws Problem forbidden */

@@ -1,5 +1,5 @@
 import { checkPassword, isShortPassword } from '../../domain/account/password.ts';
-import { Problem } from '../../domain/problem.ts';
+import { invalidField } from '../../domain/invalidRequest.ts';
 import type { HashedPassword } from '../../db/repositories/accounts.ts';
 import type { Deps } from '../deps.ts';
 import { publicUrl } from './publicUrl.ts';
@@ -18,6 +18,6 @@ export async function newPassword(
   const { password, secondFactor, pointer = '/password' } = wanted;
   const context = [PRODUCT, publicUrl(deps.config).hostname, ...wanted.near.filter((word) => word !== null && word !== undefined)];
   const fault = checkPassword(password, { common: deps.commonPasswords, context, secondFactor });
-  if (fault) throw new Problem('invalid_request', { detail: `${pointer}: ${fault.message}`, issues: [{ pointer, ...fault }] });
+  if (fault) throw invalidField(pointer, fault.message, fault.code);
   return { hash: await deps.passwords.hash(password), short: isShortPassword(password) };
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { Problem, type Issue } from '../../domain/problem.ts';
+import { invalidRequest } from '../../domain/invalidRequest.ts';
+import type { Issue } from '../../domain/problem.ts';
 
 export type Part = { schema: z.ZodType | undefined; value: unknown; prefix: string };
 
@@ -17,12 +18,9 @@ export function validate<const K extends string>(parts: Record<K, Part>): Record
     if (result && !result.success) issues.push(...result.error.issues.flatMap((issue) => toIssues(issue, prefix)));
     parsed[name] = result?.success ? result.data : undefined;
   }
-  if (issues.length > 0) throw new Problem('invalid_request', { detail: summary(issues), issues });
+  if (issues.length > 0) throw invalidRequest(issues);
   return parsed as Record<K, unknown>;
 }
-
-const summary = (issues: Issue[]): string =>
-  issues.length === 1 ? `${issues[0]?.pointer ?? ''}: ${issues[0]?.message ?? ''}` : `${issues.length} faults`;
 
 const pointer = (path: readonly PropertyKey[]): string =>
   path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');

@@ -5,6 +5,7 @@ import { canonicalJson } from '../../domain/definition/canonical.ts';
 import { durationMs } from '../../domain/definition/duration.ts';
 import type { Json } from '../../domain/json.ts';
 import type { Plan } from '../../domain/plan/plan.ts';
+import { invalidField } from '../../domain/invalidRequest.ts';
 import { Problem } from '../../domain/problem.ts';
 import { prepareRun, type RunRequest } from '../../domain/run/prepareRun.schema.ts';
 import { heldArtifacts } from '../../db/repositories/artifacts.ts';
@@ -118,13 +119,11 @@ const YEAR_MS = 366 * DAY_MS;
 
 /** ISO time before which the run is not to begin; undefined = at once. @throws Problem invalid_request */
 function startOf({ delay, startAt }: Pick<StartRunInput, 'delay' | 'startAt'>, now: number): string | undefined {
-  const refuse = (pointer: string, message: string) =>
-    new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
   if (delay === undefined && startAt === undefined) return undefined;
-  if (delay !== undefined && startAt !== undefined) throw refuse('/delay', 'stands beside startAt: give one of them');
+  if (delay !== undefined && startAt !== undefined) throw invalidField('/delay', 'stands beside startAt: give one of them');
   const delayMs = delay === undefined ? Date.parse(startAt ?? '') - now : durationMs(delay as Json);
-  if (delayMs === undefined) throw refuse('/delay', 'must be a duration such as PT10M or { minutes: 10 }');
-  if (delayMs > YEAR_MS) throw refuse(delay === undefined ? '/startAt' : '/delay', 'is more than a year ahead');
+  if (delayMs === undefined) throw invalidField('/delay', 'must be a duration such as PT10M or { minutes: 10 }');
+  if (delayMs > YEAR_MS) throw invalidField(delay === undefined ? '/startAt' : '/delay', 'is more than a year ahead');
   return delayMs <= 0 ? undefined : new Date(now + delayMs).toISOString();
 }
 

@@ -4,11 +4,11 @@ import { Problem } from '../../../domain/problem.ts';
 import { issueOneTime, redeemOneTime } from '../../../db/oneTime.ts';
 import { findAccount, findAccountByEmail, setEmail } from '../../../db/repositories/accounts.ts';
 import { withTransaction } from '../../../db/transaction.ts';
+import { mailAddress } from '../../auth/accountFields.ts';
 import { linkTo } from '../../auth/publicUrl.ts';
 import { requireMail } from '../../auth/tries.ts';
 import type { Deps } from '../../deps.ts';
 import { confirmEmailMail, emailNoticeMail, takenEmailMail } from './mails.ts';
-import { emailOf } from './register.ts';
 import { freshSelfOf } from './self.ts';
 
 /**
@@ -18,7 +18,7 @@ import { freshSelfOf } from './self.ts';
 export async function changeEmail(deps: Deps, actor: Actor, request: { email: string }): Promise<void> {
   const { account } = await freshSelfOf(deps, actor);
   deps.mail.check();
-  const email = emailOf(request.email);
+  const email = mailAddress(request.email);
   await requireMail(deps, email.key);
   const owner = await findAccountByEmail(deps.db, email.key);
   const ttlMs = deps.config.TIU_VERIFY_TTL;

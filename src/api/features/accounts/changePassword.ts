@@ -1,5 +1,6 @@
 import type { Actor } from '../../../domain/access/can.ts';
 import { selfSubject } from '../../../domain/account/trySubjects.ts';
+import { invalidField } from '../../../domain/invalidRequest.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { endSessions } from '../../../db/sessions.ts';
 import { setPassword } from '../../../db/repositories/accounts.ts';
@@ -42,8 +43,7 @@ export async function changePassword(deps: Deps, actor: Actor, change: Change): 
   else await provePassword(deps, account, change.currentPassword ?? '');
   const password = await passwordFor(deps, account, { password: change.newPassword, pointer });
   if ((await deps.passwords.verify(account.password, change.newPassword)).matches) {
-    const message = 'is the current password';
-    throw new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'unchanged', message }] });
+    throw invalidField(pointer, 'is the current password', 'unchanged');
   }
   await withTransaction(deps.db, async (tx) => {
     const by = actor.principal;

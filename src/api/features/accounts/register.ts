@@ -1,8 +1,9 @@
-import { normaliseEmail, normaliseName, type Normalised } from '../../../domain/account/names.ts';
+import type { Normalised } from '../../../domain/account/names.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { issueOneTime, peekOneTime, redeemOneTime } from '../../../db/oneTime.ts';
 import { createAccount, findAccountByEmail, type HashedPassword } from '../../../db/repositories/accounts.ts';
 import { withTransaction } from '../../../db/transaction.ts';
+import { accountName, mailAddress } from '../../auth/accountFields.ts';
 import { auditAccount } from '../../auth/auditAccount.ts';
 import { newPassword } from '../../auth/newPassword.ts';
 import { linkTo } from '../../auth/publicUrl.ts';
@@ -14,23 +15,6 @@ type Registration = { name: string; email: string; password: string; fullName?: 
 /** What is kept of a registration until its address is confirmed: no account, so that nobody holds a name or address by asking. */
 type Pending = { name: Normalised; email: Normalised; fullName: string | null; password: HashedPassword };
 
-const refused = (pointer: string, message: string) =>
-  new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_format', message }] });
-
-/** @throws Problem invalid_request */
-function nameOf(text: string): Normalised {
-  const name = normaliseName(text);
-  if (!name) throw refused('/name', '3 to 50 letters, digits or underscores');
-  return name;
-}
-
-/** @throws Problem invalid_request */
-export function emailOf(text: string): Normalised {
-  const email = normaliseEmail(text);
-  if (!email) throw refused('/email', 'a mail address');
-  return email;
-}
-
 /**
  * Sends a link that makes the account. Whether the address or the name are known shows in nothing: the owner of the address is
  * told, and the name is looked at when the link is opened.
@@ -40,7 +24,7 @@ export async function register(deps: Deps, request: Registration): Promise<void>
   const { config, db } = deps;
   if (config.TIU_REGISTRATION !== 'open') throw new Problem('registration_closed');
   deps.mail.check();
-  const [name, email] = [nameOf(request.name), emailOf(request.email)];
+  const [name, email] = [accountName(request.name), mailAddress(request.email)];
   await requireMail(deps, email.key);
   const password = await newPassword(deps, {
     password: request.password,
@@ -83,7 +67,7 @@ export async function verifyRegistration(
   const { matches } = await deps.passwords.verify(pending?.password.hash ?? null, request.password);
   if (!pending) throw new Problem('link_invalid');
   if (!matches) throw new Problem('invalid_credentials');
-  const name = request.name === undefined ? pending.name : nameOf(request.name);
+  const name = request.name === undefined ? pending.name : accountName(request.name);
   const id = await withTransaction(deps.db, async (tx) => {
     if (!(await redeemOneTime(tx, { token, kind: 'register', now }))) throw new Problem('link_invalid');
     return createAccount(tx, { ...pending, name, email: { ...pending.email, verified: true }, by: 'public', now });

@@ -14,19 +14,19 @@ import {
 import { listFactors } from '../../../db/repositories/secondFactors.ts';
 import { withTransaction, type Rows } from '../../../db/transaction.ts';
 import { clearTries } from '../../../db/tries.ts';
+import { mailAddress } from '../../auth/accountFields.ts';
 import { auditAccount } from '../../auth/auditAccount.ts';
 import { newPassword } from '../../auth/newPassword.ts';
 import { linkTo } from '../../auth/publicUrl.ts';
 import { requireMail } from '../../auth/tries.ts';
 import type { Deps } from '../../deps.ts';
 import { passwordChangedMail, resetMail } from './mails.ts';
-import { emailOf } from './register.ts';
 
 /** Sends a link to set another password, if somebody has the address. Nothing in the answer says so. @throws Problem rate_limited */
 export async function forgotPassword(deps: Deps, request: { email: string }): Promise<void> {
   const { config, db } = deps;
   deps.mail.check();
-  const email = emailOf(request.email);
+  const email = mailAddress(request.email);
   await requireMail(deps, email.key);
   const found = await findAccountByEmail(db, email.key);
   const account = found?.status === 'active' && found.emailVerified !== null ? found : undefined;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Scope } from '../../../domain/access/actions.ts';
 import { can, type Actor } from '../../../domain/access/can.ts';
 import { rightsOfScopes } from '../../../domain/access/roles.ts';
+import { invalidField } from '../../../domain/invalidRequest.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { createApiKey, findApiKey, listApiKeys, prefixOf, revokeApiKey, type ApiKeyInfo } from '../../../db/repositories/apiKeys.ts';
 import { requireFresh } from '../../auth/requireFresh.ts';
@@ -85,9 +86,9 @@ const create = defineRoute({
     const beyond = scopes.filter((wanted) => !mayHandOn(actor, wanted));
     if (beyond.length > 0)
       throw new Problem('forbidden', { detail: `${actor.session ? 'Your role' : 'The key'} has not: ${beyond.join(', ')}` });
-    if (actor.account !== undefined && scopes.includes('keys:manage')) throw invalid('/scopes', 'the key of a person makes no keys');
+    if (actor.account !== undefined && scopes.includes('keys:manage')) throw invalidField('/scopes', 'the key of a person makes no keys');
     const expires = expiresAt === undefined ? undefined : new Date(expiresAt);
-    if (expires && expires.getTime() <= deps.clock()) throw invalid('/expiresAt', 'is past');
+    if (expires && expires.getTime() <= deps.clock()) throw invalidField('/expiresAt', 'is past');
     await deps.quotas.check(actor.workspace, 'api_keys');
     const { account } = actor;
     const made = await createApiKey(deps.db, {
@@ -108,9 +109,6 @@ const create = defineRoute({
 /** A person may hand on what they have a part of, as the key never has more than they. */
 const mayHandOn = (actor: Actor, wanted: Scope): boolean =>
   actor.account === undefined ? actor.grants.has(wanted) : rightsOfScopes([wanted], actor).own.size > 0;
-
-const invalid = (pointer: string, message: string): Problem =>
-  new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
 
 const revoke = defineRoute({
   method: 'delete',

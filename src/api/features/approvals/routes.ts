@@ -1,6 +1,7 @@
 import type { Actor } from '../../../domain/access/can.ts';
 import { matchesSchema } from '../../../domain/definition/jsonSchema.schema.ts';
 import type { Json } from '../../../domain/json.ts';
+import { invalidField } from '../../../domain/invalidRequest.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { mayDecide, type Approval } from '../../../domain/run/approvers.ts';
 import { findApproval, listApprovals, type ApprovalRow } from '../../../db/approvals.ts';
@@ -88,11 +89,9 @@ async function decide(call: Deciding, type: 'approve' | 'reject'): Promise<Reply
 
 function checkEdit({ edit }: Approval, edited: unknown): void {
   if (edited === undefined) return;
-  const refuse = (pointer: string, message: string) =>
-    new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
-  if (edit === undefined) throw refuse('/edited', 'the approval cannot be edited');
+  if (edit === undefined) throw invalidField('/edited', 'the approval cannot be edited');
   const [first] = matchesSchema(edit, edited as Json);
-  if (first) throw refuse(`/edited${first.pointer}`, first.message);
+  if (first) throw invalidField(`/edited${first.pointer}`, first.message);
 }
 
 const route = <T extends 'approve' | 'reject'>(type: T, summary: string) =>

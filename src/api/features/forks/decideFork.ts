@@ -6,7 +6,8 @@ import type { Fork } from '../../../domain/plan/fork.ts';
 import type { TaskStatus } from '../../../domain/plan/outcome.ts';
 import { countedTasks, mainTasks } from '../../../domain/plan/phases.ts';
 import type { Plan } from '../../../domain/plan/plan.ts';
-import { Problem, type Issue } from '../../../domain/problem.ts';
+import { invalidRequest } from '../../../domain/invalidRequest.ts';
+import { Problem } from '../../../domain/problem.ts';
 import { mayTakeInput, planFork } from '../../../domain/run/planFork.ts';
 import { priorityName } from '../../../domain/run/priority.ts';
 import { readFacts, readStanding, readTaskRows } from '../../../db/execution.ts';
@@ -92,10 +93,7 @@ function startOf(run: RunRow, body: ForkBody) {
 
 type Fault = { pointer: string; message: string };
 
-const refusal = (faults: readonly Fault[]): Problem => {
-  const issues = faults.map((fault): Issue => ({ ...fault, code: 'invalid_value' }));
-  return new Problem('invalid_request', { detail: faults.map(({ pointer, message }) => `${pointer}: ${message}`).join('; '), issues });
-};
+const refusal = (faults: readonly Fault[]): Problem => invalidRequest(faults.map((fault) => ({ ...fault, code: 'invalid_value' })));
 
 /** The tasks that a fork names, by their index. @throws Problem invalid_request with all faults, invalid_task_output */
 function placesIn(plan: Plan, { from = [], outputs = {} }: ForkBody): { from: number[]; given: Set<number> } {

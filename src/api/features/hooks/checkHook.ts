@@ -1,6 +1,7 @@
 import { compileOfPayload } from '../../../domain/hook/eventKey.ts';
 import type { HookScheme } from '../../../domain/hook/hook.ts';
-import { Problem, type Issue } from '../../../domain/problem.ts';
+import { invalidRequest } from '../../../domain/invalidRequest.ts';
+import type { Issue } from '../../../domain/problem.ts';
 import { readSealed } from '../../../db/repositories/secrets.ts';
 import { deliveryKey } from '../../../providers/webhook/verifyDelivery.ts';
 import type { Deps } from '../../deps.ts';
@@ -13,8 +14,7 @@ export async function checkHook(deps: Pick<Deps, 'db' | 'secretCipher'>, hook: W
   const issues: Issue[] = 'issues' in compiled ? compiled.issues.map((issue) => toIssue(issue, '/event/key')) : [];
   const wrong = await secretFault(deps, hook);
   if (wrong) issues.push({ pointer: '/secret', ...wrong });
-  if (issues.length > 0)
-    throw new Problem('invalid_request', { detail: issues.map(({ pointer, message }) => `${pointer}: ${message}`).join('; '), issues });
+  if (issues.length > 0) throw invalidRequest(issues);
 }
 
 const toIssue = ({ code, message, hint }: { code: string; message: string; hint?: string }, pointer: string): Issue => ({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { returnPath } from '../../../domain/account/returnPath.ts';
+import { invalidField } from '../../../domain/invalidRequest.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { listIdentities, unlinkIdentity, type IdentityInfo } from '../../../db/repositories/identities.ts';
 import { grantReply } from '../../auth/cookies.ts';
@@ -40,14 +41,11 @@ const list = defineRoute({
     }),
 });
 
-const invalid = (pointer: string, message: string): Problem =>
-  new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
-
 /** @throws Problem invalid_request | sign_in_unavailable */
 async function begun(deps: Deps, attempt: Attempt): Promise<Reply> {
   const { settings } = providerOf(deps, attempt.provider);
   const allowed = [ownCallback(deps, attempt.provider), ...settings.redirectUris];
-  if (!allowed.includes(attempt.redirectUri)) throw invalid('/redirectUri', 'is none of those that the settings list');
+  if (!allowed.includes(attempt.redirectUri)) throw invalidField('/redirectUri', 'is none of those that the settings list');
   const { secret, expiresAt, shown } = await beginAt(deps, attempt);
   return { status: 200, body: { ...shown, secret, expiresAt: new Date(expiresAt).toISOString() } };
 }
@@ -61,7 +59,7 @@ async function beginAt(deps: Deps, attempt: Attempt) {
 /** For a browser without a page that takes the answer: its cookie keeps the secret. @throws Problem as `begun` */
 async function begunInBrowser(deps: Deps, attempt: Attempt, wanted: string): Promise<Reply> {
   const returnTo = returnPath(wanted);
-  if (returnTo === undefined) throw invalid('/returnTo', 'must be a path of this origin');
+  if (returnTo === undefined) throw invalidField('/returnTo', 'must be a path of this origin');
   const { secret, expiresAt, shown } = await beginAt(deps, attempt);
   const seconds = Math.floor((expiresAt - deps.clock()) / 1_000);
   return {
@@ -76,7 +74,7 @@ type Where = { provider: string; redirectUri?: string | undefined; returnTo?: st
 /** @throws Problem as `begun` */
 function beginWhere(deps: Deps, { provider, redirectUri, returnTo }: Where, purpose: Purpose): Promise<Reply> {
   if (returnTo === undefined) return begun(deps, { ...purpose, provider, redirectUri: redirectUri ?? ownCallback(deps, provider) });
-  if (redirectUri !== undefined) throw invalid('/redirectUri', 'is for who takes the answer: not together with returnTo');
+  if (redirectUri !== undefined) throw invalidField('/redirectUri', 'is for who takes the answer: not together with returnTo');
   return begunInBrowser(deps, { ...purpose, provider, redirectUri: browserCallback(deps, provider) }, returnTo);
 }
 

@@ -1,10 +1,11 @@
 import type { z } from 'zod';
-import { normaliseEmail, normaliseName, type Normalised } from '../../../domain/account/names.ts';
+import { normaliseEmail, type Normalised } from '../../../domain/account/names.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { createAccount } from '../../../db/repositories/accounts.ts';
 import { findInvitation, settleInvitation, type InvitationRow } from '../../../db/repositories/invitations.ts';
 import { peekOneTime, redeemOneTime } from '../../../db/oneTime.ts';
 import { withTransaction, type Rows } from '../../../db/transaction.ts';
+import { accountName, mailAddress } from '../../auth/accountFields.ts';
 import { newPassword } from '../../auth/newPassword.ts';
 import { requireRoom } from '../../auth/requireRoom.ts';
 import type { Deps } from '../../deps.ts';
@@ -49,8 +50,7 @@ export async function acceptAsNew(
   { token, ...body }: z.output<typeof AcceptInvitation>,
 ): Promise<{ account: string; place: Place }> {
   const invitation = await peek({ deps, token });
-  const name = normaliseName(body.name);
-  if (!name) throw wrong('/name', '3 to 50 letters, digits and underscores');
+  const name = accountName(body.name);
   const email = emailOf(invitation, body.email);
   const near = [name.shown, email?.shown, body.fullName];
   const password = await newPassword(deps, { password: body.password, near, secondFactor: false });
@@ -64,14 +64,10 @@ export async function acceptAsNew(
 function emailOf(invitation: InvitationRow, given: string | undefined): (Normalised & { verified: boolean }) | undefined {
   const text = given ?? invitation.email;
   if (text === null) return undefined;
-  const email = normaliseEmail(text);
-  if (!email) throw wrong('/email', 'is no mail address');
+  const email = mailAddress(text);
   const invited = invitation.email === null ? undefined : normaliseEmail(invitation.email);
   return { ...email, verified: invitation.mailed && email.key === invited?.key };
 }
-
-const wrong = (pointer: string, message: string): Problem =>
-  new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
 
 /** Lets somebody in who has an account. @throws Problem link_invalid, quota_exceeded */
 export async function acceptAs(deps: Deps, of: { token: string; account: string }): Promise<Place> {

@@ -1,10 +1,11 @@
 import type { z } from 'zod';
 import type { Actor } from '../../../domain/access/can.ts';
-import { normaliseEmail } from '../../../domain/account/names.ts';
+import { invalidField } from '../../../domain/invalidRequest.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { createInvitation, type InvitationRow, type ProjectGrant } from '../../../db/repositories/invitations.ts';
 import { findProject } from '../../../db/repositories/projects.ts';
 import { withTransaction } from '../../../db/transaction.ts';
+import { mailAddress } from '../../auth/accountFields.ts';
 import { checkGrant } from '../../auth/grantFields.ts';
 import { linkTo } from '../../auth/publicUrl.ts';
 import { roleRights } from '../../auth/roleRights.ts';
@@ -18,8 +19,7 @@ type Made = { invitation: InvitationRow; token: string | null; link: string | nu
 export async function invite(deps: Deps, actor: Actor, body: z.output<typeof CreateInvitation>): Promise<Made> {
   const { workspace, principal: by } = actor;
   const { config } = deps;
-  const email = body.email === undefined ? undefined : normaliseEmail(body.email);
-  if (body.email !== undefined && !email) throw wrong('/email', 'is no mail address');
+  const email = body.email === undefined ? undefined : mailAddress(body.email);
   checkGrant(actor, await roleRights(deps, { workspace, name: body.role }), 'The role');
   const projects = await projectsOf(deps, actor, body.projects);
   await deps.quotas.check(workspace, 'members');
@@ -36,9 +36,6 @@ export async function invite(deps: Deps, actor: Actor, body: z.output<typeof Cre
   });
   return mailed ? { ...made, token: null, link: null } : made;
 }
-
-const wrong = (pointer: string, message: string): Problem =>
-  new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
 
 /** Without mail the link is in the answer. @throws Problem overloaded */
 function sendsMail({ mail }: Deps): boolean {
@@ -64,8 +61,9 @@ If you do not know what this is about, nothing has to be done.
 function ttlOf(expiresAt: string | undefined, { now, config }: { now: number; config: Deps['config'] }): number {
   if (expiresAt === undefined) return Math.min(config.TIU_INVITATION_TTL, config.TIU_MAX_INVITATION_TTL);
   const ttlMs = Date.parse(expiresAt) - now;
-  if (ttlMs <= 0) throw wrong('/expiresAt', 'must lie ahead');
-  if (ttlMs > config.TIU_MAX_INVITATION_TTL) throw wrong('/expiresAt', `is more than ${config.TIU_MAX_INVITATION_TTL / 1_000} s ahead`);
+  if (ttlMs <= 0) throw invalidField('/expiresAt', 'must lie ahead');
+  if (ttlMs > config.TIU_MAX_INVITATION_TTL)
+    throw invalidField('/expiresAt', `is more than ${config.TIU_MAX_INVITATION_TTL / 1_000} s ahead`);
   return ttlMs;
 }
 

@@ -1,5 +1,6 @@
 import type { Actor } from '../../../domain/access/can.ts';
 import { normaliseName } from '../../../domain/account/names.ts';
+import { invalidField } from '../../../domain/invalidRequest.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { acceptErasure } from '../../../db/erasure.ts';
 import type { PersonRequest } from '../../../db/personRequests.ts';
@@ -15,7 +16,7 @@ type Person = { id: string; name: string; email: string | null };
  */
 export async function erase(deps: Deps, actor: Actor, { person, name }: { person: Person; name: string }): Promise<PersonRequest> {
   requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
-  if (normaliseName(name)?.key !== normaliseName(person.name)?.key) throw notTheName();
+  if (normaliseName(name)?.key !== normaliseName(person.name)?.key) throw invalidField('/name', 'is not the name of the account');
   const { account: asking, principal: by } = actor;
   const asked = { account: person.id, by, ...(asking !== undefined && asking !== person.id && { operator: asking }) };
   const accepted = await acceptErasure(deps.engine, asked, (tx) => deps.mail.post(tx, { to: person.email, ...ERASED }));
@@ -30,11 +31,6 @@ export async function erase(deps: Deps, actor: Actor, { person, name }: { person
   await submit(deps, accepted.request);
   return accepted.request;
 }
-
-const notTheName = (): Problem => {
-  const [pointer, message] = ['/name', 'is not the name of the account'];
-  return new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
-};
 
 const ERASED = {
   subject: 'Your account is erased',

@@ -1,5 +1,5 @@
 import { listHistory, reportTasks, reportWorkflows, type Bounds, type Counted } from '../../../db/repositories/reports.ts';
-import { Problem } from '../../../domain/problem.ts';
+import { invalidField } from '../../../domain/invalidRequest.ts';
 import { fromCursor, toCursor, UUID } from '../../cursor.ts';
 import type { Deps } from '../../deps.ts';
 import { defineRoute, type Call, type Reply, type Route } from '../../route.ts';
@@ -19,11 +19,7 @@ type Query = { from?: string | undefined; to?: string | undefined; workflow?: st
 function rangeOf({ config, clock }: Pick<Deps, 'config' | 'clock'>, workspace: string, query: Query) {
   const to = query.to === undefined ? new Date(clock()) : new Date(query.to);
   const from = query.from === undefined ? new Date(to.getTime() - DEFAULT_DAYS * DAY_MS) : new Date(query.from);
-  const refuse = (message: string) =>
-    new Problem('invalid_request', {
-      detail: `/query/from: ${message}`,
-      issues: [{ pointer: '/query/from', code: 'invalid_range', message }],
-    });
+  const refuse = (message: string) => invalidField('/query/from', message, 'invalid_range');
   if (from >= to) throw refuse('is not before `to`');
   if (to.getTime() - from.getTime() > config.TIU_REPORT_MAX_DAYS * DAY_MS)
     throw refuse(`is more than ${config.TIU_REPORT_MAX_DAYS} days before \`to\``);

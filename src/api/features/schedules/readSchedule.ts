@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Json } from '../../../domain/json.ts';
+import { invalidField, invalidRequest } from '../../../domain/invalidRequest.ts';
 import { Problem, type Issue } from '../../../domain/problem.ts';
 import { prepareRun } from '../../../domain/run/prepareRun.schema.ts';
 import { fireTimes, nextFireTime } from '../../../domain/schedule/fireTimes.ts';
@@ -32,7 +33,7 @@ export async function readSchedule(
     ...('value' in compiled && next === undefined ? [{ pointer: '/spec', code: 'never_fires', message: 'has no time after now' }] : []),
     ...(await workflowIssues(deps, scope.place.workspace, written)),
   ];
-  if (issues.length > 0 || 'issues' in compiled || 'issues' in policies) throw refused(issues);
+  if (issues.length > 0 || 'issues' in compiled || 'issues' in policies) throw invalidRequest(issues);
   return {
     ...{ name: scope.name, definition: workflow.name, definitionVersion: workflow.version, spec: asJson(spec), compiled: compiled.value },
     ...{ input: input as Json | undefined, priority, labels, overlap: policies.value.overlap, catchupMs: policies.value.catchupMs },
@@ -43,12 +44,6 @@ export async function readSchedule(
 
 /** Without what was left out. */
 const asJson = (value: object): Json => JSON.parse(JSON.stringify(value)) as Json;
-
-const refused = (issues: Issue[]): Problem =>
-  new Problem('invalid_request', {
-    detail: issues.length === 1 ? `${issues[0]?.pointer ?? ''}: ${issues[0]?.message ?? ''}` : `${issues.length} faults`,
-    issues,
-  });
 
 async function workflowIssues(deps: Deps, workspace: string, { workflow, input, priority, labels }: Written): Promise<Issue[]> {
   const stored = await findDefinition(deps.db, { workspace, name: workflow.name, version: workflow.version });
@@ -67,18 +62,18 @@ async function workflowIssues(deps: Deps, workspace: string, { workflow, input, 
 /** @throws Problem invalid_request */
 export function checkedSpec(spec: object): ScheduleSpec {
   const read = readWith(scheduleSpec, asJson(spec), '/spec');
-  if ('issues' in read) throw refused(read.issues);
+  if ('issues' in read) throw invalidRequest(read.issues);
   return read.value;
 }
 
 /** Times of a backfill. @throws Problem invalid_request when the range is wrong or has too many */
 export function backfillTimes(deps: Deps, spec: ScheduleSpec, range: { startAt: string; endAt: string }): number[] {
   const [from, until] = [Date.parse(range.startAt), Date.parse(range.endAt)];
-  if (until < from) throw refused([{ pointer: '/endAt', code: 'invalid_value', message: 'is before startAt' }]);
-  if (until > deps.clock()) throw refused([{ pointer: '/endAt', code: 'invalid_value', message: 'is in the future' }]);
+  if (until < from) throw invalidField('/endAt', 'is before startAt');
+  if (until > deps.clock()) throw invalidField('/endAt', 'is in the future');
   const times = fireTimes(spec, { after: from - 1, until, limit: SCHEDULE_LIMITS.backfill + 1 });
   if (times.length > SCHEDULE_LIMITS.backfill)
-    throw refused([{ pointer: '/endAt', code: 'too_large', message: `the range has more than ${SCHEDULE_LIMITS.backfill} times` }]);
+    throw invalidField('/endAt', `the range has more than ${SCHEDULE_LIMITS.backfill} times`, 'too_large');
   return times;
 }
 

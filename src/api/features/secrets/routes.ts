@@ -1,3 +1,4 @@
+import { invalidField } from '../../../domain/invalidRequest.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { SECRET_NAME } from '../../../domain/secret/name.ts';
 import { deleteSecret, listSecrets, setSecret, type SecretInfo } from '../../../db/repositories/secrets.ts';
@@ -23,8 +24,7 @@ const presentSecret = (secret: SecretInfo) => ({
 
 /** Of the value nothing is said but what is wrong with it. @throws Problem invalid_request */
 function checkValue(value: string, config: Pick<Config, 'TIU_MIN_SECRET' | 'TIU_MAX_SECRET'>): void {
-  const refuse = (code: string, message: string) =>
-    new Problem('invalid_request', { detail: `/value: ${message}`, issues: [{ pointer: '/value', code, message }] });
+  const refuse = (code: string, message: string) => invalidField('/value', message, code);
   if (value.length < config.TIU_MIN_SECRET) throw refuse('too_small', `has less than ${config.TIU_MIN_SECRET} characters`);
   if (Buffer.byteLength(value) > config.TIU_MAX_SECRET) throw refuse('too_big', `has more than ${config.TIU_MAX_SECRET} bytes`);
   if (!value.isWellFormed()) throw refuse('invalid_value', 'holds half of a surrogate pair');

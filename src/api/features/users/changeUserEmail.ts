@@ -1,10 +1,10 @@
 import type { Actor } from '../../../domain/access/can.ts';
-import { normaliseEmail } from '../../../domain/account/names.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { issueOneTime } from '../../../db/oneTime.ts';
 import { findAccountByEmail } from '../../../db/repositories/accounts.ts';
 import type { UserRow } from '../../../db/repositories/users.ts';
 import { withTransaction } from '../../../db/transaction.ts';
+import { mailAddress } from '../../auth/accountFields.ts';
 import { auditAccount } from '../../auth/auditAccount.ts';
 import { linkTo } from '../../auth/publicUrl.ts';
 import { requireFresh } from '../../auth/requireFresh.ts';
@@ -19,10 +19,7 @@ export async function changeUserEmail(deps: Deps, actor: Actor, { user, address 
   requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
   deps.mail.check();
   if (user.status === 'erased') throw new Problem('state_conflict', { detail: 'The account is erased' });
-  const email = normaliseEmail(address);
-  const [pointer, message] = ['/email', 'a mail address'];
-  if (!email)
-    throw new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_format', message }] });
+  const email = mailAddress(address);
   if (((await findAccountByEmail(deps.engine, email.key))?.id ?? user.id) !== user.id) throw new Problem('email_taken');
   const [account, ttlMs] = [user.id, deps.config.TIU_VERIFY_TTL];
   await withTransaction(deps.engine, async (tx) => {

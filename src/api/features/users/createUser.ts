@@ -1,16 +1,12 @@
 import type { z } from 'zod';
 import type { Actor } from '../../../domain/access/can.ts';
-import { normaliseEmail, normaliseName } from '../../../domain/account/names.ts';
-import { Problem } from '../../../domain/problem.ts';
 import { issueOneTime } from '../../../db/oneTime.ts';
 import { createAccount } from '../../../db/repositories/accounts.ts';
 import { withTransaction } from '../../../db/transaction.ts';
+import { accountName, mailAddress } from '../../auth/accountFields.ts';
 import { linkTo } from '../../auth/publicUrl.ts';
 import type { Deps } from '../../deps.ts';
 import type { CreateUser } from './schemas.ts';
-
-const wrong = (pointer: string, message: string): Problem =>
-  new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_format', message }] });
 
 /**
  * Makes an account for somebody, who sets its password with the link that goes to their address: so the address is proven by then,
@@ -18,9 +14,7 @@ const wrong = (pointer: string, message: string): Problem =>
  */
 export async function createUser(deps: Deps, actor: Actor, body: z.output<typeof CreateUser>): Promise<string> {
   deps.mail.check();
-  const [name, email] = [normaliseName(body.name), normaliseEmail(body.email)];
-  if (!name) throw wrong('/name', '3 to 50 letters, digits or underscores');
-  if (!email) throw wrong('/email', 'a mail address');
+  const [name, email] = [accountName(body.name), mailAddress(body.email)];
   const [now, ttlMs] = [deps.clock(), deps.config.TIU_INVITATION_TTL];
   const made = await withTransaction(deps.engine, async (tx) => {
     const account = { name, email: { ...email, verified: false }, fullName: body.fullName ?? null, by: actor.principal, now };

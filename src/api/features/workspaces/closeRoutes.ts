@@ -1,3 +1,4 @@
+import { invalidField } from '../../../domain/invalidRequest.ts';
 import { Problem } from '../../../domain/problem.ts';
 import { SYSTEM_WORKSPACE } from '../../../domain/retention/policy.ts';
 import { closeWorkspace, reopenWorkspace, type ClosingWorkspace } from '../../../db/repositories/closedWorkspaces.ts';
@@ -38,7 +39,7 @@ const close = defineRoute({
   handler: async ({ deps, actor, resource, body }) => {
     requireFresh(actor, deps.clock(), deps.config.TIU_FRESH);
     if (resource.id === SYSTEM_WORKSPACE) throw new Problem('state_conflict', { detail: 'The system workspace stays as it is' });
-    if (body.name !== resource.name) throw notTheName();
+    if (body.name !== resource.name) throw invalidField('/name', 'is not the name of the workspace');
     const of = { workspace: resource.id, by: actor.principal, graceMs: deps.config.TIU_CLOSING_GRACE };
     const closing = await closeWorkspace(deps.engine, of);
     if (!closing) throw new Problem('not_found');
@@ -47,11 +48,6 @@ const close = defineRoute({
     return { status: 202, body: { closingSince: iso(closing.closing), deletedFrom: iso(closing.until) } };
   },
 });
-
-const notTheName = (): Problem => {
-  const [pointer, message] = ['/name', 'is not the name of the workspace'];
-  return new Problem('invalid_request', { detail: `${pointer}: ${message}`, issues: [{ pointer, code: 'invalid_value', message }] });
-};
 
 const reopen = defineRoute({
   method: 'delete',
