@@ -104,7 +104,7 @@ export async function endIssuerSessions(db: Rows, of: { issuer: string; sid?: st
   });
   const choice = { name: 'session_end_issuer', which: `s.issuer = $7 and ($8::text is null or s.issuer_sid = $8)`, values: [issuer, sid] };
   let ended = 0;
-  for (const { account } of accounts) ended += await end(db, choice, { account, reason: 'issuer_logout', by: 'public' });
+  for (const { account } of accounts) ended += await end(db, choice, { account, reason: 'issuer_logout', by: `issuer:${issuer}` });
   return ended;
 }
 

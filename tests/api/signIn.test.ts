@@ -178,10 +178,10 @@ test('who signs out at the issuer is signed out here, of what began with that si
   expect((await tellLogout('logout_token=x')).body).toMatchObject({ status: 400, code: 'malformed_request' });
   expect((await tellLogout('logout_token=a&logout_token=b')).status).toBe(422);
   expect((await auth('sign-in/open/logout', { logout_token: told.get('logout_token') })).body).toMatchObject({ status: 415 });
-  const ended = await api.deps.db.rows<{ end_reason: string }>({
-    ...{ name: '', text: `select end_reason from session where end_reason = 'issuer_logout'`, values: [] },
+  const ended = await api.deps.db.rows<{ actor: string }>({
+    ...{ name: '', text: `select actor from audit where action = 'session.ended' and data->>'reason' = 'issuer_logout'`, values: [] },
   });
-  expect(ended).toHaveLength(1);
+  expect(ended).toEqual([{ actor: `issuer:${issuer.issuer}` }]);
 });
 
 /** Somebody with an account and a password, signed in. @param provedMsAgo when they last proved who they are */

@@ -48,7 +48,7 @@ const statusesOf = async (run: AcceptedRun) => {
   return statuses.sort();
 };
 const expectAll = async (runs: AcceptedRun[], options: { zombies?: boolean; temporal?: boolean } = {}) => {
-  await closed(cluster, runs, runs.length > 100 ? 180_000 : undefined);
+  await closed(cluster, runs);
   const report = await holds(cluster, runs, options);
   expect(report.bad).toEqual([]);
   return report;

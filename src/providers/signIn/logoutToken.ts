@@ -45,12 +45,13 @@ export async function readLogoutToken(of: Of, token: string): Promise<LoggedOut>
   if (typeof events !== 'object' || events === null || typeof (events as Record<string, unknown>)[EVENT] !== 'object')
     throw new Error('no logout');
   if (nonce !== undefined) throw new Error('has a nonce');
-  const told = { ...textAs('sid', sid), ...textAs('subject', sub) };
+  const told = { ...textIfThere('sid', sid), ...textIfThere('subject', sub) };
   if (Object.keys(told).length === 0) throw new Error('of nobody');
   return { issuer: settings.issuer, ...told };
 }
 
-const textAs = <K extends string>(key: K, value: unknown): { [k in K]?: string } => {
+/** Left out is well, anything else but text is not. @throws Error */
+const textIfThere = <K extends string>(key: K, value: unknown): { [k in K]?: string } => {
   if (value === undefined) return {};
   if (typeof value !== 'string' || value === '' || value.length > MAX_TEXT) throw new Error(`${key} is no text`);
   return { [key]: value } as { [k in K]?: string };

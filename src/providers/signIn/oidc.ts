@@ -97,10 +97,10 @@ async function exchange(config: client.Configuration, answer: URLSearchParams, e
   const told: Record<string, unknown> = { ...more, ...claims };
   return {
     ...{ issuer, subject, emailVerified: told.email_verified === true, mfa: Array.isArray(claims.amr) && claims.amr.includes('mfa') },
-    ...textAs('sid', claims.sid),
-    ...textAs('email', told.email),
-    ...textAs('fullName', told.name),
-    ...textAs('userName', told.preferred_username),
+    ...textOrNothing('sid', claims.sid),
+    ...textOrNothing('email', told.email),
+    ...textOrNothing('fullName', told.name),
+    ...textOrNothing('userName', told.preferred_username),
   };
 }
 
@@ -113,5 +113,6 @@ function checkAccessTokenHash(told: unknown, accessToken: string, alg: string): 
   if (told !== hash.subarray(0, hash.length / 2).toString('base64url')) throw new Error('at_hash is of another access token');
 }
 
-const textAs = <K extends string>(key: K, value: unknown): { [k in K]?: string } =>
+/** What is no text is passed over. */
+const textOrNothing = <K extends string>(key: K, value: unknown): { [k in K]?: string } =>
   (typeof value === 'string' && value !== '' && value.length <= 320 ? { [key]: value } : {}) as { [k in K]?: string };

@@ -48,7 +48,7 @@ export async function aReceiver(): Promise<Receiver> {
     port,
     calls: parts.calls,
     counts: () => new Map(parts.counts),
-    next: (text, ms = 60_000) => next(parts, text, ms),
+    next: (text, ms = 150_000) => next(parts, text, ms),
     hold: (text) => {
       const { promise, resolve } = Promise.withResolvers<undefined>();
       const gate = { text, opened: promise };
