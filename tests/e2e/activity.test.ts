@@ -116,7 +116,7 @@ test('a forced cancel does not wait for one that does not listen', async () => {
 });
 
 test('the deadline of the task ends the activity, too', async () => {
-  const id = await begin({ a: call('beat', 'deadline', { deadline: 'PT0.5S' }) });
+  const id = await begin({ a: call('beat', 'deadline', { deadline: 'PT5S' }) });
   await users.stopped('deadline');
   expect(await client.end(id)).toMatchObject({ status: 'failed' });
   expect(await detailOf(id)).toMatchObject({ status: 'timed_out', failure: { code: 'deadline_exceeded' } });

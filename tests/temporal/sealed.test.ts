@@ -203,7 +203,7 @@ test(
     const both = [{ id: 'k2', secret: Buffer.alloc(32, 2) }, ...keys];
     await restartWorkersWith(both);
     open();
-    await closed(cluster, [rotated], LIMIT_MS);
+    await closed(cluster, [rotated]);
     expect((await statesOf(cluster, [rotated.id]))[0]).toMatchObject({ status: 'completed', restarts: 0 });
 
     const shut = cluster.receiver.hold('/rotate');
@@ -216,10 +216,10 @@ test(
     await hasWaited(idle);
     await restartWorkersWith([{ id: 'k3', secret: Buffer.alloc(32, 3) }]);
     await cancel(cluster, idle);
-    await closed(cluster, [idle], LIMIT_MS); // of it, the workflow task cannot be read
-    await cluster.receiver.next(`${lost.id}/held`, LIMIT_MS); // of it, the activity
+    await closed(cluster, [idle]); // of it, the workflow task cannot be read
+    await cluster.receiver.next(`${lost.id}/held`); // of it, the activity
     shut();
-    await closed(cluster, [lost], LIMIT_MS);
+    await closed(cluster, [lost]);
     // not given up, not counted as a fault of the run, nothing done twice that was finished
     expect((await statesOf(cluster, [lost.id]))[0]).toMatchObject({ status: 'completed', restarts: 0 });
     expect(cluster.receiver.counts().get(`${lost.id}/first/-/0`)).toBe(1);

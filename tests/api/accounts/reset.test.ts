@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { aStoppedClock } from '../../support/aStoppedClock.ts';
 import { setEmail, setPassword } from '../../../src/db/repositories/accounts.ts';
 import { aPerson, lastMail, linkToken, OTHER, PASSWORD, signedIn, someAccounts, type Accounts, type Person } from './aPerson.ts';
 
 let api: Accounts;
-let ahead = 0;
+const clock = aStoppedClock();
 beforeAll(async () => {
   api = await someAccounts({ TIU_LOGIN_TRIES: '2', TIU_LOGIN_MAX_FAILURES: '4' });
-  api.deps.clock = () => Date.now() + ahead;
+  api.deps.clock = clock.now;
 });
 afterAll(() => api.stop());
 
@@ -63,11 +64,10 @@ test('the link leads where the settings say, whatever the request says of its ho
 
 test('a link is good for ten minutes', async () => {
   const { token } = await asked();
-  ahead = 600_000;
+  clock.ahead = 600_000;
   expect((await reset(token)).body).toMatchObject({ code: 'link_invalid' });
-  ahead = 599_000;
+  clock.ahead = 599_999;
   expect((await reset(token)).status).toBe(204);
-  ahead = 0;
 });
 
 test.each(['password', 'address', 'another reset'])('a link dies with a change: of the %s', async (what) => {

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { aStoppedClock } from '../../support/aStoppedClock.ts';
 import { aPerson, lastMail, linkToken, OTHER, PASSWORD, signedIn, someAccounts, type Accounts, type Person } from './aPerson.ts';
 
 let api: Accounts;
-let ahead = 0;
+const clock = aStoppedClock();
 beforeAll(async () => {
   api = await someAccounts({ TIU_LOGIN_TRIES: '3', TIU_FRESH: '60000' });
-  api.deps.clock = () => Date.now() + ahead;
+  api.deps.clock = clock.now;
 });
 afterAll(() => api.stop());
 
@@ -51,7 +52,7 @@ test('another address is confirmed at the new one, told to the old one, and aske
   const person = await aPerson(api);
   const session = await signedIn(api, person);
   const next = `${person.name}@new.example`;
-  ahead = 61_000;
+  clock.ahead = 61_000;
   expect((await api.post('change-email', { email: next }, session.accessToken)).body).toMatchObject({ code: 'reauthentication_required' });
   const proved = await api.post('reauthenticate', { password: PASSWORD }, session.accessToken);
   expect(proved).toMatchObject({ status: 200, body: { status: 'signed_in', sessionId: expect.any(String) } });
@@ -66,7 +67,6 @@ test('another address is confirmed at the new one, told to the old one, and aske
   expect((await api.post('login', { identifier: next, password: PASSWORD })).status).toBe(200);
   expect((await api.post('login', { identifier: person.email, password: PASSWORD })).status).toBe(401);
   expect(await lastMail(api, person.email)).toContain('has another mail address now');
-  ahead = 0;
 });
 
 test('whether somebody has the address shows in nothing, and its owner is told', async () => {

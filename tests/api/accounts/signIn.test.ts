@@ -1,17 +1,15 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { aStoppedClock } from '../../support/aStoppedClock.ts';
 import { createPasswords } from '../../../src/providers/password/passwords.ts';
 import { aPerson, OTHER, signedIn, someAccounts, type Accounts } from './aPerson.ts';
 
 let api: Accounts;
-let ahead = 0;
+const clock = aStoppedClock();
 beforeAll(async () => {
   api = await someAccounts({ TIU_LOGIN_TRIES: '3', TIU_LOGIN_MAX_FAILURES: '12', TIU_LOGIN_DELAY: '1000', TIU_LOGIN_MAX_DELAY: '4000' });
-  api.deps.clock = () => Date.now() + ahead;
+  api.deps.clock = clock.now;
 });
 afterAll(() => api.stop());
-afterEach(() => {
-  ahead = 0;
-});
 
 const login = (identifier: string, password: string, more: object = {}) => api.post('login', { identifier, password, ...more });
 const hashes = async () => (await api.deps.metrics.passwordHashes.get()).values.reduce((sum, { value }) => sum + value, 0);
@@ -65,11 +63,11 @@ test.each(['a person', 'nobody'])(
     expect(refused).toMatchObject({ status: 429, body: { code: 'too_many_tries' } });
     expect(refused.headers.get('retry-after')).toBe('1');
     expect(await hashes()).toBe(before);
-    ahead += 1_001;
+    clock.ahead += 1_001;
     expect((await login(name, OTHER)).status).toBe(401);
-    ahead += 1_500;
+    clock.ahead += 1_500;
     expect((await login(name, OTHER)).status).toBe(429);
-    ahead += 600;
+    clock.ahead += 600;
     expect((await login(name, OTHER)).status).toBe(401);
   },
 );
@@ -80,9 +78,9 @@ test.each(['a person', 'nobody'])(
     const name = whose === 'nobody' ? 'nobody_closed' : (await aPerson(api)).name;
     for (let failures = 0; failures < 6; failures += 1) {
       expect((await login(name, OTHER)).status).toBe(401);
-      ahead += 4_001;
+      clock.ahead += 4_001;
     }
-    ahead += 30 * 86_400_000;
+    clock.ahead += 30 * 86_400_000;
     expect(await login(name, OTHER)).toMatchObject({ status: 423, body: { code: 'sign_in_disabled' } });
   },
 );
@@ -114,7 +112,7 @@ test('a known device is not held up by strangers, but by its own failures', asyn
 test('a device is forgotten after its days', async () => {
   const person = await aPerson(api);
   const { deviceToken: device } = await signedIn(api, person);
-  ahead = 90 * 86_400_000 + 1;
+  clock.ahead = 90 * 86_400_000 + 1;
   for (let failures = 0; failures < 3; failures += 1) await login(person.name, OTHER);
   expect((await login(person.name, person.password, { device })).status).toBe(429);
 });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { aStoppedClock } from '../../support/aStoppedClock.ts';
 import { grantReply, transport } from '../../../src/api/auth/cookies.ts';
 import { issueTicket } from '../../../src/api/auth/socketTickets.ts';
 import { aSocket } from '../../realtime/aSubscriber.ts';
@@ -7,13 +8,10 @@ import { anApi, type TestApi } from '../anApi.ts';
 import { anAccount, grant, signIn, sql, TOKEN_KEYS } from './aPerson.ts';
 
 let api: TestApi;
-let ahead = 0;
+const clock = aStoppedClock();
 beforeAll(async () => {
   const settings = { TIU_CORS_ORIGINS: 'https://console.example, https://other.example:8443', TIU_PUBLIC_URL: 'https://tiu.example/base' };
-  api = await anApi({ TIU_TOKEN_KEYS: TOKEN_KEYS, ...settings }, { clock: () => Date.now() + ahead });
-});
-afterEach(() => {
-  ahead = 0;
+  api = await anApi({ TIU_TOKEN_KEYS: TOKEN_KEYS, ...settings }, { clock: clock.now });
 });
 afterAll(() => api.stop());
 
@@ -155,9 +153,9 @@ test('a socket opens by a token or a ticket, in the handshake and not in the add
 test('a ticket waits half a minute, and is then gone', async () => {
   const { opened } = await aBrowser();
   const [early, late] = [await issueTicket(api.deps, opened.sessionId), await issueTicket(api.deps, opened.sessionId)];
-  ahead = 28_000;
+  clock.ahead = 29_999;
   expect(await came(early)).toBe('in');
-  ahead = 60_000;
+  clock.ahead = 30_001;
   expect(await came(late)).toBe('unauthenticated');
   await issueTicket(api.deps, opened.sessionId);
   expect(await sql(api.deps.db, 'select count(*)::int as n from socket_ticket')).toEqual([{ n: 1 }]);

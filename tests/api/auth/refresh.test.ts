@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { aStoppedClock } from '../../support/aStoppedClock.ts';
 import { openTokens } from '../../../src/providers/tokens/tokens.ts';
 import { renewSession } from '../../../src/api/auth/renewSession.ts';
 import { requireFresh } from '../../../src/api/auth/requireFresh.ts';
@@ -6,13 +7,10 @@ import { anApi, type TestApi } from '../anApi.ts';
 import { anAccount, signIn, sql, TOKEN_KEYS } from './aPerson.ts';
 
 let api: TestApi;
-let ahead = 0;
+const clock = aStoppedClock();
 beforeAll(async () => {
   const settings = { TIU_SESSION_IDLE: '600000', TIU_SESSION_LIFE: '1200000', TIU_ACCESS_TOKEN_TTL: '60000' };
-  api = await anApi({ TIU_TOKEN_KEYS: TOKEN_KEYS, ...settings }, { clock: () => Date.now() + ahead });
-});
-afterEach(() => {
-  ahead = 0;
+  api = await anApi({ TIU_TOKEN_KEYS: TOKEN_KEYS, ...settings }, { clock: clock.now });
 });
 afterAll(() => api.stop());
 
@@ -32,7 +30,7 @@ test('a refresh token is changed for another one, and for a while answered alike
   expect(second.refreshToken).toMatch(/^tiur_[\w-]{43}$/);
   expect(second).toMatchObject({ sessionId: first.sessionId, role: 'viewer' });
   expect(await me(second.accessToken)).toBe(200);
-  ahead = 9_000;
+  clock.ahead = 9_999;
   expect((await granted(first.refreshToken)).refreshToken).toBe(second.refreshToken);
   const third = await granted(second.refreshToken);
   expect(third.refreshToken).not.toBe(second.refreshToken);
@@ -43,7 +41,7 @@ test('a refresh token is changed for another one, and for a while answered alike
 test('used again later it ends the session, and the audit says so once', async () => {
   const first = await person();
   const second = await granted(first.refreshToken);
-  ahead = 11_000;
+  clock.ahead = 10_001;
   const refused = await refresh(first.refreshToken);
   expect(refused.body).toMatchObject({ status: 401, code: 'unauthenticated', detail: 'The refresh token is not valid' });
   expect((await refresh(second.refreshToken)).status).toBe(401);
@@ -73,12 +71,12 @@ test('a session without requests ends, one with them goes on, and none goes past
   const [idle, busy] = [await person(), await person()];
   let { accessToken, refreshToken } = busy;
   for (const minute of [9, 18]) {
-    ahead = minute * 60_000;
+    clock.ahead = minute * 60_000;
     ({ accessToken, refreshToken } = await granted(refreshToken));
     expect(await me(accessToken)).toBe(200);
   }
   expect((await refresh(idle.refreshToken)).status).toBe(401);
-  ahead = 20 * 60_000 + 1_000;
+  clock.ahead = 20 * 60_000 + 1_000;
   expect((await refresh(refreshToken)).status).toBe(401);
   expect(await me(accessToken)).toBe(401);
 });
@@ -102,9 +100,9 @@ test('requests keep a session alive too, noted by the minute', async () => {
 
 test('an access token ends at its time', async () => {
   const { accessToken } = await person();
-  ahead = 58_000;
+  clock.ahead = 59_000;
   expect(await me(accessToken)).toBe(200);
-  ahead = 61_000;
+  clock.ahead = 61_000;
   expect(await me(accessToken)).toBe(401);
 });
 
@@ -143,7 +141,7 @@ test('another key signs from now on, and the former ones still verify and answer
 
 test('who proves again who they are has another session, and a fresh one', async () => {
   const first = await person();
-  ahead = 30_000;
+  clock.ahead = 30_000;
   const { actor } = await api.deps.authenticate(first.accessToken);
   const fresh = (who: typeof actor) => () => {
     requireFresh(who, api.deps.clock(), 20_000);

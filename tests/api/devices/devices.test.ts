@@ -1,18 +1,16 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { aStoppedClock } from '../../support/aStoppedClock.ts';
 import { endSessions } from '../../../src/db/sessions.ts';
 import { anApi, type TestApi } from '../anApi.ts';
 import { anAccount, signIn, sql, TOKEN_KEYS } from '../auth/aPerson.ts';
 
 let api: TestApi;
-let ahead = 0;
+const clock = aStoppedClock();
 beforeAll(async () => {
   api = await anApi(
     { TIU_TOKEN_KEYS: TOKEN_KEYS, TIU_PUBLIC_URL: 'https://tiu.example', TIU_RATE_CODE: 'account=5/900' },
-    { clock: () => Date.now() + ahead },
+    { clock: clock.now },
   );
-});
-afterEach(() => {
-  ahead = 0;
 });
 afterAll(() => api.stop());
 
@@ -83,7 +81,7 @@ test('polls that come too soon are told to slow down, each by five seconds more'
   const codes: string[] = [];
   // the first; after 3 s of 5; after 9 of 10; after 8 of 10; after 14 of 15
   for (const ms of [0, 3_000, 12_000, 20_000, 34_000]) {
-    ahead = ms;
+    clock.ahead = ms;
     codes.push((await poll(deviceCode)).code ?? '');
   }
   expect(codes).toEqual(['authorization_pending', 'slow_down', 'authorization_pending', 'slow_down', 'authorization_pending']);
@@ -110,7 +108,7 @@ test('codes that are unknown, used, over or none are answered alike', async () =
 test('what was approved is over with its time', async () => {
   const { deviceCode, userCode } = await ask();
   await at(userCode, (await person()).accessToken, 'approve');
-  ahead = 600_001;
+  clock.ahead = 600_001;
   expect(await poll(deviceCode)).toMatchObject({ status: 400, code: 'expired_token' });
 });
 
