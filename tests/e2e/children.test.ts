@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Connection } from '@temporalio/client';
 import type { JsonObject } from '../../src/domain/json.ts';
@@ -101,16 +102,20 @@ test('a cancel goes down, and the parent ends when its child has cleaned up', as
 });
 
 test('a pause goes down, and so does what ends it', async () => {
-  const id = await begin({ c: child({ w: { type: 'wait', with: { for: 'PT0.5S' } }, a: { ...transform(1), dependsOn: ['w'] } }) });
+  const key = randomUUID();
+  const id = await begin({ c: child({ w: { type: 'event', with: { name: 'go', key } }, a: { ...transform(1), dependsOn: ['w'] } }) });
   const [run] = await childrenOf(id);
+  await client.until(run?.id ?? '', ({ status }) => status === 'waiting');
   await client.ask('POST', `/runs/${id}/pause`);
+  await client.until(run?.id ?? '', ({ status }) => status === 'paused');
+  await client.ask('POST', '/events', { name: 'go', key });
   await client.until(run?.id ?? '', ({ status, counts }) => status === 'paused' && (counts as JsonObject).completed === 1);
   await client.ask('POST', `/runs/${id}/resume`);
   expect(await client.end(id)).toMatchObject({ status: 'completed' });
 });
 
 test("a task's deadline ends the run that it has started", async () => {
-  const id = await begin({ c: { ...child({ w: hour }), deadline: 'PT0.5S' } });
+  const id = await begin({ c: { ...child({ w: hour }), deadline: 'PT5S' } });
   const [run] = await childrenOf(id);
   expect(await client.end(id)).toMatchObject({ status: 'failed' });
   expect(['timed_out', 'cancelled']).toContain((await client.end(run?.id ?? '')).status);

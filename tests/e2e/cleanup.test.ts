@@ -132,7 +132,7 @@ test('finally comes after what is undone', async () => {
 
 test('finally has a time of its own: what is left then is cancelled, and the run ends as it was to', async () => {
   const last = { slow: { type: 'wait', with: { for: 'PT1H' } }, quick: http('/quick') };
-  const { statuses, run } = await play({ a: { type: 'transform', with: { value: 1 } } }, { finally: last, finallyTimeout: 'PT0.3S' });
+  const { statuses, run } = await play({ a: { type: 'transform', with: { value: 1 } } }, { finally: last, finallyTimeout: 'PT3S' });
   expect(statuses).toEqual({ a: 'completed', slow: 'cancelled', quick: 'completed' });
   expect(run.status).toBe('completed');
 });
