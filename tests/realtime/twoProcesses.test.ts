@@ -146,7 +146,7 @@ test('1,500 clients that come at once while a process is held up are all connect
   try {
     // whoever is not let in comes again and again, for as long as the process is held up
     const all = Promise.all(clients.map((client) => once(client, 'connect'))).then(() => 'all');
-    expect(await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 10_000, 'some').unref())])).toBe('all');
+    expect(await Promise.race([all, new Promise((resolve) => setTimeout(resolve, 60_000, 'some').unref())])).toBe('all');
   } finally {
     process.kill(pid, 'SIGCONT');
     for (const client of clients) client.destroy();

@@ -59,39 +59,66 @@ test('a run that waits in peace is left alone', async () => {
   expect(await stateOf(db, run)).toEqual(before);
 });
 
-test.each(['history-service', 'tiu-other'])('a run terminated by %s is restarted', async (identity) => {
-  const run = await aWaitingRun();
-  const { epoch } = await stateOf(db, run);
-  await as(identity).getHandle(`run/${run}`).terminate('test');
-  await until(async () => (await stateOf(db, run)).epoch > epoch);
-  expect(await stateOf(db, run)).toMatchObject({ status: 'running', intent: null });
+/** What takes many looks is begun with the suite, all at once, and waited for in its test. */
+function begunEarly<T>(play: () => Promise<T>): () => Promise<T> {
+  const played = Promise.withResolvers<T>();
+  beforeAll(() => {
+    play().then(played.resolve, played.reject);
+    played.promise.catch(() => undefined);
+  });
+  return () => played.promise;
+}
+
+const killed = begunEarly(() =>
+  Promise.all(
+    ['history-service', 'tiu-other'].map(async (identity) => {
+      const run = await aWaitingRun();
+      const { epoch } = await stateOf(db, run);
+      await as(identity).getHandle(`run/${run}`).terminate('test');
+      await until(async () => (await stateOf(db, run)).epoch > epoch);
+      return stateOf(db, run);
+    }),
+  ),
+);
+test('a run that the server or one of us terminated is restarted', async () => {
+  for (const state of await killed()) expect(state).toMatchObject({ status: 'running', intent: null });
 });
 
-test('a run terminated by an operator is cancelled by force, with the reason', async () => {
+const ended = begunEarly(async () => {
   const run = await aWaitingRun();
   await as('ann@desk').getHandle(`run/${run}`).terminate('enough');
   await until(async () => (await stateOf(db, run)).intent === 'force');
-  expect((await stateOf(db, run)).reason).toBe('terminated in Temporal by ann@desk');
-  await statusIs(run, 'completed'); // a machine that is late with workflow tasks of a second is made to wait longer each time
+  const { reason } = await stateOf(db, run);
+  await statusIs(run, 'completed');
+  return reason;
+});
+test('a run terminated by an operator is cancelled by force, with the reason', async () => {
+  expect(await ended()).toBe('terminated in Temporal by ann@desk');
 });
 
-test('a run whose execution ends again and again while its row is open fails with engine_fault', async () => {
+const dead = begunEarly(async () => {
   const run = await aRun(db, { mode: 'end', started: true });
   await statusIs(run, 'failed');
-  const state = await stateOf(db, run);
-  expect(state).toMatchObject({ restarts: 3, failure: { code: 'engine_fault' } });
+  return stateOf(db, run);
+});
+test('a run whose execution ends again and again while its row is open fails with engine_fault', async () => {
+  expect(await dead()).toMatchObject({ restarts: 3, failure: { code: 'engine_fault' } });
 });
 
-test('a wedged run is terminated and restarted; after three restarts it fails with engine_fault', async () => {
+const wedged = begunEarly(async () => {
   const first = await aRun(db, { mode: 'poison' });
   const last = await aRun(db, { mode: 'poison' });
   await until(async () => (await stateOf(db, last)).epoch > 1); // its execution has asked for it
   await db.pool.query('update run_state set restarts = 3 where run = $1', [last]);
   await statusIs(last, 'failed');
-  expect((await stateOf(db, last)).failure?.code).toBe('engine_fault');
   await until(async () => (await stateOf(db, first)).restarts === 1);
-  expect((await as('test').getHandle(`run/${last}`).describe()).status.name).toBe('TERMINATED');
   await db.pool.query(`update run set input = '{"mode":"finish"}' where id = $1`, [first]);
+  return { first, last };
+});
+test('a wedged run is terminated and restarted; after three restarts it fails with engine_fault', async () => {
+  const { first, last } = await wedged();
+  expect((await stateOf(db, last)).failure?.code).toBe('engine_fault');
+  expect((await as('test').getHandle(`run/${last}`).describe()).status.name).toBe('TERMINATED');
   await statusIs(first, 'completed');
 });
 
