@@ -46,7 +46,7 @@ type Exchange = { request: IncomingMessage; response: ServerResponse };
 
 /** Refuses what there is no room for, before its key is looked up and its body is read. How the process is stays visible. */
 function guarded(deps: Deps, handle: Handle): Handle {
-  const begin = inTurn<Exchange>(({ request, response }, waitedMs) => {
+  const checked = ({ request, response }: Exchange, waitedMs: number) => {
     try {
       deps.pressure.check({ writes: request.method !== 'GET' && request.method !== 'HEAD', waitedMs });
     } catch (error) {
@@ -54,7 +54,8 @@ function guarded(deps: Deps, handle: Handle): Handle {
       return;
     }
     handle(request, response);
-  });
+  };
+  const begin = inTurn(checked, () => performance.now());
   return (request, response) => {
     if (request.url?.startsWith('/api/')) begin({ request, response });
     else handle(request, response);
