@@ -7,7 +7,9 @@ import { setRecoveryCodes } from '../../src/db/repositories/secondFactors.ts';
 import type { OrmDatabase } from '../../src/db/database.ts';
 import { createPasswords } from '../../src/providers/password/passwords.ts';
 import { SETTINGS } from '../api/accounts/aPerson.ts';
+import { aMailServer, type MailServer } from '../support/aMailServer.ts';
 import { aStack, type TestStack } from '../support/aStack.ts';
+import { until } from '../support/until.ts';
 
 const ROUNDS = 200;
 const TRIES = 10;
@@ -15,10 +17,14 @@ const PASSWORD = 'dumpling orbit gravel quay';
 
 let stack: TestStack;
 let db: OrmDatabase;
+let mailServer: MailServer;
 beforeAll(async () => {
+  mailServer = await aMailServer();
   const env = {
     ...SETTINGS,
     TIU_PUBLIC_URL: '',
+    TIU_SMTP_URL: mailServer.url,
+    TIU_REGISTRATION: 'open',
     TIU_PASSWORD_MEMORY: '64',
     TIU_LOGIN_TRIES: String(TRIES),
     TIU_LOGIN_DELAY: '60000',
@@ -27,7 +33,10 @@ beforeAll(async () => {
   stack = await aStack({ apis: 2, workers: 0, env: { ...env, TIU_MAX_EVENT_LOOP_DELAY: '60000' } });
   db = await stack.base.open('tiu_engine', 4);
 });
-afterAll(() => stack.stop());
+afterAll(async () => {
+  await stack.stop();
+  mailServer.close();
+});
 
 const post = async (api: number, path: string, body: object): Promise<number> => {
   const headers = { 'content-type': 'application/json' };
@@ -88,4 +97,17 @@ test(`of all who redeem a recovery code at once, at two processes, one wins: ${R
     const tokens = [await pending(), await pending(), await pending(), await pending()];
     expect(await race(200, 'login/mfa', (at) => ({ mfaToken: tokens[at], recoveryCode }))).toBe(1);
   }
+});
+
+test('a mail outlives the process that was sending it', async () => {
+  mailServer.answer('DATA', null);
+  const heard = mailServer.heard('DATA');
+  expect(await post(0, 'register', { name: 'late_comer', email: 'late@people.example', password: PASSWORD })).toBe(202);
+  await heard;
+  await Promise.all(stack.apis.map((api) => api.kill())); // whichever of them has taken it
+  await db.rows({ name: 'lease', text: `update mail set due = now()`, values: [] }); // as if the minute of its lease had passed
+  await stack.apis[1]?.restart();
+  await until(() => mailServer.mails.length > 0);
+  expect(mailServer.mails).toEqual([expect.objectContaining({ to: ['late@people.example'] })]);
+  await until(async () => (await db.rows({ name: 'left', text: 'select from mail', values: [] })).length === 0);
 });

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import { createAccountMail, type AccountMail, type AccountMailDeps } from '../../../src/api/auth/mail.ts';
 import { withTransaction } from '../../../src/db/transaction.ts';
 import { createMailer } from '../../../src/providers/mail/mailer.ts';
 import { openSecretCipher } from '../../../src/providers/secretCipher/secretCipher.ts';
+import { until } from '../../support/until.ts';
 import { aPerson, SETTINGS, someAccounts, type Accounts } from '../accounts/aPerson.ts';
 
 let api: Accounts;
@@ -64,6 +65,18 @@ test('a mail whose process has died before it was sent is sent by another, and i
   await aProcess().settled();
   expect(takenBy('Diana_1@people.example')).toHaveLength(1);
   expect(await waiting()).toEqual([]);
+});
+
+test('a mail is sent in a turn of its own: whoever asks next does not feel whether there was one', async () => {
+  const turns = jest.spyOn(globalThis, 'setInterval').mockReturnValue(setTimeout(() => undefined));
+  const mail = aProcess();
+  const [turn] = turns.mock.calls[0] ?? [];
+  turns.mockRestore();
+  await mail.post(api.deps.engine, aMail('quiet@people.example'));
+  for (let n = 0; n < 50; n++) expect(await waiting()).toMatchObject([{ tries: 0 }]); // nobody has taken it
+  turn?.();
+  await until(() => takenBy('quiet@people.example').length === 1);
+  await mail.settled();
 });
 
 test('what is not committed is not sent', async () => {
