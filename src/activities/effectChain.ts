@@ -1,4 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { isAtWork } from '../domain/plan/outcome.ts';
 import { EFFECT, type Graph } from '../domain/plan/plan.ts';
 import { createState, recordRows, RUN, verdict, type OutcomeRow } from '../domain/plan/state.ts';
 import { namedRows } from './endRun.ts';
@@ -49,7 +50,7 @@ async function runLink(deps: ChainDeps, context: RunContext, { request, beat, ta
   });
   if ('stale' in end) return end;
   const { releases, plan } = context.compiled;
-  const releasesNow = releases.has(request.task) && !end.rows.some(([, status]) => status === 'retrying' || status === 'running');
+  const releasesNow = releases.has(request.task) && !end.rows.some(([, status]) => isAtWork(status));
   if (!releasesNow) return { rows: namedRows(plan.graph, end.rows), intent: end.intent, due: end.due ?? null, closed: null };
   return deps.own(context, { run: request.run, epoch: request.epoch, roots: [request.task], sliceMs: INLINE_SLICE_MS });
 }

@@ -6,6 +6,7 @@ import type { LimitRequest } from '../db/limits.ts';
 import { Refused, Stale, type Committed, type JournalRecord } from '../db/journal/record.ts';
 import type { Bindings } from '../domain/expression/expression.ts';
 import { afterRound } from '../domain/plan/loop.ts';
+import { isAtWork } from '../domain/plan/outcome.ts';
 import { isWorthRetrying, retryDelayMs, triesOf } from '../domain/plan/retry.ts';
 import { aroundOf } from '../domain/plan/scope.ts';
 import type { Stop } from '../domain/plan/state.ts';
@@ -86,7 +87,7 @@ async function claimAndRun(deps: EffectDeps, context: RunContext, given: { reque
 /** Its row, if it has begun before it was paused: the workflow is to know that it has its place. */
 async function begunRow({ db }: EffectDeps, { run, task }: EffectRequest): Promise<TaskRow[]> {
   const rows = await readTaskRows(db, run, [task]);
-  return rows.filter(([, status]) => status === 'retrying' || status === 'running');
+  return rows.filter(([, status]) => isAtWork(status));
 }
 
 /** It stands in the line of a limit, and holds nothing meanwhile: whoever makes room wakes it. */

@@ -34,6 +34,8 @@ export const COMPENSATED = 10;
 export const isFinal = (outcome: Outcome): boolean => (outcome >= COMPLETED && outcome <= CANCELLED) || outcome === COMPENSATED;
 export const statusOf = (outcome: Outcome): TaskStatus => TASK_STATUSES[outcome] ?? 'pending';
 export const outcomeOf = (status: TaskStatus): Outcome => TASK_STATUSES.indexOf(status);
+/** In an attempt, or between two. */
+export const isAtWork = (status: TaskStatus): boolean => status === 'running' || status === 'retrying';
 export const isFinalStatus = (status: TaskStatus): boolean => isFinal(outcomeOf(status));
 
 /** Statuses of a run. */

@@ -1,4 +1,16 @@
-import { BLOCKED, COMPLETED, isFinal, outcomeOf, PENDING, SKIPPED, statusOf, WAITING, type Outcome, type TaskStatus } from './outcome.ts';
+import {
+  BLOCKED,
+  COMPLETED,
+  isAtWork,
+  isFinal,
+  outcomeOf,
+  PENDING,
+  SKIPPED,
+  statusOf,
+  WAITING,
+  type Outcome,
+  type TaskStatus,
+} from './outcome.ts';
 import { COMPENSATE, FINALLY, MAIN, mainTasks, phaseOf, type Phase } from './phases.ts';
 import type { Graph } from './plan.ts';
 
@@ -172,7 +184,7 @@ export function recordRows(state: GraphState, rows: readonly OutcomeRow[]): void
     const task = state.index.get(name);
     if (task === undefined) continue;
     const isNews = record(state, { task, outcome: standingOf(status), seq, generation: generation ?? 0, branch: branch ?? 0 });
-    if (isNews && (status === 'running' || status === 'retrying')) state.resumed.add(task);
+    if (isNews && isAtWork(status)) state.resumed.add(task);
   }
 }
 

@@ -3,7 +3,7 @@ import { readTaskRows } from '../../../db/execution.ts';
 import type { RunRow } from '../../../db/repositories/runs.ts';
 import { isObject } from '../../../domain/json.ts';
 import { heldBack } from '../../../domain/plan/heldBack.ts';
-import { isClosed } from '../../../domain/plan/outcome.ts';
+import { isAtWork, isClosed } from '../../../domain/plan/outcome.ts';
 import type { Graph } from '../../../domain/plan/plan.ts';
 import { createState, recordRows, type GraphState } from '../../../domain/plan/state.ts';
 import type { Deps } from '../../deps.ts';
@@ -85,7 +85,7 @@ async function stateOf(db: ExplainDeps['db'], run: RunRow, graph: Graph): Promis
     state,
     rows.map(([task, status, seq, generation, branch]) => [graph.names[task] ?? '', status, seq, generation, branch]),
   );
-  for (const [task, status] of rows) if (status === 'running' || status === 'retrying') state.busy.add(task);
+  for (const [task, status] of rows) if (isAtWork(status)) state.busy.add(task);
   return { state, begun: new Set(rows.flatMap(([task, status]) => (status === 'pending' ? [] : [task]))) };
 }
 
