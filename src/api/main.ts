@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { readConfig } from '../runtime/config.ts';
+import { giveBackMemory } from '../runtime/giveBackMemory.ts';
 import { createLifecycle, stopOnSignals } from '../runtime/lifecycle.ts';
 import { createLogger } from '../runtime/logger.ts';
 import { createApi } from './createApi.ts';
@@ -29,6 +30,7 @@ lifecycle.onStop('server', async () => {
   clearInterval(sweep);
 });
 
+giveBackMemory();
 // Those past the backlog are not refused: their SYN is dropped, and they come again after 1, 3, 7, 15 s.
 server.listen({ port: config.TIU_PORT, host: config.TIU_HOST, backlog: config.TIU_MAX_CONNECTIONS });
 await once(server, 'listening');

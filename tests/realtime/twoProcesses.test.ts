@@ -109,12 +109,12 @@ const bare = (event: RunEvent): RunEvent => {
   return { seq, type, at, runId, ...(task !== undefined && { task }), ...(attempt !== undefined && { attempt }) };
 };
 
-test('an idle process stays below 180 MB', async () => {
+test('an idle process stays below 160 MB', async () => {
   const fresh = await anApiProcess({ DATABASE_URL: base.url, TIU_OBJECTS: folder });
   await fetch(`${fresh.url}/health/ready`);
   const rss = await fresh.rss();
   await fresh.stop();
-  expect(rss).toBeLessThan(180 * 2 ** 20);
+  expect(rss).toBeLessThan(160 * 2 ** 20);
 });
 
 test('a process that loses every connection to the database answers again and still follows', async () => {
