@@ -89,7 +89,9 @@ export function createClock(): Clock {
       standings.set(owner, next);
       const waiting = held.get(owner) ?? [];
       held.delete(owner);
-      if (next === 'alive') for (const happening of waiting) put({ ...happening, at: Math.max(now, happening.at), order: order++ });
+      // the same ones, so that they can still be taken back
+      if (next === 'alive')
+        for (const happening of waiting) put(Object.assign(happening, { at: Math.max(now, happening.at), order: order++ }));
     },
     after: (ms, run, owner = current) => {
       const happening: Happening = { at: now + Math.max(0, ms), order: order++, owner, run, cancelled: false };
