@@ -14,7 +14,7 @@ beforeAll(async () => {
   base = await aDatabase();
   db = await base.open('tiu_engine', 6);
   connection = await Connection.connect({ address: process.env.TIU_TEST_TEMPORAL_ADDRESS ?? '' });
-  worker = await aWorker(db, { TIU_TASK_QUEUE: 'reconciler', TIU_WORKFLOW_TASK_TIMEOUT: '1000' });
+  worker = await aWorker(db, { TIU_TASK_QUEUE: 'reconciler', TIU_WORKFLOW_TASK_TIMEOUT: '5000' });
   await worker.ready;
 });
 afterAll(async () => {
