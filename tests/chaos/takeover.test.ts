@@ -250,5 +250,5 @@ test(
     // Of a run that was over before the kill, the last workflow task may be with the dead worker; it comes back by its timeout alone.
     await expectAll(runs, { temporal: false });
   },
-  4 * LIMIT_MS,
+  2 * LIMIT_MS,
 );
